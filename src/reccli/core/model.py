@@ -1,0 +1,198 @@
+"""What can be known about one recording, and what can be done next: plain frozen data.
+
+Imported by every layer; knows no SDK, no clock and no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from reccli.core.errors import Failure
+
+
+class TwilioState(StrEnum):
+    """The Twilio copy. DELETED is only ever positive proof, never a bare 404."""
+
+    COMPLETED = "completed"
+    PENDING = "pending"
+    DELETED = "deleted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class S3State(StrEnum):
+    """The object at the recording's key.
+
+    NO_KEY: the key template needs fields of a row, and there is no such row or field yet.
+    """
+
+    VERIFIED = "verified"
+    ABSENT = "absent"
+    CONFLICT = "conflict"
+    NO_KEY = "no-key"
+    UNKNOWN = "unknown"
+
+
+class LinkState(StrEnum):
+    """What Airtable holds for one recording; of several rows, the one furthest from converged."""
+
+    UNKNOWN = "unknown"
+    TWILIO_LINK = "twilio-link"
+    EMPTY = "empty"
+    S3_LINK_EXPIRING = "s3-link-expiring"
+    NO_FREE_SLOT = "no-free-slot"
+    S3_LINK = "s3-link"
+    NO_ROW = "no-row"
+
+
+class StepKind(StrEnum):
+    """The next safe step; the values are the public names in JSON."""
+
+    COPY = "Copy"
+    LINK_TWILIO = "LinkTwilio"
+    RELINK = "Relink"
+    RESIGN = "Resign"
+    DELETE = "Delete"
+    WAIT = "Wait"
+    HOLD = "Hold"
+    DONE = "Done"
+    LOST = "Lost"
+
+
+class Reason(StrEnum):
+    """Why that step: the reason column of the decision table."""
+
+    NOT_COMPLETED = "not completed yet"
+    NO_COPY = "no copy yet"
+    NEEDS_ROW = "its key is made of fields of a row that is not there yet"
+    FALLBACK = "S3 cannot take it now: the fallback link keeps it reachable"
+    S3_UNREACHABLE = "S3 unreachable, Twilio copy preserved"
+    CONFLICT = "another object has the key: a person must look"
+    NAME_OBJECT = "the row should name the object"
+    LINK_WOULD_DIE = "the link would die"
+    UNREFERENCED = "archived, nothing refers to it yet"
+    IN_RETENTION = "in retention"
+    PROVEN = "proven safe"
+    CONVERGED = "converged"
+    LOST = "gone from Twilio with no proven copy in S3"
+    NOTHING_RECORDED = "nothing was recorded"
+    NOT_OBSERVED = "could not observe"
+    # The reasons below come from the run, not from the table.
+    NOT_A_LINK = "the field holds a Twilio address that names no recording of a configured account"
+    UNSAFE = "refused as unsafe: nothing was deleted"
+    STOPPED = "the run was stopped before this step"
+    UNSETTLED = "it does not settle: somebody else is changing it"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next and why; `until` (UTC) says when a Wait is over, where that is known."""
+
+    kind: StepKind
+    reason: Reason
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The three sides of one recording, as `decide` sees them.
+
+    `age` is how long the object has been in S3 by S3's own clock; None when S3 did not tell.
+    """
+
+    twilio: TwilioState
+    s3: S3State
+    rows: LinkState
+    age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator may tune. `retention` counts from the arrival of the object in S3."""
+
+    retention: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Enough to ask for a recording. `region` None: try every configured one."""
+
+    sid: str
+    account_sid: str
+    region: str | None = None
+    call_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Facts about a recording as Twilio tells them; every one but the SIDs may be missing.
+
+    `duration` is in whole seconds. `encryption` holds Twilio's `encryption_details`, which
+    vanish 40 days after a delete and without which the audio cannot be decrypted.
+    """
+
+    sid: str
+    account_sid: str
+    region: str
+    status: str
+    call_sid: str | None = None
+    conference_sid: str | None = None
+    duration: int | None = None
+    channels: int | None = None
+    created: datetime | None = None
+    source: str | None = None
+    encryption: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> Ref:
+        """How to ask for it again."""
+        return Ref(self.sid, self.account_sid, self.region, self.call_sid)
+
+    @property
+    def state(self) -> TwilioState:
+        """The status in terms of the decision table; an unheard-of status is Unknown."""
+        return _STATUS.get(self.status, TwilioState.UNKNOWN)
+
+
+_STATUS = {
+    "completed": TwilioState.COMPLETED,
+    "in-progress": TwilioState.PENDING,
+    "paused": TwilioState.PENDING,
+    "stopped": TwilioState.PENDING,
+    "processing": TwilioState.PENDING,
+    "deleted": TwilioState.DELETED,
+    "absent": TwilioState.FAILED,
+    "failed": TwilioState.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One Airtable row: `links` maps each configured link field to its raw cell ("" = empty)."""
+
+    id: str
+    call_sid: str
+    links: Mapping[str, str]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What S3 itself says about a key.
+
+    `proven` is False where the store reported no checksum and the object was not read back:
+    its metadata claims to be the recording, which is enough to look on, not to act on.
+    """
+
+    state: S3State
+    age: timedelta | None = None
+    size: int | None = None
+    sha256: str | None = None
+    proven: bool = False
+    failure: Failure | None = None

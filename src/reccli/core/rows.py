@@ -1,0 +1,120 @@
+"""What the rows of a call say about one recording, and which cells a step would write.
+
+The link fields of a row are slots. A link says by its SID whose slot it is; recordings that
+no slot names take the free ones in the order of their creation, so that two runs that look at
+the same time choose the same slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reccli.core.links import ObjectLink, TwilioLink
+from reccli.core.model import LinkState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from reccli.core.links import LinkBook
+    from reccli.core.model import Row
+
+_FURTHEST_FIRST = (
+    LinkState.TWILIO_LINK,
+    LinkState.EMPTY,
+    LinkState.S3_LINK_EXPIRING,
+    LinkState.NO_FREE_SLOT,
+    LinkState.S3_LINK,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose link is looked for. `siblings` are the SIDs of the call in order of creation."""
+
+    sid: str
+    call_sid: str | None
+    siblings: tuple[str, ...] = ()
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One cell that holds, or may take, the link of one recording."""
+
+    row_id: str
+    field: str
+    state: LinkState
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The Airtable side of one recording: the state that counts, and every slot of it."""
+
+    state: LinkState
+    slots: tuple[Slot, ...] = ()
+
+    def holding(self, *states: LinkState) -> tuple[Slot, ...]:
+        """Pick the slots in one of these states."""
+        return tuple(slot for slot in self.slots if slot.state in states)
+
+
+def linked_key(rows: Iterable[Row], sid: str, book: LinkBook) -> str | None:
+    """Tell the key that a row's own link names for this recording, if one does."""
+    for row in rows:
+        for text in row.links.values():
+            link = book.parse(text)
+            if isinstance(link, ObjectLink) and link.sid == sid:
+                return link.key
+    return None
+
+
+def named_sids(row: Row, book: LinkBook) -> frozenset[str]:
+    """Tell which recordings the links of a row name."""
+    links = (book.parse(text) for text in row.links.values())
+    return frozenset(link.sid for link in links if isinstance(link, TwilioLink | ObjectLink))
+
+
+def concerns(row: Row, sid: str, call_sid: str | None) -> bool:
+    """Whether a row is about a recording: by its call, or because a link mentions the SID."""
+    return (call_sid is not None and row.call_sid == call_sid) or any(
+        sid in text for text in row.links.values()
+    )
+
+
+def survey(rows: Iterable[Row], subject: Subject, book: LinkBook, now: datetime) -> Survey:
+    """Say what the rows hold for a recording.
+
+    A link to another key than the subject's counts as expiring: every row must name one object.
+    """
+    slots = tuple(
+        slot
+        for row in rows
+        if concerns(row, subject.sid, subject.call_sid)
+        for slot in _slots(row, subject, book, now)
+    )
+    present = {slot.state for slot in slots}
+    state = next((state for state in _FURTHEST_FIRST if state in present), LinkState.NO_ROW)
+    return Survey(state, slots)
+
+
+def _slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Slot]:
+    links = {name: book.parse(text) for name, text in row.links.items()}
+    mine = []
+    for name, link in links.items():
+        if isinstance(link, TwilioLink) and link.sid == subject.sid:
+            mine.append(Slot(row.id, name, LinkState.TWILIO_LINK))
+        elif isinstance(link, ObjectLink) and link.sid == subject.sid:
+            good = link.key == subject.key and book.usable(link, now)
+            state = LinkState.S3_LINK if good else LinkState.S3_LINK_EXPIRING
+            mine.append(Slot(row.id, name, state))
+    if mine or row.call_sid != subject.call_sid:
+        return mine
+    named = named_sids(row, book)
+    waiting = [sid for sid in subject.siblings if sid not in named]
+    place = waiting.index(subject.sid) if subject.sid in waiting else 0
+    free = [name for name, link in links.items() if link is None]
+    if place < len(free):
+        return [Slot(row.id, free[place], LinkState.EMPTY)]
+    return [Slot(row.id, "", LinkState.NO_FREE_SLOT)]

@@ -1,0 +1,366 @@
+"""The life of one recording in a run: observe, decide, act, and again until nothing is left.
+
+A generator of effects: no I/O, no clock and no thread. The runner drives it in production,
+the simulator in the tests. A side whose effect failed is Unknown for the rest of the run, so
+that what follows a failure comes out of the decision table like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.errors import Failure, Service
+from reccli.core.links import without_query
+from reccli.core.model import (
+    LinkState,
+    Observation,
+    Policy,
+    Reason,
+    Recording,
+    Ref,
+    Row,
+    S3State,
+    Step,
+    StepKind,
+    StoredObject,
+    TwilioState,
+)
+from reccli.core.plan import decide, route
+from reccli.core.rows import Slot, Subject, Survey, linked_key, survey
+from reccli.flow.effects import (
+    AskGuard,
+    Copied,
+    Copy,
+    Delete,
+    Effect,
+    ObserveObject,
+    ObserveRecording,
+    ObserveRows,
+    Record,
+    Refused,
+    Rows,
+    Stale,
+    WriteLinks,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reccli.core.links import LinkBook
+    from reccli.core.naming import Naming
+
+MOST_STEPS = 12
+"""A case takes at most four steps in a quiet world; others may move the rows under it."""
+
+_SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
+_WRITES = {
+    StepKind.LINK_TWILIO: (LinkState.EMPTY,),
+    StepKind.RELINK: (LinkState.TWILIO_LINK, LinkState.EMPTY),
+    StepKind.RESIGN: (LinkState.S3_LINK_EXPIRING,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a command brings to every case: the steps it may take, and how things are named."""
+
+    may: frozenset[StepKind]
+    policy: Policy
+    book: LinkBook
+    naming: Naming
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where a case starts: a recording, and what its source has already seen of it.
+
+    `siblings` are the recordings of the same call in order of creation.
+    """
+
+    ref: Ref
+    siblings: tuple[str, ...] = ()
+    recording: Recording | None = None
+    rows: Rows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a recording stands at the end of a run, and what was done.
+
+    `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
+    `link` is fit to be shown: it carries no signature.
+    """
+
+    sid: str | None
+    call_sid: str | None
+    step: Step
+    steps: tuple[StepKind, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    link: str | None = None
+    key: str | None = None
+    size: int = 0
+    twilio: TwilioState = TwilioState.UNKNOWN
+    s3: S3State = S3State.UNKNOWN
+    recording: Recording | None = None
+
+
+Case = Generator[Effect, Any, Outcome]
+
+
+def reconcile(seed: Seed, rules: Rules, now: datetime) -> Case:
+    """Bring one recording as far as the rules allow; `now` (UTC) is when the run began."""
+    return _Case(seed, rules, now).run()
+
+
+@dataclass(slots=True)
+class _Case:
+    """What one case knows so far. A side that is a `Failure` is Unknown."""
+
+    seed: Seed
+    rules: Rules
+    now: datetime
+    recording: Recording | Failure | None = None
+    rows: tuple[Row, ...] | Failure = ()
+    stored: StoredObject = field(default_factory=lambda: StoredObject(S3State.UNKNOWN))
+    key: str | None = None
+    taken: list[StepKind] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    size: int = 0
+    approved: bool = False
+
+    def run(self) -> Case:
+        yield from self._observe(self.seed.recording, self.seed.rows)
+        if self.rules.dry_run:
+            return self._would()
+        for _ in range(MOST_STEPS):
+            step = self._decide()
+            if step.kind in _SETTLED or step.kind not in self.rules.may:
+                yield from self._tell(step)
+                return self._outcome(step)
+            held = yield from self._take(step)
+            if held is not None:
+                return self._outcome(held)
+        return self._outcome(Step(StepKind.HOLD, Reason.UNSETTLED))
+
+    # Observing
+
+    def _observe(
+        self, recording: Recording | None = None, rows: Rows | None = None, *, prove: bool = False
+    ) -> Generator[Effect, Any, None]:
+        """Look at all three sides; what is given need not be asked for again."""
+        ref = self.recording.ref if isinstance(self.recording, Recording) else self.seed.ref
+        self.recording = recording or self._known((yield ObserveRecording(ref)))
+        if rows is not None:
+            self.rows, self.now = rows.rows, rows.at
+        else:
+            yield from self._observe_rows()
+        yield from self._observe_object(prove=prove)
+
+    def _observe_rows(self) -> Generator[Effect, Any, None]:
+        reply = self._known((yield ObserveRows(self.seed.ref.sid, self.call_sid)))
+        if isinstance(reply, Rows):
+            self.rows, self.now = reply.rows, reply.at
+        else:
+            self.rows = reply
+
+    def _observe_object(self, *, prove: bool) -> Generator[Effect, Any, None]:
+        rows = () if isinstance(self.rows, Failure) else self.rows
+        self.key = linked_key(rows, self.seed.ref.sid, self.rules.book)
+        if self.key is None and isinstance(self.recording, Recording):
+            self.key = self.rules.naming.key(self.recording, rows)
+            if self.key is None:
+                self.stored = StoredObject(S3State.NO_KEY)
+                return
+        if self.key is None:
+            self.stored = StoredObject(S3State.UNKNOWN)
+            return
+        reply = self._known((yield ObserveObject(self.key, self.seed.ref.sid, prove)))
+        self.stored = (
+            StoredObject(S3State.UNKNOWN, failure=reply) if isinstance(reply, Failure) else reply
+        )
+
+    def _known(self, reply: Any) -> Any:  # noqa: ANN401 - the type depends on the effect
+        if isinstance(reply, Failure):
+            self.failures.append(reply)
+        return reply
+
+    # Deciding
+
+    def _decide(self) -> Step:
+        return decide(self._observation(), self.rules.policy, self.now)
+
+    def _observation(self) -> Observation:
+        known = self.recording if isinstance(self.recording, Recording) else None
+        return Observation(
+            known.state if known else TwilioState.UNKNOWN,
+            self.stored.state,
+            self._survey().state,
+            self.stored.age,
+        )
+
+    def _survey(self) -> Survey:
+        if isinstance(self.rows, Failure):
+            return Survey(LinkState.UNKNOWN)
+        subject = Subject(self.seed.ref.sid, self.call_sid, self.seed.siblings, self.key)
+        return survey(self.rows, subject, self.rules.book, self.now)
+
+    # Acting
+
+    def _take(self, step: Step) -> Generator[Effect, Any, Step | None]:
+        """Take one step; a step comes back where the case ends here."""
+        match step.kind:
+            case StepKind.COPY:
+                yield from self._copy()
+            case StepKind.DELETE:
+                return (yield from self._delete())
+            case StepKind.RELINK if not self.stored.proven:
+                yield from self._observe_object(prove=True)
+            case _:
+                yield from self._write(step.kind)
+        return None
+
+    def _copy(self) -> Generator[Effect, Any, None]:
+        recording, key = self._certain(), self.key or ""
+        suffix = key.rpartition(".")[2]
+        extension = self.rules.naming.extension(recording)
+        if not recording.encryption and suffix in {"mp3", "wav"}:
+            extension = suffix  # a row may name a key from before media_format was changed
+        reply = self._known((yield Copy(recording, extension, key)))
+        if isinstance(reply, Copied):
+            self.stored, self.size = reply.stored, reply.size
+            self.taken.append(StepKind.COPY)
+            yield Record("recording_download_success", {"bytes": reply.size})
+            if reply.stored.state is S3State.VERIFIED:
+                yield Record("recording_s3_upload_success", {"key": key, "bytes": reply.size})
+            return
+        self.stored = StoredObject(S3State.UNKNOWN, failure=reply)
+        name = "recording_s3_upload_failed"
+        if reply.service is not Service.S3:
+            name = "recording_download_failed"
+        yield Record(name, {"code": reply.code, "error": reply.message})
+
+    def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:
+        slots = self._survey().holding(*_WRITES[kind])
+        fallback = kind is StepKind.LINK_TWILIO
+        recording = self.recording if isinstance(self.recording, Recording) else None
+        reply = self._known(
+            (
+                yield WriteLinks(
+                    recording.ref if recording else self.seed.ref,
+                    self.rules.naming.extension(recording) if recording else "mp3",
+                    None if fallback else self.key,
+                    slots,
+                    self.now,
+                )
+            )
+        )
+        if isinstance(reply, Stale):
+            yield from self._observe_rows()
+        elif isinstance(reply, Failure):
+            self.rows = reply
+            yield Record("airtable_update_error", {"code": reply.code, "error": reply.message})
+        else:
+            self._merge(reply)
+            self.taken.append(kind)
+            yield from self._tell_linked(kind, slots)
+
+    def _merge(self, answer: Rows) -> None:
+        current = {row.id: row for row in ([] if isinstance(self.rows, Failure) else self.rows)}
+        self.rows = tuple((current | {row.id: row for row in answer.rows}).values())
+        self.now = max(self.now, answer.at)
+
+    def _delete(self) -> Generator[Effect, Any, Step | None]:
+        """Delete, but only if everything, observed once more right now, still says so."""
+        if not self.approved:
+            refusal = yield AskGuard(self.seed.ref.sid)
+            if isinstance(refusal, Refused):
+                return Step(StepKind.HOLD, Reason.UNSAFE)
+            self.approved = True
+        yield from self._observe(prove=True)
+        if self._decide().kind is not StepKind.DELETE:
+            return None
+        if not self.stored.proven:
+            return Step(StepKind.HOLD, Reason.NOT_OBSERVED)
+        recording = self._certain()
+        reply = self._known((yield Delete(recording)))
+        if isinstance(reply, Failure):
+            self.recording = reply
+            detail = {"code": reply.code, "error": reply.message}
+            yield Record("twilio_recording_delete_error", detail)
+            return None
+        self.recording = replace(recording, status="deleted")
+        self.taken.append(StepKind.DELETE)
+        yield Record("twilio_recording_deleted", {"key": self.key, "sha256": self.stored.sha256})
+        return None
+
+    # Telling
+
+    def _tell_linked(self, kind: StepKind, slots: tuple[Slot, ...]) -> Generator[Effect, Any, None]:
+        detail = {"rows": ",".join(sorted({slot.row_id for slot in slots}))}
+        if kind is StepKind.LINK_TWILIO:
+            cause = self.stored.failure
+            reason = cause.message if cause else str(self.stored.state)
+            yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
+            yield Record("recording_saved_to_airtable_twilio", detail)
+        else:
+            yield Record("recording_saved_to_airtable_s3", detail)
+
+    def _tell(self, step: Step) -> Generator[Effect, Any, None]:
+        match step.kind, step.reason:
+            case StepKind.LOST, _:
+                yield Record("recording_lost", {"key": self.key})
+            case StepKind.HOLD, Reason.UNREFERENCED if self._survey().state is LinkState.NO_ROW:
+                yield Record("call_log_not_found", {"key": self.key})
+            case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT:
+                yield Record("twilio_recording_preserved", {"reason": step.reason.value})
+            case StepKind.WAIT, Reason.IN_RETENTION if self.taken:
+                until = step.until.isoformat() if step.until else None
+                yield Record("twilio_deletion_scheduled", {"not_before": until})
+            case _:
+                pass
+
+    def _would(self) -> Outcome:
+        """End a dry run: the route, cut where this command has to stop."""
+        would = []
+        steps = route(self._observation(), self.rules.policy, self.now)
+        for step in steps:
+            if step.kind not in self.rules.may:
+                break
+            would.append(step.kind)
+        self.taken = would
+        return self._outcome(steps[len(would)])
+
+    def _outcome(self, step: Step) -> Outcome:
+        sid = self.seed.ref.sid
+        rows = () if isinstance(self.rows, Failure) else self.rows
+        slots = self._survey().slots
+        texts = [r.links[s.field] for s in slots for r in rows if r.id == s.row_id and s.field]
+        known = self.recording if isinstance(self.recording, Recording) else None
+        return Outcome(
+            sid,
+            self.call_sid,
+            step,
+            tuple(self.taken),
+            tuple(self.failures),
+            next((without_query(text) for text in texts if sid in text), None),
+            self.key,
+            self.size,
+            known.state if known else TwilioState.UNKNOWN,
+            self.stored.state,
+            known,
+        )
+
+    @property
+    def call_sid(self) -> str | None:
+        known = self.recording if isinstance(self.recording, Recording) else None
+        return known.call_sid if known else self.seed.ref.call_sid
+
+    def _certain(self) -> Recording:
+        """Tell the recording where the decision table has made sure that it is known."""
+        if not isinstance(self.recording, Recording):  # pragma: no cover - decide forbids it
+            message = "a step that needs the recording was taken without it"
+            raise TypeError(message)
+        return self.recording

@@ -1,0 +1,87 @@
+"""One recording from Twilio to S3: streamed and hashed into a spool, checked, stored once.
+
+Nothing reaches S3 before the whole body was seen to be the recording. Memory stays flat: a
+body larger than a few megabytes lies in a temporary file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from reccli.core.audio import HEAD_BYTES, Expected, refusal
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.effects import Copied
+from reccli.flow.ports import Provenance
+
+if TYPE_CHECKING:
+    from reccli.flow.effects import Copy
+    from reccli.flow.ports import Media, S3Port, TwilioPort
+    from reccli.flow.retry import Retry
+
+SPOOL_BYTES = 4 * 1024 * 1024
+
+
+def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
+    """Download, check and store; raises `ServiceError` naming what could not be done."""
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        body = cast("BinaryIO", spool)
+        provenance = retry(Service.TWILIO, _download, effect, twilio, body)
+        stored = retry(Service.S3, s3.put, effect.key, body, provenance)
+    return Copied(stored, provenance.size)
+
+
+def _download(effect: Copy, twilio: TwilioPort, body: BinaryIO) -> Provenance:
+    """Fill the spool from its start; a retry starts the download anew."""
+    body.seek(0)
+    body.truncate()
+    with twilio.media(effect.recording, effect.extension) as media:
+        size, sha256 = _spool(media, body)
+    body.seek(0)
+    expected = Expected(
+        effect.extension,
+        effect.recording.duration,
+        effect.recording.channels,
+        encrypted=bool(effect.recording.encryption),
+    )
+    reason = refusal(media.content_type, body.read(HEAD_BYTES), size, expected)
+    if reason is None and media.length not in {None, size}:
+        reason = f"{size} of {media.length} bytes came"
+    if reason is not None:
+        raise ServiceError(
+            Failure(
+                Service.TWILIO,
+                FailureKind.PERMANENT,
+                "not_the_recording",
+                f"what Twilio served is not the recording: {reason}",
+                "nothing was stored and the Twilio copy is untouched; look at what a proxy or "
+                "Twilio answers for this media",
+            )
+        )
+    return Provenance(effect.recording, size, sha256, _CONTENT_TYPES[effect.extension])
+
+
+_CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+
+
+def _spool(media: Media, body: BinaryIO) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in media.chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        try:
+            body.write(chunk)
+        except OSError as error:
+            raise ServiceError(
+                Failure(
+                    Service.DISK,
+                    FailureKind.PERMANENT,
+                    "disk_full" if error.errno == errno.ENOSPC else "spool_failed",
+                    f"cannot write the temporary file: {error.strerror}",
+                    "free space in the temporary directory, or point TMPDIR elsewhere",
+                )
+            ) from error
+    return size, digest.hexdigest()

@@ -1,0 +1,126 @@
+"""Everything that a case may ask of the world, as data, and what it gets back.
+
+The runner interprets these in production, the simulator in the tests: what is proven is what
+runs. Each effect answers with its result or with a `Failure`; it never raises into a case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from reccli.core.model import Recording, Ref, Row, StoredObject
+    from reccli.core.rows import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveRecording:
+    """Ask Twilio → `Recording`."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveRows:
+    """Ask Airtable for every row about a recording → `Rows`."""
+
+    sid: str
+    call_sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveObject:
+    """Ask S3 → `StoredObject`. `read_back`: hash the bytes if the store has no checksum."""
+
+    key: str
+    sid: str
+    read_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Bring the audio from Twilio to S3 → `Copied`."""
+
+    recording: Recording
+    extension: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLinks:
+    """Write one link into cells that were seen at `seen_at` → `Rows` (the read-back) or `Stale`.
+
+    `key` names the object to link to; None links to the recording at Twilio.
+    """
+
+    recording: Ref
+    extension: str
+    key: str | None
+    slots: tuple[Slot, ...]
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AskGuard:
+    """Wait until the whole run knows how much it would delete → None, or the refusal."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the Twilio copy → None. Only yielded right after everything was observed again."""
+
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Tell an event → None."""
+
+    name: str
+    detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Effect = (
+    ObserveRecording
+    | ObserveRows
+    | ObserveObject
+    | Copy
+    | WriteLinks
+    | AskGuard
+    | Delete
+    | Record
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as they were at a time (UTC, our clock)."""
+
+    rows: tuple[Row, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The object that stands at the key now, and how many bytes were streamed from Twilio."""
+
+    stored: StoredObject
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The cells were seen too long ago to write into: observe again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The guard's refusal, with its figures."""
+
+    message: str

@@ -1,0 +1,176 @@
+"""Carries out effects through the ports: the bridge between a case and the world.
+
+Used by the runner for many cases at once, and by the simulator for one effect at a time.
+Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.rows import concerns
+from reccli.flow.copy import copy
+from reccli.flow.effects import (
+    Copied,
+    Copy,
+    Delete,
+    ObserveObject,
+    ObserveRecording,
+    ObserveRows,
+    Rows,
+    WriteLinks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from reccli.core.links import LinkBook
+    from reccli.core.model import Recording, Row, StoredObject
+    from reccli.flow.ports import AirtablePort, S3Port, TwilioPort
+    from reccli.flow.retry import Retry
+
+Single = ObserveRecording | ObserveObject | Copy | Delete
+"""Effects that are carried out one by one; the others are gathered into batches."""
+
+
+BATCH = 10
+"""How many rows Airtable updates in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The three services, the patience with them, and our clock (UTC)."""
+
+    twilio: TwilioPort
+    s3: S3Port
+    airtable: AirtablePort
+    book: LinkBook
+    retry: Retry
+    now: Callable[[], datetime]
+
+
+def perform(effect: Single, world: World) -> Recording | StoredObject | Copied | Failure | None:
+    """Carry out one effect."""
+    try:
+        match effect:
+            case ObserveRecording(ref):
+                return world.retry(Service.TWILIO, world.twilio.fetch, ref)
+            case ObserveObject(key, sid, read_back):
+                return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
+            case Copy():
+                return copy(effect, world.twilio, world.s3, world.retry)
+            case Delete(recording):
+                return world.retry(Service.TWILIO, world.twilio.delete, recording)
+    except ServiceError as error:
+        return error.failure
+
+
+def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:
+    """Observe the rows of many cases in one go; answers in the order of the effects."""
+    subjects = [(effect.sid, effect.call_sid) for effect in effects]
+    at = world.now()  # before asking: what is seen is at least as new as this
+    try:
+        rows = world.retry(Service.AIRTABLE, world.airtable.find, subjects)
+    except ServiceError as error:
+        return [error.failure] * len(effects)
+    return [Rows(about(rows, effect.sid, effect.call_sid), at) for effect in effects]
+
+
+def about(rows: Sequence[Row], sid: str, call_sid: str | None) -> tuple[Row, ...]:
+    """Pick the rows that concern one recording, in a stable order."""
+    mine = {row.id: row for row in rows if concerns(row, sid, call_sid)}
+    return tuple(mine[row_id] for row_id in sorted(mine))
+
+
+def write_links(effects: Sequence[WriteLinks], world: World) -> list[Rows | Failure]:
+    """Write the links of many cases, in as few requests as there are tens of rows."""
+    cells: dict[str, dict[str, str]] = {}
+    urls: list[str | Failure] = []
+    for effect in effects:
+        try:
+            url: str | Failure = _mint(effect, world)
+        except ServiceError as error:
+            url = error.failure
+        urls.append(url)
+        if isinstance(url, str):
+            for slot in effect.slots:
+                cells.setdefault(slot.row_id, {})[slot.field] = url
+    at = world.now()
+    answers: dict[str, Row | Failure] = {}
+    pending = iter(cells.items())
+    while batch := dict(islice(pending, BATCH)):
+        answers |= _write(batch, world)
+    return [
+        url if isinstance(url, Failure) else _reply(effect, url, answers, at)
+        for effect, url in zip(effects, urls, strict=True)
+    ]
+
+
+def _mint(effect: WriteLinks, world: World) -> str:
+    if effect.key is None:
+        return world.book.twilio_url(effect.recording, effect.extension)
+    match world.book.style:
+        case "permalink":
+            return world.book.permalink(effect.key)
+        case "object":
+            return world.book.object_url(effect.key)
+        case _:
+            return world.s3.presign(effect.key)
+
+
+def _reply(
+    effect: WriteLinks, url: str, answers: Mapping[str, Row | Failure], at: datetime
+) -> Rows | Failure:
+    rows = []
+    for slot in effect.slots:
+        answer = answers[slot.row_id]
+        if isinstance(answer, Failure):
+            return answer
+        if answer.links.get(slot.field) != url:
+            return Failure(
+                Service.AIRTABLE,
+                FailureKind.PERMANENT,
+                "link_not_stored",
+                f"row {slot.row_id} still holds another link in {slot.field!r} after the update",
+                "look for an automation that rewrites this field",
+            )
+        rows.append(answer)
+    return Rows(tuple({row.id: row for row in rows}.values()), at)
+
+
+def _write(cells: Mapping[str, Mapping[str, str]], world: World) -> dict[str, Row | Failure]:
+    """Write rows; when the batch is refused, find the bad row so that it blocks no other.
+
+    Whether a refused batch was written in part is not documented, so it is read first.
+    """
+    try:
+        return _by_id(cells, world.retry(Service.AIRTABLE, world.airtable.write, cells))
+    except ServiceError as error:
+        failure = error.failure
+    if failure.kind is not FailureKind.PERMANENT or len(cells) == 1:
+        return dict.fromkeys(cells, failure)
+    try:
+        current = world.retry(Service.AIRTABLE, world.airtable.read, list(cells))
+    except ServiceError as error:
+        return dict.fromkeys(cells, error.failure)
+    done = {row.id: row for row in current if cells[row.id].items() <= row.links.items()}
+    left = [row_id for row_id in cells if row_id not in done]
+    answers: dict[str, Row | Failure] = {**done}
+    for half in (left[: len(left) // 2], left[len(left) // 2 :]):
+        if half:
+            answers |= _write({row_id: cells[row_id] for row_id in half}, world)
+    return answers
+
+
+def _by_id(cells: Mapping[str, object], rows: Sequence[Row]) -> dict[str, Row | Failure]:
+    missing = Failure(
+        Service.AIRTABLE,
+        FailureKind.OUTAGE,
+        "odd_answer",
+        "Airtable's answer to an update does not name this row",
+    )
+    return {row_id: missing for row_id in cells} | {r.id: r for r in rows if r.id in cells}

@@ -1,0 +1,137 @@
+"""What the flow needs from the world: the Protocols that the adapters implement.
+
+Every method may raise `ServiceError`, and nothing else, for whatever goes wrong outside; a
+method never retries by itself. Methods are called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from reccli.core.model import Recording, Ref, Row, StoredObject
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which recordings to list in one region; `since` and `until` (UTC) bound the creation."""
+
+    region: str
+    since: datetime | None = None
+    until: datetime | None = None
+    call_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page; `cursor` asks for the next one and is None on the last."""
+
+    items: Sequence[T]
+    cursor: str | None = None
+
+
+@dataclass(slots=True)
+class Media:
+    """An answer of status 200, its body unread.
+
+    `length` is the Content-Length in bytes, if one was given. `chunks` raises `ServiceError`
+    when the connection breaks; whether a body that ends is the whole recording is checked by
+    the caller.
+    """
+
+    content_type: str
+    length: int | None
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What is written beside the bytes: size in bytes and hex SHA-256 as streamed from Twilio."""
+
+    recording: Recording
+    size: int
+    sha256: str
+    content_type: str
+
+
+class TwilioPort(Protocol):
+    """Recordings in every configured region of one account."""
+
+    @property
+    def regions(self) -> Sequence[str]:
+        """Name the configured regions, the main one first."""
+
+    def page(self, listing: Listing, cursor: str | None) -> Page[Recording]:
+        """List one page, newest first; may hold recordings outside the bounds' exact times."""
+
+    def fetch(self, ref: Ref) -> Recording:
+        """Fetch the metadata, of a soft-deleted recording too (status "deleted").
+
+        A 404 raises: it proves nothing. With no region given every region is tried.
+        """
+
+    def media(self, recording: Recording, extension: str) -> AbstractContextManager[Media]:
+        """Open the audio with all its channels; a 404 is a BUSY failure, for it often passes."""
+
+    def delete(self, recording: Recording) -> None:
+        """Delete for ever; returns only when Twilio itself says that it is deleted."""
+
+
+class S3Port(Protocol):
+    """One bucket. Every write is conditional: nothing is ever overwritten or deleted."""
+
+    def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
+        """Say whether the object at `key` is the proven recording `sid`.
+
+        With `read_back`, a store that reports no checksum has the object read and hashed.
+        """
+
+    def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
+        """Store unless the key is taken; verified, or conflict if something else is there."""
+
+    def presign(self, key: str) -> str:
+        """Sign a link to the object for the configured time."""
+
+
+class AirtablePort(Protocol):
+    """The table of calls."""
+
+    def fallbacks(self, cursor: str | None) -> Page[Row]:
+        """List one page of the rows in which some link field holds a Twilio address."""
+
+    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
+        """Find every row about these (recording SID, call SID) pairs, by call or by mention."""
+
+    def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
+        """Read rows by id; those that are gone are missing from the answer."""
+
+    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+        """Write {row id: {field: link}} for at most 10 rows in one request.
+
+        Returns the rows as Airtable answered them, which is the read-back.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling: one name of the contract, and its plain fields."""
+
+    name: str
+    at: datetime
+    recording_sid: str | None = None
+    call_sid: str | None = None
+    detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+class EventSink(Protocol):
+    """Where events go: the log, and the ledger where there is one. Never raises."""
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""

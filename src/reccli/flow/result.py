@@ -1,0 +1,103 @@
+"""What a run came to: counts, exit code and the error list, all derived from outcomes alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Failure, FailureKind
+from reccli.core.model import Reason, StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reccli.flow.case import Outcome
+    from reccli.flow.retry import Outage
+
+
+class Exit(IntEnum):
+    """The exit codes of the contract."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNSAFE = 3
+    DENIED = 4
+    TRANSIENT = 5
+    THRESHOLD = 6
+    LOCKED = 11
+    INTERRUPTED = 130
+
+
+_TAKEN = {
+    StepKind.COPY: "copied",
+    StepKind.RELINK: "relinked",
+    StepKind.LINK_TWILIO: "fallback",
+    StepKind.RESIGN: "resigned",
+    StepKind.DELETE: "deleted",
+}
+_ENDED = {StepKind.HOLD: "held", StepKind.LOST: "lost", StepKind.DONE: ""}
+
+COUNTS = (
+    *("seen", "copied", "relinked", "fallback", "resigned", "deleted"),
+    *("waiting", "held", "lost", "failed", "bytes"),
+)
+
+
+@dataclass(slots=True)
+class Result:
+    """Grows with each outcome; `failures` are those of the run itself, such as a listing."""
+
+    dry_run: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    outages: tuple[Outage, ...] = ()
+    refusal: str | None = None
+    breach: str | None = None
+    interrupted: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in one recording."""
+        self.outcomes.append(outcome)
+        self.counts["seen"] += 1
+        if not self.dry_run:
+            self.counts.update(_TAKEN[kind] for kind in outcome.steps)
+            self.counts["bytes"] += outcome.size
+        ended = _ENDED.get(outcome.step.kind, "waiting")
+        if outcome.step.reason is Reason.STOPPED:
+            ended = "waiting"
+        if ended:
+            self.counts[ended] += 1
+        if outcome.failures:
+            self.counts["failed"] += 1
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """The counts of the contract, every one of them present."""
+        return {name: self.counts[name] for name in COUNTS}
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the run means to cron; the worst thing that happened counts."""
+        kinds = {failure.kind for failure in self._all_failures()}
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        if self.counts["lost"]:
+            return Exit.FAILED
+        if FailureKind.DENIED in kinds:
+            return Exit.DENIED
+        if kinds & {FailureKind.PERMANENT, FailureKind.FATAL}:
+            return Exit.FAILED
+        if self.refusal:
+            return Exit.UNSAFE
+        if kinds:
+            return Exit.TRANSIENT
+        return Exit.THRESHOLD if self.breach else Exit.OK
+
+    def _all_failures(self) -> Iterable[Failure]:
+        yield from self.failures
+        for outcome in self.outcomes:
+            yield from outcome.failures

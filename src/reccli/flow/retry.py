@@ -1,0 +1,146 @@
+"""The one policy for failures that pass: back off, honour Retry-After, and stop hammering.
+
+Adapters say what kind a failure is; only this module decides to try again. Each service has a
+circuit breaker, shared by all threads of a run: after some failures in a row it is not asked
+any more for a while, so that the rest of the run goes on with what is possible.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from circuitbreaker import CircuitBreaker
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CIRCUIT_OPEN = "circuit_open"
+_OPENS_CIRCUIT = frozenset({FailureKind.OUTAGE, FailureKind.DENIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How patient a run is; all times in seconds. `failures_to_open` counts failures in a row."""
+
+    attempts: int = 4
+    first: float = 0.5
+    longest: float = 8.0
+    budget: float = 75.0
+    longest_retry_after: float = 60.0
+    failures_to_open: int = 5
+    open_for: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A service that has stopped being asked, and since when (UTC) it has failed."""
+
+    service: Service
+    since: datetime
+    failure: Failure
+
+
+class Retry:
+    """Calls a port with patience; safe to use from many threads."""
+
+    def __init__(
+        self,
+        backoff: Backoff | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`sleep` takes seconds and may return early when the run is stopped."""
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        self._now = now
+        self._breakers = {service: self._breaker(service) for service in Service}
+        self._failing: dict[Service, Outage] = {}
+        self._opened: dict[Service, Outage] = {}
+
+    def __call__(
+        self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call until it succeeds or patience ends; raises the last `ServiceError`."""
+        retrying = Retrying(
+            stop=stop_after_attempt(self._backoff.attempts) | stop_after_delay(self._backoff.budget),
+            wait=self._wait,
+            retry=retry_if_exception(_worth_retrying),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        result: R = retrying(self._once, service, call, *args, **kwargs)
+        return result
+
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        """Which services this run gave up asking at some time."""
+        return tuple(self._opened.values())
+
+    def _once(
+        self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        breaker = self._breakers[service]
+        outage = self._failing.get(service)
+        if breaker.opened and outage:
+            self._opened[service] = outage
+            raise ServiceError(
+                replace(
+                    outage.failure,
+                    code=CIRCUIT_OPEN,
+                    message=f"not asked again: it has failed since {outage.since:%H:%M:%S} UTC "
+                    f"({outage.failure.message})",
+                    retry_after=None,
+                )
+            )
+        try:
+            result: R = breaker.call(call, *args, **kwargs)
+        except ServiceError as error:
+            if error.failure.kind in _OPENS_CIRCUIT:
+                since = self._failing[service].since if service in self._failing else self._now()
+                self._failing[service] = Outage(service, since, error.failure)
+            raise
+        self._failing.pop(service, None)
+        return result
+
+    def _breaker(self, service: Service) -> CircuitBreaker:
+        return CircuitBreaker(
+            failure_threshold=self._backoff.failures_to_open,
+            recovery_timeout=self._backoff.open_for,
+            expected_exception=_opens_circuit,
+            name=service,
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ServiceError) and error.failure.retry_after is not None:
+            return min(error.failure.retry_after, self._backoff.longest_retry_after)
+        return wait_random_exponential(self._backoff.first, self._backoff.longest)(state)
+
+
+def _worth_retrying(error: BaseException) -> bool:
+    return (
+        isinstance(error, ServiceError)
+        and error.failure.transient
+        and error.failure.code != CIRCUIT_OPEN
+    )
+
+
+def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:
+    return isinstance(error, ServiceError) and error.failure.kind in _OPENS_CIRCUIT

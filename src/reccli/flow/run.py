@@ -1,0 +1,355 @@
+"""Drives many cases at once: the only place with threads, batches and a window.
+
+One coordinator thread owns every case, so that cases need no locks. Effects that are carried
+out one by one go to the workers; looks at rows and writes of links are gathered over cases,
+because Airtable counts requests; deletes wait until the run knows how many there would be.
+Work in hand is bounded, whatever the number of recordings.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.errors import Failure, FailureKind, Service
+from reccli.core.guard import Limits, refusal
+from reccli.core.model import Reason, Step, StepKind
+from reccli.flow.case import Case, Outcome, Rules, Seed, reconcile
+from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
+from reccli.flow.perform import BATCH, find_rows, perform, write_links
+from reccli.flow.ports import Event
+from reccli.flow.result import Result
+from reccli.flow.source import ROWS_AT_ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reccli.flow.perform import World
+    from reccli.flow.ports import EventSink
+    from reccli.flow.source import Sources
+
+_log = logging.getLogger(__name__)
+
+FRESH = timedelta(seconds=30)
+"""How old a look at a cell may be when it is written: Airtable has no conditional write."""
+AIRTABLE_AT_ONCE = 5
+"""Enough requests in flight to use up 5 a second at a second's latency each."""
+CHUNK = 100
+GRACE = 10.0
+"""Seconds that a stopped run waits for the work in hand."""
+_TICK = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run uses its machine; times in seconds. `linger` is how long a batch waits to fill.
+
+    `stop_at` is the `time.monotonic()` from which nothing new is taken up.
+    """
+
+    concurrency: int = 32
+    rows_linger: float = 0.1
+    links_linger: float = 1.0
+    stop_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """What may keep a run from deleting: figures, and a person who is asked once."""
+
+    limits: Limits
+    confirm: Callable[[int], bool] = lambda _deletes: True
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    seed: Seed
+    case: Case
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Effects of one kind that wait to be carried out together."""
+
+    size: int
+    linger: float
+    carry_out: Callable[[list[Any], World], list[Any]]
+    waiting: deque[tuple[_Task, Any]] = field(default_factory=deque)
+    since: float = 0.0
+
+    def put(self, task: _Task, effect: ObserveRows | WriteLinks) -> None:
+        if not self.waiting:
+            self.since = time.monotonic()
+        self.waiting.append((task, effect))
+
+    def due(self, *, quiet: bool) -> bool:
+        if not self.waiting:
+            return False
+        overdue = time.monotonic() - self.since >= self.linger
+        return len(self.waiting) >= self.size or overdue or quiet
+
+    def take(self) -> list[tuple[_Task, Any]]:
+        return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
+
+
+class Runner:
+    """Runs one command once; not to be used twice."""
+
+    def __init__(
+        self,
+        world: World,
+        rules: Rules,
+        brake: Brake,
+        sink: EventSink,
+        *,
+        pace: Pace | None = None,
+        stop: threading.Event | None = None,
+        copies: Executor | None = None,
+        progress: Callable[[Result], None] = lambda _result: None,
+    ) -> None:
+        """`stop` may be set by a signal handler; `copies` carries out Copy elsewhere."""
+        self._world, self._rules, self._brake, self._sink = world, rules, brake, sink
+        self._pace, self._progress = pace or Pace(), progress
+        self._stop = stop or threading.Event()
+        self._workers = ThreadPoolExecutor(self._pace.concurrency, "reccli-worker")
+        self._clerks = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-airtable")
+        self._reader = ThreadPoolExecutor(1, "reccli-source")
+        self._copies = copies or self._workers
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._rows = _Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
+        self._links = _Lane(BATCH, self._pace.links_linger, write_links)
+        self._window = max(CHUNK, 4 * self._pace.concurrency)
+        self._result = Result(dry_run=rules.dry_run)
+        self._active: set[_Task] = set()
+        self._parked: deque[_Task] = deque()
+        self._approved: deque[_Task] = deque()
+        self._pulling = self._exhausted = self._halted = False
+        self._feeding = 0
+
+    def run(self, items: Iterator[Seed | Outcome], sources: Sources) -> Result:
+        """Run every case of the source to its end, or to the run's."""
+        give_up = float("inf")
+        try:
+            while self._more(sources):
+                self._pull(items)
+                self._flush()
+                self._receive()
+                if self._stop.is_set():
+                    give_up = min(give_up, time.monotonic() + GRACE)
+                if time.monotonic() > give_up:
+                    self._abandon()
+        finally:
+            for pool in (self._reader, self._clerks, self._workers):
+                pool.shutdown(wait=False, cancel_futures=True)
+        self._result.failures.extend(sources.failures)
+        self._result.outages = self._world.retry.outages
+        self._result.interrupted = self._stop.is_set()
+        return self._result
+
+    # Which cases run
+
+    def _more(self, sources: Sources) -> bool:
+        if self._over():
+            self._exhausted = True
+            for queue in (self._approved, self._parked):
+                while queue:
+                    self._end(queue.popleft(), None)
+        if self._active or self._pulling or not self._exhausted or self._approved:
+            return True
+        if self._parked:
+            self._open_gate(complete=not sources.failures)
+        return bool(self._approved or self._active)
+
+    def _over(self) -> bool:
+        stop_at = self._pace.stop_at
+        late = stop_at is not None and time.monotonic() >= stop_at
+        return late or self._stop.is_set() or self._halted
+
+    def _pull(self, items: Iterator[Seed | Outcome]) -> None:
+        while self._approved and len(self._active) < self._window:
+            task = self._approved.popleft()
+            self._active.add(task)
+            self._advance(task, None)
+        room = self._window - len(self._active)
+        if not self._exhausted and not self._pulling and room >= CHUNK // 2:
+            self._pulling = True
+            future = self._reader.submit(lambda: list(islice(items, min(room, CHUNK))))
+            future.add_done_callback(lambda done: self._inbox.put(lambda: self._pulled(done)))
+
+    def _pulled(self, done: Future[list[Seed | Outcome]]) -> None:
+        self._pulling = False
+        found = done.result()
+        self._exhausted = self._exhausted or not found
+        for item in found:
+            if isinstance(item, Outcome):
+                self._finish(item)
+            else:
+                task = _Task(item, reconcile(item, self._rules, self._world.now()))
+                self._active.add(task)
+                self._advance(task, None)
+
+    def _open_gate(self, *, complete: bool) -> None:
+        """Everything has been seen: may that many be deleted?"""
+        deletes = len(self._parked)
+        listed = self._result.counts["seen"] + deletes
+        reason = refusal(deletes, listed, self._brake.limits, complete=complete)
+        if reason is None and not self._brake.confirm(deletes):
+            reason = f"{deletes} deletes were not confirmed"
+        if reason is None:
+            self._approved, self._parked = self._parked, deque()
+        else:
+            self._refuse(reason)
+
+    def _refuse(self, reason: str) -> None:
+        self._result.refusal = reason
+        while self._parked:
+            task = self._parked.popleft()
+            self._active.add(task)
+            self._advance(task, Refused(reason))
+
+    def _park(self, task: _Task) -> None:
+        """Hold a case whose next step is a delete; too many are refused without seeing them all."""
+        self._active.discard(task)
+        self._parked.append(task)
+        if self._result.refusal:
+            self._refuse(self._result.refusal)
+        elif len(self._parked) > self._brake.limits.max_deletes:
+            reason = refusal(len(self._parked), 0, self._brake.limits, complete=True)
+            self._refuse(reason or "")
+
+    # One case
+
+    def _advance(self, task: _Task, reply: object) -> None:
+        """Give a case its answer and see to the effects that it asks for next."""
+        fatal = reply if isinstance(reply, Failure) and reply.kind is FailureKind.FATAL else None
+        self._halted = self._halted or fatal is not None
+        try:
+            effect = task.case.send(reply)
+            while isinstance(effect, Record):
+                self._record(task, effect)
+                effect = task.case.send(None)
+        except StopIteration as end:
+            self._active.discard(task)
+            self._finish(end.value)
+            return
+        except Exception as error:  # noqa: BLE001 - a bug in one case must not end the others
+            self._end(task, _unexpected(error))
+            return
+        if self._halted or (self._stop.is_set() and not isinstance(effect, WriteLinks)):
+            self._end(task, fatal)
+            return
+        match effect:
+            case AskGuard():
+                self._park(task)
+            case ObserveRows():
+                self._rows.put(task, effect)
+            case WriteLinks():
+                self._links.put(task, effect)
+            case _:
+                pool = self._copies if isinstance(effect, Copy) else self._workers
+                self._feeding += 1
+                future = pool.submit(perform, effect, self._world)
+                future.add_done_callback(lambda done: self._inbox.put(lambda: self._fed(task, done)))
+
+    def _fed(self, task: _Task, done: Future[Any]) -> None:
+        self._feeding -= 1
+        if task in self._active:
+            self._advance(task, _reply(done))
+
+    def _record(self, task: _Task, effect: Record) -> None:
+        seed = task.seed
+        call_sid = (seed.recording.call_sid if seed.recording else None) or seed.ref.call_sid
+        self._sink(Event(effect.name, self._world.now(), seed.ref.sid, call_sid, effect.detail))
+
+    def _end(self, task: _Task, failure: Failure | None) -> None:
+        """End a case before its time: the next run takes it up from what it finds."""
+        task.case.close()
+        self._active.discard(task)
+        step = Step(StepKind.HOLD, Reason.STOPPED)
+        ref = task.seed.ref
+        self._finish(Outcome(ref.sid, ref.call_sid, step, failures=(failure,) if failure else ()))
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._result.add(outcome)
+        self._progress(self._result)
+
+    # Batches
+
+    def _flush(self) -> None:
+        quiet = not self._feeding and not self._pulling and self._inbox.empty()
+        while self._rows.due(quiet=quiet):
+            self._send(self._rows, feeds=True)
+        quiet = quiet and not self._feeding
+        while self._links.due(quiet=quiet):
+            self._send(self._links, feeds=False)
+
+    def _send(self, lane: _Lane, *, feeds: bool) -> None:
+        batch, cells = [], set[tuple[str, str]]()
+        rows = set[str]()
+        oldest = self._world.now() - FRESH
+        for task, effect in lane.take():
+            if isinstance(effect, WriteLinks):
+                wanted = {(slot.row_id, slot.field) for slot in effect.slots}
+                if effect.seen_at < oldest or cells & wanted:
+                    self._inbox.put(lambda task=task: self._advance(task, Stale()))  # type: ignore[misc]
+                    continue
+                cells |= wanted
+                rows |= {slot.row_id for slot in effect.slots}
+            batch.append((task, effect))
+        if not batch:
+            return
+        self._feeding += feeds
+        future = self._clerks.submit(lane.carry_out, [effect for _, effect in batch], self._world)
+
+        def answered(done: Future[list[Any]]) -> None:
+            self._inbox.put(lambda: self._answered([task for task, _ in batch], done, feeds=feeds))
+
+        future.add_done_callback(answered)
+
+    def _answered(self, tasks: list[_Task], done: Future[list[Any]], *, feeds: bool) -> None:
+        self._feeding -= feeds
+        replies = _reply(done)
+        for at, task in enumerate(tasks):
+            if task in self._active:
+                self._advance(task, replies if isinstance(replies, Failure) else replies[at])
+
+    def _receive(self) -> None:
+        """Wait for one answer, and take all that have come with it."""
+        try:
+            self._inbox.get(timeout=_TICK if not self._links.waiting else _TICK / 5)()
+            while True:
+                self._inbox.get_nowait()()
+        except Empty:
+            return
+
+    def _abandon(self) -> None:
+        for task in list(self._active):
+            self._end(task, None)
+        self._pulling = False
+
+
+def _reply(done: Future[Any]) -> Any:  # noqa: ANN401 - whatever the effect answers with
+    """Take an answer; what no adapter foresaw becomes a failure of the cases that asked."""
+    try:
+        return done.result()
+    except Exception as error:  # noqa: BLE001 - see above
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> Failure:
+    _log.error("unexpected error", exc_info=error)
+    return Failure(
+        Service.RECCLI,
+        FailureKind.PERMANENT,
+        "unexpected",
+        f"unexpected {type(error).__name__}",
+        "this is a bug: please report it with the traceback in the log",
+    )

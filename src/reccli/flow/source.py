@@ -1,0 +1,217 @@
+"""Where the recordings of a run come from: this, and the steps it may take, is a command.
+
+A source is read in the background while the cases before it run. What it could not read is
+kept in `failures`: the rest of the run goes on with what was seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Failure, Service, ServiceError
+from reccli.core.links import ForeignLink, TwilioLink
+from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind, TwilioState
+from reccli.core.rows import Subject, linked_key, survey
+from reccli.flow.case import Outcome, Seed
+from reccli.flow.effects import ObserveRows, Rows
+from reccli.flow.perform import about, find_rows
+from reccli.flow.ports import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reccli.core.model import Row
+    from reccli.flow.perform import World
+
+ROWS_AT_ONCE = 50
+"""How many recordings' rows are found by one request: the formula has to fit a URL."""
+
+_RESCANS = 100
+"""A bound for a table that others fill while it is scanned."""
+_RESTARTS = 3
+"""How often a scan is begun anew because Airtable dropped its iterator."""
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Sources:
+    """The ways to find recordings, and what went wrong on the way."""
+
+    world: World
+    failures: list[Failure] = field(default_factory=list)
+
+    def named(self, sids: Sequence[str]) -> Iterator[Seed]:
+        """Take the recordings, and all recordings of the calls, that were named."""
+        for sid in sids:
+            if sid.startswith("RE"):
+                yield from self._named_recording(sid)
+            else:
+                yield from _seeds(list(self._list(call_sid=sid)))
+
+    def _named_recording(self, sid: str) -> Iterator[Seed]:
+        ref = Ref(sid, self.world.book.account_sid)
+        try:
+            recording = self.world.retry(Service.TWILIO, self.world.twilio.fetch, ref)
+        except ServiceError:
+            yield Seed(ref)  # the case observes it again and says why it is Unknown
+            return
+        siblings = list(self._list(call_sid=recording.call_sid)) if recording.call_sid else []
+        family = {other.sid: other for other in [*siblings, recording]}
+        yield Seed(recording.ref, _by_creation(family.values()), recording)
+
+    def on_twilio(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Seed]:
+        """Take every recording that Twilio lists, as the pages come."""
+        for recording in self._list(since, until):
+            yield Seed(recording.ref, (), recording)
+
+    def unlinked(
+        self, since: datetime | None, until: datetime | None, pending: Iterable[Ref] = ()
+    ) -> Iterator[Seed]:
+        """Take the recordings on Twilio that no row links yet, and those of pending callbacks.
+
+        A link that has to be renewed counts as none. The rows are found in bulk, so that a run
+        with nothing to do asks S3 nothing.
+        """
+        family: dict[str | None, list[Recording]] = defaultdict(list)
+        listed: dict[str, Recording] = {}
+        for recording in self._list(since, until):
+            listed[recording.sid] = recording
+            family[recording.call_sid].append(recording)
+        for ref in pending:
+            if ref.sid not in listed:
+                yield Seed(ref)
+        everyone = iter(listed.values())
+        while chunk := list(islice(everyone, ROWS_AT_ONCE)):
+            effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
+            for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):
+                siblings = _by_creation(family[recording.call_sid])
+                if isinstance(rows, Failure):
+                    yield Seed(recording.ref, siblings, recording)
+                elif not self._linked(recording, rows):
+                    yield Seed(recording.ref, siblings, recording, rows)
+
+    def _linked(self, recording: Recording, rows: Rows) -> bool:
+        book = self.world.book
+        key = linked_key(rows.rows, recording.sid, book)
+        subject = Subject(recording.sid, recording.call_sid, (), key)
+        state = survey(rows.rows, subject, book, rows.at).state
+        return state in {LinkState.S3_LINK, LinkState.TWILIO_LINK}
+
+    def fallbacks(self) -> Iterator[Seed | Outcome]:
+        """Take the recordings of all rows that hold a Twilio address.
+
+        A scan is complete before anything of it is handed out, because pages shift when rows
+        are rewritten; it is repeated until it shows nothing new.
+        """
+        seen: set[tuple[str, str]] = set()
+        for _ in range(_RESCANS):
+            at = self.world.now()
+            rows = {row.id: row for row in self._scan()}
+            found = [
+                item
+                for item in self._fallback_links(rows.values())
+                if (item[0].id, item[1].sid if item[1] else "") not in seen
+            ]
+            if not found:
+                return
+            seen.update((row.id, link.sid if link else "") for row, link in found)
+            yield from self._fallback_seeds(found, tuple(rows.values()), at)
+
+    def fallback_rows(self) -> int:
+        """Count the rows that hold a link to a recording at Twilio."""
+        links = self._fallback_links(list(self._scan()))
+        return len({row.id for row, link in links if link is not None})
+
+    def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | None]]:
+        for row in rows:
+            links = [self.world.book.parse(text) for text in row.links.values()]
+            ours = [link for link in links if isinstance(link, TwilioLink)]
+            yield from ((row, link) for link in ours)
+            if not ours and any(isinstance(link, ForeignLink) for link in links):
+                yield row, None
+
+    def _fallback_seeds(
+        self,
+        found: Sequence[tuple[Row, TwilioLink | None]],
+        rows: tuple[Row, ...],
+        at: datetime,
+    ) -> Iterator[Seed | Outcome]:
+        for row, _ in ((row, link) for row, link in found if link is None):
+            yield Outcome(
+                None,
+                row.call_sid or None,
+                Step(StepKind.HOLD, Reason.NOT_A_LINK),
+                link=f"row {row.id}",
+            )
+        by_sid = {link.sid: (row, link) for row, link in found if link is not None}
+        mentions: dict[str, list[Row]] = defaultdict(list)
+        for row, link in self._fallback_links(rows):
+            if link is not None:
+                mentions[link.sid].append(row)
+        for sid, (row, link) in by_sid.items():
+            ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)
+            yield Seed(ref, rows=Rows(about(mentions[sid], sid, None), at))
+
+    def _scan(self) -> Iterator[Row]:
+        """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
+        cursor: str | None = None
+        restarts = 0
+        while True:
+            try:
+                page = self.world.retry(
+                    Service.AIRTABLE, self.world.airtable.fallbacks, cursor
+                )
+            except ServiceError as error:
+                if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
+                    restarts, cursor = restarts + 1, None
+                    continue
+                self.failures.append(error.failure)
+                return
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def _list(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        call_sid: str | None = None,
+    ) -> Iterator[Recording]:
+        """Read all pages of all regions; one that fails ends that region's listing only."""
+        for region in self.world.twilio.regions:
+            listing = Listing(region, since, until, call_sid)
+            cursor: str | None = None
+            last_page: set[str] = set()
+            while True:
+                try:
+                    page = self.world.retry(
+                        Service.TWILIO, self.world.twilio.page, listing, cursor
+                    )
+                except ServiceError as error:
+                    self.failures.append(error.failure)
+                    break
+                yield from (item for item in page.items if item.sid not in last_page)
+                last_page = {item.sid for item in page.items}
+                cursor = page.cursor
+                if cursor is None:
+                    break
+
+
+def _seeds(recordings: Sequence[Recording]) -> Iterator[Seed]:
+    siblings = _by_creation(recordings)
+    for recording in recordings:
+        yield Seed(recording.ref, siblings, recording)
+
+
+def _by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
+    """Order the recordings of a call that can ever have a link."""
+    living = [r for r in recordings if r.state in {TwilioState.COMPLETED, TwilioState.PENDING}]
+    return tuple(r.sid for r in sorted(living, key=lambda r: (r.created or _BEGINNING, r.sid)))
