@@ -41,7 +41,7 @@ class Backoff:
     attempts: int = 4
     first: float = 0.5
     longest: float = 8.0
-    budget: float = 75.0
+    budget: float = 35.0
     longest_retry_after: float = 60.0
     failures_to_open: int = 5
     open_for: float = 30.0

@@ -1,0 +1,5 @@
+"""`python -m reccli`."""
+
+from reccli.cli import main
+
+main()

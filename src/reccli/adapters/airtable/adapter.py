@@ -1,0 +1,180 @@
+"""The calls to Airtable: one request at a time, each of them paced, none of them repeated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from pyairtable import Api
+from requests import RequestException
+from requests.adapters import HTTPAdapter
+from requests.exceptions import JSONDecodeError
+
+from reccli.adapters.airtable import formulas
+from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
+from reccli.core.errors import Failure, ServiceError
+from reccli.core.model import Row
+from reccli.flow.ports import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reccli.adapters.airtable.options import AirtableOptions
+    from reccli.flow.pacer import Pacer
+
+PAGE = 100
+"""The most rows in one answer."""
+BATCH = 10
+"""The most rows in one update."""
+PENALTY = 30.0
+"""How long Airtable refuses everything after its rate limit was passed, in seconds."""
+LONGEST_PAUSE = 120.0
+"""A run does not stand still for longer than this, whatever an answer asks for."""
+
+LONGEST_MESSAGE = 200
+"""Airtable's messages may repeat cell values: enough to act on, not enough to leak a row."""
+
+_CONNECT, _READ = 5, 60  # a formula over a large table is slow (facts/airtable.md section 2)
+_CONNECTIONS = 8
+
+
+class AirtableAdapter:
+    """Implements `flow.ports.AirtablePort`; may be shared by threads (facts section 7)."""
+
+    def __init__(self, options: AirtableOptions, pacer: Pacer, *, penalty: float = PENALTY) -> None:
+        """`pacer` must be the only one of this base in this process; `penalty` is in seconds."""
+        self._options = options
+        self._pacer = pacer
+        self._penalty = penalty
+        self._api = Api(
+            options.api_key,
+            retry_strategy=None,  # its retries hide the body, and 30 s is never respected
+            timeout=(_CONNECT, _READ),
+            endpoint_url=options.endpoint_url.rstrip("/"),
+        )
+        session = self._api.session
+        session.trust_env = False  # a .netrc would replace the Bearer header
+        session.max_redirects = 0  # no redirect is documented, and it turns a PATCH into a GET
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+        self._urls = self._api.table(options.base_id, options.table).urls
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.session.close()
+
+    def fallbacks(self, cursor: str | None) -> Page[Row]:
+        """List one page of the rows in which some link field holds a Twilio address."""
+        return self._page(
+            formulas.containing(self._options.needles, self._options.link_fields), cursor
+        )
+
+    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
+        """Find every row about these (recording SID, call SID) pairs, by call or by mention."""
+        options = self._options
+        wanted = formulas.about(subjects, options.call_sid_field, options.link_fields)
+        found = chain.from_iterable(self._all(formula) for formula in wanted)
+        return list({row.id: row for row in found}.values())
+
+    def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
+        """Read rows by ID; those that are gone are missing from the answer."""
+        wanted = list(dict.fromkeys(row_ids))
+        chunks = (wanted[start : start + PAGE] for start in range(0, len(wanted), PAGE))
+        return [row for chunk in chunks for row in self._all(formulas.named(chunk))]
+
+    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+        """Write {row ID: {field: link}} for at most 10 rows in one request.
+
+        Returns the rows as Airtable answered them, which is the read-back. After an odd answer
+        the links may be stored: the caller looks again.
+        """
+        if len(cells) > BATCH:
+            raise ValueError(f"{len(cells)} rows in one update: Airtable takes {BATCH}")
+        if not cells:
+            return []
+        records = [{"id": row, "fields": dict(fields)} for row, fields in cells.items()]
+        # Without typecast Airtable refuses what does not fit instead of inventing options.
+        body = self._request("PATCH", json={"records": records, "typecast": False})
+        return self._rows(body)
+
+    def _all(self, formula: str) -> list[Row]:
+        page = self._page(formula, None)
+        rows = list(page.items)
+        while page.cursor is not None:
+            page = self._page(formula, page.cursor)
+            rows += page.items
+        return rows
+
+    def _page(self, formula: str, cursor: str | None) -> Page[Row]:
+        query: dict[str, Any] = {
+            "formula": formula,
+            "fields": self._options.columns,
+            "page_size": PAGE,
+        }
+        if cursor is not None:
+            query["offset"] = cursor
+        body = self._request("GET", options=query)
+        rows = self._rows(body)
+        offset = body.get("offset")
+        if offset is not None and (not isinstance(offset, str) or offset in {"", cursor}):
+            raise ServiceError(odd_answer("a page that leads nowhere"))
+        return Page(rows, offset)
+
+    def _request(self, method: str, **parts: Any) -> dict[str, Any]:  # noqa: ANN401
+        self._pacer.wait()
+        longer = ("POST", self._urls.records_post) if method == "GET" else None
+        try:
+            body = self._api.request(method, self._urls.records, longer, **parts)
+        except JSONDecodeError as error:
+            raise ServiceError(odd_answer("not JSON")) from error
+        except RequestException as error:
+            raise self._refused(failure_of(error)) from error
+        except TypeError as error:  # pyairtable looks for "error" in a body that is a bare number
+            raise ServiceError(odd_answer("no JSON object")) from error
+        if not isinstance(body, dict):
+            raise ServiceError(odd_answer("no JSON object"))
+        return body
+
+    def _refused(self, failure: Failure) -> ServiceError:
+        if failure.code == RATE_LIMITED:
+            asked = failure.retry_after or 0.0
+            self._pacer.pause(min(max(self._penalty, asked), max(self._penalty, LONGEST_PAUSE)))
+        # A proxy may repeat the request in its answer.
+        message = failure.message.replace(self._options.api_key, "[api_key]")
+        return ServiceError(replace(failure, message=message[:LONGEST_MESSAGE]))
+
+    def _rows(self, body: Mapping[str, Any]) -> list[Row]:
+        records = body.get("records")
+        if not isinstance(records, list):
+            raise ServiceError(odd_answer("no list of records"))
+        return [self._row(record) for record in records]
+
+    def _row(self, record: object) -> Row:
+        match record:
+            case {"id": str(row_id), "fields": dict(fields)}:
+                options = self._options
+                return Row(
+                    row_id,
+                    _words(fields.get(options.call_sid_field)).strip(),
+                    {name: _link(fields.get(name)) for name in options.link_fields},
+                    {name: _words(fields.get(text)) for name, text in options.key_fields.items()},
+                )
+        raise ServiceError(odd_answer("a record without an ID or fields"))
+
+
+def _link(cell: object) -> str:
+    """Read a link cell: what is no text becomes JSON, so that it is taken and names its SIDs."""
+    if isinstance(cell, str):
+        return cell
+    return "" if cell is None else json.dumps(cell)
+
+
+def _words(cell: object) -> str:
+    """Read a text, or the first of several (a lookup, a multiple choice)."""
+    if isinstance(cell, list) and cell:
+        cell = cell[0]
+    return cell if isinstance(cell, str) else ""

@@ -1,0 +1,101 @@
+"""Writes the filters, so that nothing in them but names and IDs of a known form is ours to trust.
+
+Formulas can be injected into (facts/airtable.md section 3): a SID that is none is never written
+into one, and every text goes through pyairtable's quoting.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
+
+from pyairtable.formulas import field_name, quoted
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LONGEST_FORMULA = 14_000
+"""As it stands in a URL, of which Airtable takes less than 16,000 characters."""
+
+_CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
+_RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
+_ROW_ID = re.compile(r"rec[0-9A-Za-z]{14}")
+
+
+def containing(needles: Sequence[str], fields: Sequence[str]) -> str:
+    """Filter the rows in which one of the fields contains one of the texts."""
+    return _any_of(_find(needle, name) for needle in needles for name in fields)
+
+
+def about(
+    subjects: Iterable[tuple[str, str | None]], call_sid_field: str, link_fields: Sequence[str]
+) -> Iterator[str]:
+    """Filter the rows about (recording SID, call SID) pairs, in as few formulas as URLs allow.
+
+    A call SID that is none cannot be that of a row; the mention of the recording still counts.
+    """
+    wanted: dict[str, None] = {}
+    for recording_sid, call_sid in subjects:
+        _check(_RECORDING_SID, recording_sid, "recording SID")
+        if call_sid is not None and _CALL_SID.fullmatch(call_sid):
+            wanted[f"{_field(call_sid_field)}={quoted(call_sid)}"] = None
+        wanted |= dict.fromkeys(_find(recording_sid, name) for name in link_fields)
+    return _packed(wanted)
+
+
+def named(row_ids: Iterable[str]) -> str:
+    """Filter the rows with these IDs."""
+    return _any_of(f"RECORD_ID()={quoted(_check(_ROW_ID, row, 'row ID'))}" for row in row_ids)
+
+
+def _find(text: str, name: str) -> str:
+    return f"FIND({quoted(text)},{_field(name)})"
+
+
+def _any_of(conditions: Iterable[str]) -> str:
+    return f"OR({','.join(conditions)})"
+
+
+def _packed(conditions: Iterable[str]) -> Iterator[str]:
+    pack: list[str] = []
+    size = 0
+    for condition in conditions:
+        length = len(quote_plus(condition)) + len("%2C")
+        if pack and size + length > LONGEST_FORMULA:
+            yield _any_of(pack)
+            pack, size = [], 0
+        pack.append(condition)
+        size += length
+    if pack:
+        yield _any_of(pack)
+
+
+def _field(name: str) -> str:
+    """Refer to a field. pyairtable leaves a backslash as it is, and Airtable fails on braces."""
+    if "}" in name or "\\" in name:
+        raise ServiceError(
+            Failure(
+                Service.AIRTABLE,
+                FailureKind.PERMANENT,
+                "unusable_field_name",
+                f"no Airtable formula can name the field {name!r}: it has a closing brace or a "
+                "backslash",
+                "rename the field in Airtable and in airtable.call_sid_field or "
+                "airtable.link_fields",
+            )
+        )
+    return field_name(name)
+
+
+def _check(form: re.Pattern[str], text: str, kind: str) -> str:
+    """Refuse what has not the form of an ID: to leave it out would be to call its rows absent."""
+    if not form.fullmatch(text):
+        raise ServiceError(
+            Failure(
+                Service.AIRTABLE, FailureKind.PERMANENT, "odd_id", f"{text[:40]!r} is no {kind}"
+            )
+        )
+    return text

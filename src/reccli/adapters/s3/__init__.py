@@ -1,0 +1,9 @@
+"""Amazon S3 and its likes: one bucket, conditional writes only, and proof instead of belief.
+
+boto3 is imported here and nowhere else; the composition root imports this package lazily.
+"""
+
+from reccli.adapters.s3.adapter import S3Adapter
+from reccli.adapters.s3.client import S3Options
+
+__all__ = ["S3Adapter", "S3Options"]

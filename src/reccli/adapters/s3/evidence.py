@@ -1,0 +1,141 @@
+"""What an object says about itself, and whether that proves it to be a recording.
+
+Pure: `describe` writes the metadata beside the bytes, `judge` weighs it against what the store
+itself reports. Metadata alone is a claim; a SHA-256 over the full object is the proof.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from reccli.adapters.s3.errors import failure
+from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.model import S3State, StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reccli.flow.ports import Provenance
+
+METADATA_LIMIT = 2048
+"""Bytes of keys and values together, by S3's rule; more is refused, never cut short."""
+
+_SHA256_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One answer to a HEAD or GET. `sha256` (hex) is the store's own, over the full object."""
+
+    size: int
+    metadata: Mapping[str, str]
+    sha256: str | None = None
+    age: timedelta | None = None
+
+
+def describe(provenance: Provenance) -> dict[str, str]:
+    """Write what the object must tell about itself when nothing else is left to ask.
+
+    Raises a PERMANENT `ServiceError` when it does not fit: audio without its encryption
+    details is noise, so nothing is dropped to make it fit.
+    """
+    recording = provenance.recording
+    created = (
+        f"{recording.created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if recording.created else None
+    )
+    facts: dict[str, str | int | None] = {
+        "recording-sid": recording.sid,
+        "call-sid": recording.call_sid,
+        "conference-sid": recording.conference_sid,
+        "account-sid": recording.account_sid,
+        "region": recording.region,
+        "duration": recording.duration,
+        "channels": recording.channels,
+        "sha256": provenance.sha256,
+        "size": provenance.size,
+        "created": created,
+        "source": recording.source,
+    }
+    for name, value in recording.encryption.items():
+        facts["encryption-" + name.removeprefix("encryption_").replace("_", "-")] = value
+    metadata = {name: str(value) for name, value in facts.items() if value is not None}
+    for name, text in metadata.items():
+        if not f"{name}{text}".isascii() or not text.isprintable() or text != text.strip():
+            raise _unfit(recording.sid, f"{name} is not plain ASCII, and S3 would change it")
+    if (size := sum(len(name) + len(text) for name, text in metadata.items())) > METADATA_LIMIT:
+        raise _unfit(recording.sid, f"it takes {size} bytes, and S3 allows {METADATA_LIMIT}")
+    return metadata
+
+
+def facts_of(answer: Mapping[str, Any]) -> Facts:
+    """Read an answer of HeadObject or GetObject, leaving out what is missing or unreadable."""
+    metadata = {name.lower(): text for name, text in answer.get("Metadata", {}).items()}
+    composite = answer.get("ChecksumType") == "COMPOSITE"  # of the parts' checksums: no proof
+    return Facts(
+        size=answer.get("ContentLength", 0),
+        metadata=metadata,
+        sha256=None if composite else _hex(answer.get("ChecksumSHA256", "")),
+        age=_age(answer),
+    )
+
+
+def judge(facts: Facts, sid: str, place: str, read_back: str | None = None) -> StoredObject:
+    """Say whether an object is recording `sid`; `read_back` is the hash of its bytes, if taken."""
+    actual = read_back or facts.sha256
+    claimed = facts.metadata.get("sha256", "")
+    owner = facts.metadata.get("recording-sid")
+    if owner is None:
+        objection = ("ForeignObject", "an object that reccli did not write is there")
+    elif owner != sid:
+        objection = ("OtherRecording", f"the object of another recording, {owner[:64]!r}, is there")
+    elif not claimed or "size" not in facts.metadata:
+        objection = ("NoProof", "its metadata lacks the SHA-256 or size of the recording")
+    elif facts.metadata["size"] != str(facts.size):
+        expected = facts.metadata["size"][:20]
+        objection = ("SizeMismatch", f"it has {facts.size} bytes, and should have {expected}")
+    elif actual is not None and actual != claimed:
+        objection = ("ChecksumMismatch", "its bytes are not those that came from Twilio")
+    else:
+        return StoredObject(
+            S3State.VERIFIED, facts.age, facts.size, claimed, proven=actual is not None
+        )
+    return conflict(facts, place, *objection)
+
+
+def conflict(facts: Facts, place: str, code: str, text: str) -> StoredObject:
+    """Say why the object at this key cannot count as the recording."""
+    hint = "look at the object, and move or delete it if it has no business there"
+    objection = failure(FailureKind.PERMANENT, code, f"{place}: {text}", hint)
+    return StoredObject(S3State.CONFLICT, facts.age, facts.size, facts.sha256, failure=objection)
+
+
+def _age(answer: Mapping[str, Any]) -> timedelta | None:
+    """Tell how long the object has been there, by S3's clock alone: ours may be wrong."""
+    stored = answer.get("LastModified")
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if not isinstance(stored, datetime) or not date:
+        return None
+    try:
+        now = parsedate_to_datetime(date)
+        return max(now - stored, timedelta())
+    except (TypeError, ValueError):
+        return None
+
+
+def _hex(checksum: str) -> str | None:
+    """Turn base64 into hex; None for a composite "…-3" and for anything else but a SHA-256."""
+    try:
+        digest = base64.b64decode(checksum, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return digest.hex() if len(digest) == _SHA256_BYTES else None
+
+
+def _unfit(sid: str, text: str) -> ServiceError:
+    message = f"the metadata of {sid} cannot be kept beside it: {text}"
+    return ServiceError(failure(FailureKind.PERMANENT, "MetadataUnfit", message))

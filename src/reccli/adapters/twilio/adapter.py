@@ -1,0 +1,199 @@
+"""`TwilioPort` over the SDK: list, fetch, delete; the audio comes from `media`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from twilio.base.exceptions import TwilioException
+
+from reccli.adapters.twilio import parse
+from reccli.adapters.twilio.failures import bad_answer, failed
+from reccli.adapters.twilio.media import open_media
+from reccli.adapters.twilio.session import Sessions
+from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.model import TwilioState
+from reccli.flow.ports import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from reccli.adapters.twilio.origin import Origin
+    from reccli.adapters.twilio.session import Session
+    from reccli.core.model import Recording, Ref
+    from reccli.flow.ports import Listing, Media
+
+PAGE_SIZE = 1000
+"""The most that Twilio gives (its spec: 1 to 1000)."""
+
+_UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError, KeyError, RecursionError)
+"""What the SDK raises over JSON of a shape that it does not know."""
+
+
+class TwilioAdapter:
+    """Recordings in every region of one account; safe to use from many threads.
+
+    Never retries and never logs. `close()` ends every connection; nothing works after it.
+    """
+
+    def __init__(
+        self,
+        origins: Sequence[Origin],
+        *,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+    ) -> None:
+        """`origins`: the main region first. Seconds; the SDK's own default is to wait for ever."""
+        if not origins:
+            raise ValueError("at least one origin is needed")
+        self._origins = {origin.region: origin for origin in origins}
+        self._sessions = Sessions(httpx.Timeout(read_timeout, connect=connect_timeout))
+
+    @property
+    def regions(self) -> Sequence[str]:
+        """Name the configured regions, the main one first."""
+        return tuple(self._origins)
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        self._sessions.close()
+
+    def page(self, listing: Listing, cursor: str | None) -> Page[Recording]:
+        """List one page, newest first, within the bounds as far as a creation time is known."""
+        session = self._session(listing.region)
+        path = f"/2010-04-01/Accounts/{session.origin.account_sid}/Recordings.json"
+        if cursor is None:
+            payload = _ask(session, lambda sdk: sdk.page(page_size=PAGE_SIZE, **_filters(listing)))
+        elif not cursor.startswith(f"{path}?"):
+            raise bad_answer("Twilio named a next page that is not of this listing")
+        else:
+            url = session.origin.api_base.rstrip("/") + cursor
+            payload = _ask(session, lambda sdk: sdk.get_page(url))
+        # Both have to be there: a listing cut short must not look like a short one.
+        items, following = payload.get("recordings"), payload.get("next_page_uri", 0)
+        if not isinstance(items, list) or not (following is None or isinstance(following, str)):
+            raise bad_answer(f"GET {path} was answered without recordings or next_page_uri")
+        if cursor is not None and following == cursor:
+            raise bad_answer(f"GET {path} named itself as its next page")
+        recordings = (parse.recording(item, session.origin) for item in items)
+        return Page([item for item in recordings if _within(listing, item)], following or None)
+
+    def fetch(self, ref: Ref) -> Recording:
+        """Fetch the metadata, of a soft-deleted recording too.
+
+        With no region given, the first region that has it counts. One that can't be asked
+        outweighs a 404 of another: the recording may be there.
+        """
+        regions = [ref.region] if ref.region is not None else self.regions
+        errors: list[ServiceError] = []
+        for region in regions:
+            try:
+                return self._fetch(self._session(region), ref)
+            except ServiceError as error:
+                errors.append(error)
+        raise next((error for error in errors if not _is_404(error)), errors[0])
+
+    def delete(self, recording: Recording) -> None:
+        """Delete for ever; returns only when Twilio itself says that it is deleted.
+
+        The proof is a fetch with IncludeSoftDeleted, possible for 40 days (Twilio's Recording
+        resource page). A refusal, a 404 above all, may come from an earlier delete whose answer
+        was lost: the same fetch tells.
+        """
+        ref = recording.ref
+        session = self._session(recording.region)
+        _check(session.origin, ref)
+        refusal: ServiceError | None = None
+        try:
+            _ask(session, lambda sdk: sdk(ref.sid).delete())
+        except ServiceError as error:
+            if error.failure.kind is not FailureKind.PERMANENT:
+                raise
+            refusal = error  # how a second delete is answered is undocumented: ask what is true
+        try:
+            status = self._fetch(session, ref).status
+        except ServiceError as error:
+            if not _is_404(error):
+                raise
+            status = "nothing (404)"
+            if refusal is not None:
+                raise refusal from error
+        if status == TwilioState.DELETED:
+            return
+        if refusal is not None and not _is_404(refusal):
+            raise refusal
+        message = f"Twilio was asked to delete {ref.sid} and then said {status!r}"
+        raise failed(FailureKind.OUTAGE, "delete_unconfirmed", message)
+
+    @contextmanager
+    def media(self, recording: Recording, extension: str) -> Iterator[Media]:
+        """Open the audio with all its channels; a 404 is a BUSY failure, for it often passes."""
+        session = self._session(recording.region)
+        _check(session.origin, recording.ref)
+        with open_media(session, recording, extension) as media:
+            yield media
+
+    def _session(self, region: str) -> Session:
+        if region not in self._origins:
+            known = ", ".join(self.regions)
+            message = f"region {region!r} is not configured; there is {known}"
+            raise failed(FailureKind.PERMANENT, "unknown_region", message)
+        return self._sessions.of(self._origins[region])
+
+    def _fetch(self, session: Session, ref: Ref) -> Recording:
+        _check(session.origin, ref)
+        payload = _ask(session, lambda sdk: sdk(ref.sid).fetch(include_soft_deleted=True))
+        found = parse.recording(payload, session.origin)
+        if found.sid != ref.sid:
+            raise bad_answer(f"Twilio was asked for {ref.sid} and answered with {found.sid}")
+        return found
+
+
+def _ask(session: Session, call: Callable[[Any], object]) -> Mapping[str, object]:
+    """Let the SDK send one request, and hand back the JSON of its answer."""
+    try:
+        call(session.recordings)
+    except _UNREADABLE as error:
+        raise bad_answer(
+            f"the SDK could not read Twilio's answer: {type(error).__name__}"
+        ) from error
+    return session.transport.payload
+
+
+def _check(origin: Origin, ref: Ref) -> None:
+    """Refuse to build an address from what is not a SID, or with another account's."""
+    if not parse.is_sid(ref.sid, "RE"):
+        raise failed(FailureKind.PERMANENT, "bad_sid", "this is not the SID of a recording")
+    if ref.account_sid != origin.account_sid:
+        message = f"{ref.sid} belongs to account {ref.account_sid}, which is not configured"
+        raise failed(FailureKind.PERMANENT, "other_account", message)
+
+
+def _is_404(error: ServiceError) -> bool:
+    return error.failure.code == "not_found"
+
+
+def _filters(listing: Listing) -> dict[str, str]:
+    """Widen the bounds to whole UTC days: what Twilio makes of a time of day is undocumented.
+
+    `DateCreated<=` a day ends at the midnight with which that day begins, hence the day after.
+    """
+    filters = {}
+    if listing.since is not None:
+        filters["date_created_after"] = f"{listing.since.astimezone(UTC):%Y-%m-%d}"
+    if listing.until is not None:
+        following = listing.until.astimezone(UTC) + timedelta(days=1)
+        filters["date_created_before"] = f"{following:%Y-%m-%d}"
+    if listing.call_sid is not None:
+        filters["call_sid"] = listing.call_sid
+    return filters
+
+
+def _within(listing: Listing, item: Recording) -> bool:
+    """Narrow to the exact bounds; a recording without a time stays."""
+    if item.created is None:
+        return True
+    since, until = listing.since or item.created, listing.until or item.created
+    return since <= item.created <= until

@@ -1,0 +1,133 @@
+"""What an answer of Twilio, or none, means in our vocabulary of failure.
+
+The status decides. Of a body only Twilio's own `code` and `message` are ever shown, cut short
+and without queries: everything else in it, or in a URL, may be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import httpx
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+
+if TYPE_CHECKING:
+    from reccli.adapters.twilio.origin import Origin
+
+BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
+"""Whatever httpx raises when there is no whole answer; UnicodeError comes from host names."""
+
+BUSY_STATUSES = frozenset({408, 409, 423, 425, 429})
+"""Also those that say "not at this moment"; a 429 was never processed (Twilio's error 20429)."""
+
+BUSY_CODES = frozenset({"16114"})
+"""16114: the recording is being modified (Twilio's error list)."""
+
+_XML = re.compile(r"<Code>(?P<code>\d+)</Code>.*?<Message>(?P<message>[^<]*)", re.DOTALL)
+_MESSAGE_LENGTH = 200
+
+
+def failed(
+    kind: FailureKind,
+    code: str,
+    message: str,
+    hint: str = "",
+    retry_after: float | None = None,
+) -> ServiceError:
+    """Make the one kind of error that leaves this adapter."""
+    return ServiceError(Failure(Service.TWILIO, kind, code, message, hint, retry_after))
+
+
+def bad_answer(message: str) -> ServiceError:
+    """Reject a 200 that can't be read: most likely Twilio did not write it."""
+    return failed(
+        FailureKind.OUTAGE,
+        "bad_answer",
+        message,
+        "a proxy or a captive portal may be answering in Twilio's place",
+    )
+
+
+def unreachable(error: Exception, host: str) -> ServiceError:
+    """Translate what stopped us from getting a whole answer."""
+    code = "timeout" if isinstance(error, httpx.TimeoutException) else "connection"
+    named = type(error).__name__
+    # Of these alone the words are known to come from the system, not from the request.
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) and str(error):
+        named += f" ({_plain(str(error))})"
+    return failed(
+        FailureKind.OUTAGE,
+        code,
+        f"no whole answer from {host}: {named}",
+        "check the network, DNS and twilio.api_base; Twilio's state: status.twilio.com",
+    )
+
+
+def refused(response: httpx.Response, body: bytes, what: str, origin: Origin) -> ServiceError:
+    """Translate a status of 300 or more; `what` names the request without its query."""
+    status = response.status_code
+    told_code, told = _told(body)
+    said = " ".join(part for part in (told_code, told) if part)
+    message = f"{what} was answered {status}" + (f": {said}" if said else "")
+    request_id = response.headers.get("Twilio-Request-Id", "")
+    if re.fullmatch(r"RQ[0-9a-f]{32}", request_id):
+        message += f" (Twilio-Request-Id {request_id})"
+    code = told_code or f"http_{status}"
+    wait = _retry_after(response)
+    if status < httpx.codes.BAD_REQUEST:  # the Location stays unseen, for it may be signed
+        hint = "the API does not redirect: check twilio.api_base, or a proxy or portal answered"
+        return failed(FailureKind.OUTAGE, "redirected", message, hint)
+    if status in {401, 403}:
+        hint = (
+            f"check that {origin.username} and its secret are valid for account "
+            f"{origin.account_sid} in region {origin.region} and may do this"
+        )
+        return failed(FailureKind.DENIED, code, message, hint)
+    if status == httpx.codes.NOT_FOUND:
+        return failed(FailureKind.PERMANENT, "not_found", message)
+    if status in BUSY_STATUSES or told_code in BUSY_CODES:
+        return failed(FailureKind.BUSY, code, message, retry_after=wait)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return failed(FailureKind.OUTAGE, code, message, retry_after=wait)
+    return failed(FailureKind.PERMANENT, code, message)
+
+
+def _told(body: bytes) -> tuple[str, str]:
+    """Find Twilio's own code and message: JSON from the API, XML from the media addresses."""
+    text = body.decode(errors="replace")
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        found = _XML.search(text)
+        payload = found.groupdict() if found else None
+    if not isinstance(payload, dict):
+        return "", ""
+    code, message = str(payload.get("code")), payload.get("message")
+    return (
+        code if re.fullmatch(r"\d{1,6}", code) else "",
+        _plain(message) if isinstance(message, str) else "",
+    )
+
+
+def _plain(text: str) -> str:
+    """Make foreign words fit for one line of a log or a terminal."""
+    text = re.sub(r"\?\S+", "", text)
+    return "".join(c if c.isprintable() else " " for c in text)[:_MESSAGE_LENGTH].strip()
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Read Retry-After, which Twilio's core API does not document and may send all the same."""
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,6}(\.\d+)?", value, re.ASCII):
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,151 @@
+"""The audio itself, which the SDK can't fetch: it only knows text.
+
+Whether Twilio answers with the bytes or with a redirect to a signed URL is undocumented, so
+both are expected. Credentials stay at the configured origin, and are not shown again to a
+chain of redirects that has once left it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from reccli.adapters.twilio.failures import BROKEN, failed, refused, unreachable
+from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.links import twilio_url
+from reccli.flow.ports import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reccli.adapters.twilio.session import Session
+    from reccli.core.model import Recording
+
+MAX_REDIRECTS = 5
+CHUNK = 256 * 1024
+NOT_READY_SECONDS = 1.5
+"""Twilio advises 1 to 3 s after an early 404 (help article 44750147594523)."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_EXCERPT = 16 * 1024
+_DUAL = 2
+
+
+@contextmanager
+def open_media(session: Session, recording: Recording, extension: str) -> Iterator[Media]:
+    """Open the audio with every channel that it has; the body is read by the caller."""
+    url = httpx.URL(twilio_url(session.origin.api_base, recording.ref, extension))
+    what = f"GET {url.path}"
+    if recording.channels == _DUAL:
+        # Without it a conference recording comes as mono (Twilio's Recording resource page).
+        # A refusal (error 16113) is final: the other channel would be lost with the delete.
+        url = url.copy_merge_params({"RequestedChannels": str(_DUAL)})
+        what += f" with RequestedChannels={_DUAL}"
+    response = _follow(session, url, what)
+    try:
+        yield Media(
+            content_type=response.headers.get("Content-Type", ""),
+            length=_length(response),
+            chunks=_chunks(response),
+        )
+    finally:
+        response.close()
+
+
+def _follow(session: Session, url: httpx.URL, what: str) -> httpx.Response:
+    """Walk to the 200 whose body is the audio, without ever taking credentials elsewhere."""
+    origin = session.origin
+    trusted = True
+    for _ in range(MAX_REDIRECTS + 1):
+        trusted = trusted and origin.owns(url)
+        auth = httpx.BasicAuth(origin.username, origin.password) if trusted else None
+        response = _send(session.http, url, auth)
+        if response.status_code == httpx.codes.OK:
+            if response.headers.get("Content-Encoding", "identity").lower() == "identity":
+                return response
+            response.close()
+            message = f"{what} was answered with compressed bytes, which we had declined"
+            raise failed(FailureKind.OUTAGE, "compressed", message, "a proxy may be the cause")
+        body = _excerpt(response)
+        if response.status_code not in _REDIRECTS:
+            asked = what if trusted else f"{what}, redirected to {url.host},"
+            raise _failure(session, response, body, what=asked, trusted=trusted)
+        url = _target(session, response, what)
+    message = f"{what} was redirected more than {MAX_REDIRECTS} times"
+    raise failed(FailureKind.PERMANENT, "redirect_loop", message)
+
+
+def _send(http: httpx.Client, url: httpx.URL, auth: httpx.Auth | None) -> httpx.Response:
+    request = http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+    try:
+        return http.send(request, stream=True, auth=auth, follow_redirects=False)
+    except BROKEN as error:
+        raise unreachable(error, url.host) from error
+
+
+def _target(session: Session, response: httpx.Response, what: str) -> httpx.URL:
+    """Read a Location; of what it says only the host is ever shown, for it may be signed."""
+    schemes = {"https", session.origin.url.scheme}
+    try:
+        target = response.url.join(response.headers.get("Location", ""))
+    except httpx.InvalidURL:
+        target = httpx.URL()
+    known = "Location" in response.headers and target.host
+    if not known or target.scheme not in schemes or target.userinfo:
+        where = f"{target.scheme}://{target.host}" if target.host else "nowhere"
+        raise failed(
+            FailureKind.PERMANENT,
+            "bad_redirect",
+            f"{what} was redirected to {where}, which is not followed",
+            "only https addresses without a user name are",
+        )
+    return target
+
+
+def _failure(
+    session: Session, response: httpx.Response, body: bytes, *, what: str, trusted: bool
+) -> ServiceError:
+    """Say what a media answer other than 200 means."""
+    status = response.status_code
+    if status < httpx.codes.BAD_REQUEST:
+        message = f"{what} was answered {status} instead of 200 and the whole file"
+        return failed(FailureKind.PERMANENT, "unexpected_status", message)
+    failure = refused(response, body, what, session.origin).failure
+    if status == httpx.codes.NOT_FOUND:
+        hint = "not there yet, deleted, in external storage, or of another region"
+        return failed(FailureKind.BUSY, "media_not_ready", failure.message, hint, NOT_READY_SECONDS)
+    if failure.kind is FailureKind.DENIED and not trusted:
+        # Our credentials were not shown, so they were not refused: a signed URL has run out.
+        return failed(FailureKind.BUSY, "media_refused", failure.message)
+    return ServiceError(failure)
+
+
+def _excerpt(response: httpx.Response) -> bytes:
+    """Read the beginning of a body that is not audio; to its end, the connection is kept."""
+    body = b""
+    try:
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > _EXCERPT:
+                break
+    except BROKEN:
+        pass  # the status alone says enough
+    finally:
+        response.close()
+    return body
+
+
+def _length(response: httpx.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    chunked = "Transfer-Encoding" in response.headers
+    return int(text) if text.isdecimal() and not chunked else None
+
+
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    """Pass the bytes on as they come over the wire; `iter_bytes` would decompress."""
+    try:
+        yield from response.iter_raw(CHUNK)
+    except BROKEN as error:
+        raise unreachable(error, response.url.host) from error

@@ -1,0 +1,86 @@
+"""Twilio's JSON → `Recording`. Every field may be null and none is trusted.
+
+Shapes are those of twilio-oai's `api_v2010` spec: numbers arrive as strings, dates as RFC 2822
+with offsets other than +0000 in some examples, statuses beyond the documented ones. What
+identifies a recording has to be right; whatever else can't be read counts as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from reccli.adapters.twilio.failures import bad_answer
+from reccli.core.model import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reccli.adapters.twilio.origin import Origin
+
+_SID = re.compile(r"(?P<kind>[A-Z]{2})[0-9a-fA-F]{32}")
+
+
+def is_sid(text: object, kind: str) -> bool:
+    """Whether this is a SID of the kind: the spec's grammar, which has hex of both cases."""
+    match = _SID.fullmatch(text) if isinstance(text, str) else None
+    return match is not None and match["kind"] == kind
+
+
+def recording(payload: object, origin: Origin) -> Recording:
+    """Read one recording; raises if it can't be told whose it is.
+
+    Not skipped: a recording that can't be read would look like one that is not there.
+    """
+    if not isinstance(payload, dict) or not is_sid(payload.get("sid"), "RE"):
+        raise bad_answer("Twilio answered with a recording that has no SID")
+    sid = payload["sid"]
+    if payload.get("account_sid") not in {None, origin.account_sid}:
+        raise bad_answer(f"Twilio answered with recording {sid} of another account")
+    return Recording(
+        sid=sid,
+        account_sid=origin.account_sid,
+        region=origin.region,
+        status=_text(payload, "status") or "",
+        call_sid=_related(payload, "call_sid", "CA"),
+        conference_sid=_related(payload, "conference_sid", "CF"),
+        duration=_count(payload, "duration"),
+        channels=_count(payload, "channels"),
+        created=_time(payload, "date_created"),
+        source=_text(payload, "source"),
+        encryption=_encryption(payload, sid),
+    )
+
+
+def _text(payload: Mapping[str, object], name: str) -> str | None:
+    value = payload.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _related(payload: Mapping[str, object], name: str, kind: str) -> str | None:
+    value = _text(payload, name)
+    return value if is_sid(value, kind) else None
+
+
+def _count(payload: Mapping[str, object], name: str) -> int | None:
+    value = str(payload.get(name))
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
+
+
+def _time(payload: Mapping[str, object], name: str) -> datetime | None:
+    try:
+        value = parsedate_to_datetime(_text(payload, name) or "")
+        # "-0000" comes back naive: UTC, of an unknown place.
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _encryption(payload: Mapping[str, object], sid: str) -> dict[str, str]:
+    """Read the key's envelope; raises on one that can't be, for the audio is lost without."""
+    details = payload.get("encryption_details") or {}
+    if not isinstance(details, dict) or not all(isinstance(v, str) for v in details.values()):
+        raise bad_answer(f"Twilio answered with unreadable encryption details of {sid}")
+    return {str(name): value for name, value in details.items()}

@@ -1,0 +1,283 @@
+"""The composition root: settings in, a run's result out. The only module that knows everybody.
+
+SDKs are imported here, through the adapters, so this module is imported late: `--help` and
+completion never pay for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
+from filelock import FileLock, Timeout
+
+from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli.adapters.ledger import Ledger, LedgerError
+from reccli.adapters.s3 import S3Adapter, S3Options
+from reccli.adapters.twilio import Origin, TwilioAdapter
+from reccli.config import state_dir
+from reccli.core.guard import Limits
+from reccli.core.links import MAIN_REGION, LinkBook
+from reccli.core.model import Policy, Ref
+from reccli.core.naming import Naming, placeholders
+from reccli.flow.case import Rules
+from reccli.flow.commands import MAY, Command
+from reccli.flow.pacer import Pacer
+from reccli.flow.perform import World
+from reccli.flow.retry import Retry
+from reccli.flow.run import Brake, Pace, Runner
+from reccli.flow.source import Sources
+from reccli.watch.journal import Journal
+from reccli.watch.report import Report, report_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reccli.config import Settings
+    from reccli.flow.case import Outcome, Seed
+    from reccli.flow.result import Result
+
+LOOK_BACK = timedelta(days=3)
+"""How far `process` looks back for recordings of which no callback told."""
+
+
+PENDING_AT_ONCE = 1000
+
+_log = structlog.get_logger("reccli")
+
+
+class LockedError(Exception):
+    """Another run of the same configuration is under way on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line; times are UTC."""
+
+    command: Command
+    run_id: str
+    sids: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    dry_run: bool = False
+    retention: timedelta | None = None
+    concurrency: int | None = None
+    max_duration: timedelta | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything at all may change."""
+        return not self.dry_run and bool(MAY[self.command])
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """How a run reaches the person who started it."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    confirm: Callable[[int], bool] = lambda _deletes: True
+    progress: Callable[[Result], None] = lambda _result: None
+
+
+def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Report | None]:
+    """Carry out one command; raises `LockedError`. Only `report` has a report."""
+    with ExitStack() as stack:
+        if options.writes:
+            stack.enter_context(_only_run(settings))
+        ledger = _open_ledger(settings, stack)
+        journal = stack.enter_context(Journal(ledger, options.run_id))
+        world = _world(settings, options, hooks, stack)
+        sources = Sources(world)
+        runner = Runner(
+            world,
+            _rules(settings, options, world.book),
+            _brake(settings, hooks),
+            journal,
+            pace=_pace(settings, options),
+            stop=hooks.stop,
+            progress=hooks.progress,
+        )
+        started = datetime.now(UTC)
+        if options.writes:
+            journal.started(options.command, started)
+        result = runner.run(islice(_items(options, sources, ledger), options.limit), sources)
+        report = None
+        if options.command is Command.REPORT:
+            since = options.since or started - timedelta(hours=settings.alerts.window_hours)
+            until = options.until or started
+            report = report_on(result, sources.fallback_rows(), ledger, (since, until))
+            result.breach = report.breach(settings.alerts.fallback_rate_above)
+        if options.writes:
+            journal.finished(result)
+        return result, report
+
+
+def _items(options: Options, sources: Sources, ledger: Ledger | None) -> Iterator[Seed | Outcome]:
+    match options.command:
+        case Command.PROCESS if options.sids:
+            return sources.named(options.sids)
+        case Command.PROCESS:
+            since = options.since or sources.world.now() - LOOK_BACK
+            return sources.unlinked(since, options.until, _pending(ledger))
+        case Command.MIGRATE_FALLBACKS:
+            return sources.fallbacks()
+        case Command.PURGE_TWILIO:
+            return sources.on_twilio(options.since, options.until)
+        case Command.REPORT:
+            return sources.on_twilio()
+
+
+def _open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
+    """Open the ledger if that can be done: without it history is missing, nothing else."""
+    try:
+        return stack.enter_context(Ledger.open(settings.ledger.url.get_secret_value()))
+    except LedgerError as error:
+        _log.warning("ledger_error", error=str(error))
+        return None
+
+
+def _pending(ledger: Ledger | None) -> Iterator[Ref]:
+    """Take the recordings of callbacks that are not finished."""
+    for callback in ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else ():
+        yield Ref(callback.recording_sid, callback.account_sid, None, callback.call_sid)
+
+
+@contextmanager
+def _only_run(settings: Settings) -> Iterator[None]:
+    """Keep out a second run on this machine: not for safety, only against doing work twice.
+
+    A kernel lock, freed when the process dies however it dies; one for each configuration.
+    """
+    parts = (settings.twilio.account_sid, settings.s3.bucket, settings.airtable.base_id)
+    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    directory = state_dir()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(directory / f"run-{name}.lock", fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise LockedError(lock.lock_file) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _world(settings: Settings, options: Options, hooks: Hooks, stack: ExitStack) -> World:
+    concurrency = options.concurrency or settings.engine.concurrency
+
+    def sleep(seconds: float) -> None:
+        hooks.stop.wait(seconds)
+
+    book = link_book(settings)
+    twilio = TwilioAdapter(_origins(settings))
+    stack.callback(twilio.close)
+    s3 = S3Adapter(_s3_options(settings, concurrency))
+    stack.callback(s3.close)
+    airtable = AirtableAdapter(
+        _airtable_options(settings, book), Pacer(settings.airtable.requests_per_second, sleep=sleep)
+    )
+    stack.callback(airtable.close)
+    return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))
+
+
+def link_book(settings: Settings) -> LinkBook:
+    """Gather what reading and writing links needs."""
+    return LinkBook(
+        account_sid=settings.twilio.account_sid,
+        apis={origin.region: origin.api_base for origin in _origins(settings)},
+        bucket=settings.s3.bucket,
+        endpoint_url=settings.s3.endpoint_url,
+        s3_region=settings.s3.region,
+        style=settings.links.style,
+        base_url=settings.links.base_url,
+        secrets=settings.links.secrets,
+        refresh_before=timedelta(hours=settings.links.refresh_before_hours),
+    )
+
+
+def _origins(settings: Settings) -> tuple[Origin, ...]:
+    twilio = settings.twilio
+    if twilio.api_key_sid:
+        username, password = twilio.api_key_sid, twilio.api_key_secret.get_secret_value()
+    else:
+        username, password = twilio.account_sid, twilio.auth_token.get_secret_value()
+    main = Origin(MAIN_REGION, twilio.account_sid, twilio.api_base, username, password)
+    regional = (
+        Origin(
+            region.region,
+            twilio.account_sid,
+            region.api_base or f"https://api.{region.edge}.{region.region}.twilio.com",
+            twilio.account_sid,
+            region.auth_token.get_secret_value(),
+        )
+        for region in twilio.regions
+    )
+    return (main, *regional)
+
+
+def _s3_options(settings: Settings, concurrency: int) -> S3Options:
+    s3 = settings.s3
+    return S3Options(
+        bucket=s3.bucket,
+        region=s3.region,
+        endpoint_url=s3.endpoint_url,
+        access_key_id=s3.access_key_id,
+        secret_access_key=s3.secret_access_key.get_secret_value(),
+        storage_class=s3.storage_class,
+        server_side_encryption=s3.server_side_encryption,
+        kms_key_id=s3.kms_key_id,
+        link_ttl=timedelta(hours=settings.links.ttl_hours),
+        connections=concurrency,
+        read_timeout=20,
+    )
+
+
+def _airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
+    airtable = settings.airtable
+    wanted = placeholders(settings.s3.key_template)
+    hosts = (urlsplit(api).netloc for api in book.apis.values())
+    return AirtableOptions(
+        api_key=airtable.api_key.get_secret_value(),
+        base_id=airtable.base_id,
+        table=airtable.table,
+        endpoint_url=airtable.endpoint_url,
+        call_sid_field=airtable.call_sid_field,
+        link_fields=airtable.link_fields,
+        key_fields={name: field for name, field in airtable.key_fields.items() if name in wanted},
+        needles=("twilio.com", *(host for host in hosts if not host.endswith("twilio.com"))),
+    )
+
+
+def _rules(settings: Settings, options: Options, book: LinkBook) -> Rules:
+    retention = options.retention
+    if retention is None:
+        retention = timedelta(hours=settings.twilio.retention_hours)
+    return Rules(
+        MAY[options.command],
+        Policy(retention),
+        book,
+        Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
+        dry_run=options.dry_run,
+    )
+
+
+def _brake(settings: Settings, hooks: Hooks) -> Brake:
+    safety = settings.safety
+    return Brake(Limits(safety.max_deletes, safety.max_delete_fraction), hooks.confirm)
+
+
+def _pace(settings: Settings, options: Options) -> Pace:
+    stop_at = None
+    if options.max_duration is not None:
+        stop_at = time.monotonic() + options.max_duration.total_seconds()
+    return Pace(options.concurrency or settings.engine.concurrency, stop_at=stop_at)

@@ -1,0 +1,98 @@
+"""The options that commands share, and how durations and times are written."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SID = re.compile(r"(?:RE|CA)[0-9a-fA-F]{32}")
+
+
+def duration(text: str) -> timedelta:
+    """Read `90m`, `36h`, `7d`; also seconds and weeks."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        message = f"{text!r} is no duration: write 90s, 45m, 36h or 7d"
+        raise typer.BadParameter(message)
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        message = f"{text!r} is too long"
+        raise typer.BadParameter(message) from None
+
+
+def moment(text: str) -> datetime:
+    """Read a duration before now, or an ISO date or time (UTC unless it says otherwise)."""
+    if _DURATION.fullmatch(text.strip()):
+        try:
+            return datetime.now(UTC) - duration(text)
+        except OverflowError:
+            message = f"{text!r} is too long ago"
+            raise typer.BadParameter(message) from None
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        message = f"{text!r} is no time: write 90m, 36h, 7d, 2026-11-22 or 2026-11-22T09:30"
+        raise typer.BadParameter(message) from None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def sid(text: str) -> str:
+    """Read a recording or call SID."""
+    if not _SID.fullmatch(text):
+        message = f"{text!r} is no recording or call SID: RE… or CA… and 32 hex digits"
+        raise typer.BadParameter(message)
+    return text
+
+
+Sids = Annotated[
+    list[str] | None,
+    typer.Argument(parser=sid, metavar="[RE…|CA…]", help="Recordings or calls to take."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="PATH", help="Configuration file (TOML)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show each recording's route; change nothing.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Take at most N recordings.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option("--concurrency", min=1, max=256, metavar="N", help="Transfers at once."),
+]
+MaxDuration = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--max-duration", parser=duration, metavar="TIME", help="Take up nothing new after 45m…"
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")]
+Retention = Annotated[
+    float | None,
+    typer.Option(
+        "--retention",
+        min=0,
+        metavar="HOURS",
+        help="Keep at Twilio for so long after the copy was proven.",
+    ),
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--since", parser=moment, metavar="TIME", help="Created since 36h, 7d, a date…"),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--until", parser=moment, metavar="TIME", help="Created until 36h, 7d, a date…"),
+]

@@ -1,0 +1,43 @@
+"""`reccli process`."""
+
+from __future__ import annotations
+
+from reccli.cli import options as o
+from reccli.cli.invoke import Request, invoke
+
+NAME = "process"
+
+
+def command(  # noqa: PLR0913 - the flags of the contract
+    sids: o.Sids = None,
+    *,
+    config: o.Config = None,
+    since: o.Since = None,
+    until: o.Until = None,
+    limit: o.Limit = None,
+    dry_run: o.DryRun = False,
+    concurrency: o.Concurrency = None,
+    max_duration: o.MaxDuration = None,
+    yes: o.Yes = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Archive recordings: named ones, else those on Twilio that no row links (last 3 days)."""
+    invoke(
+        Request(
+            NAME,
+            config=config,
+            sids=tuple(sids or ()),
+            since=since,
+            until=until,
+            limit=limit,
+            dry_run=dry_run,
+            concurrency=concurrency,
+            max_duration=max_duration,
+            yes=yes,
+            as_json=as_json,
+            quiet=quiet,
+            verbose=verbose,
+        )
+    )

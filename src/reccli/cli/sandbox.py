@@ -1,0 +1,62 @@
+"""`reccli sandbox`."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from reccli.sandbox.services import Sandbox
+
+NAME = "sandbox"
+
+
+def command(
+    stories: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STORY]", help="outage (default), another story, or all."),
+    ] = None,
+    *,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep it up and print the environment to use it.")
+    ] = False,
+) -> None:
+    """Watch reccli at work on a local Twilio, S3 and Airtable (extra: sandbox)."""
+    from reccli.sandbox.seaweed import SeaweedError
+    from reccli.sandbox.services import Sandbox
+    from reccli.sandbox.stories import STORIES, StoryError
+
+    names = list(STORIES) if stories == ["all"] else stories or ["outage"]
+    if unknown := [name for name in names if name not in STORIES]:
+        message = f"{unknown[0]!r} is no story; there are: {', '.join(STORIES)}, all"
+        raise typer.BadParameter(message)
+    try:
+        if serve:
+            _serve(Sandbox())
+            return
+        for name in names:
+            typer.secho(f"== {name}: {STORIES[name].__doc__}", bold=True)
+            with Sandbox() as sandbox:
+                STORIES[name](sandbox, typer.echo)
+        typer.secho(f"{', '.join(names)}: as told.", bold=True)
+    except (SeaweedError, StoryError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _serve(sandbox: Sandbox) -> None:
+    """Keep the services up, with some calls of each kind in them, until interrupted."""
+    with sandbox:
+        for _ in range(3):
+            sandbox.call(linked=True)
+        sandbox.call(recordings=2)
+        for name, value in sandbox.environment().items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+        typer.echo("# Ctrl-C ends it; 3 calls have fallback links, 1 is new", err=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("ended", err=True)

@@ -1,0 +1,242 @@
+"""The table of a local Airtable: its rows, how they are filtered and paged, how they are written.
+
+Writes are all or nothing, as integrators report (facts/airtable.md section 4).
+"""
+
+import hashlib
+import string
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from reccli.sandbox.formula import FormulaError, compile_formula
+from reccli.sandbox.formula_values import as_text
+
+ALPHABET = string.ascii_letters + string.digits
+LONGEST_TEXT = 100_000
+MOST_ROWS = 10
+TEXT_TYPES = {"singleLineText", "multilineText", "url"}
+"""Field types whose cells the API takes as strings alone."""
+CHOOSE_RECORDS = (
+    "You must provide an array of up to 10 record objects, each with an "
+    '"id" ID field and a "fields" object for cell values.'
+)
+
+
+class AirtableError(Exception):
+    """An error that the API answers with, of the shape `{"error": {"type", "message"}}`."""
+
+    def __init__(self, status: int, kind: str, message: str | None = None) -> None:
+        super().__init__(kind, message)
+        self.status, self.kind, self.message = status, kind, message
+
+
+class Paging(StrEnum):
+    """Where the next page begins once rows have changed: Airtable documents nothing."""
+
+    POSITION = "position"
+    """So many rows into the list as filtered now: rows are skipped when earlier ones drop out."""
+    RECORD = "record"
+    """After the last row that was shown."""
+
+
+@dataclass(slots=True)
+class FakeRow:
+    """One row; empty cells are left out of `fields`."""
+
+    id: str
+    created: datetime
+    fields: dict[str, object]
+    modified: datetime
+
+
+@dataclass(slots=True)
+class ListParams:
+    """What a request to list rows asks for."""
+
+    formula: str | None = None
+    fields: Sequence[str] | None = None
+    page_size: int = 100
+    max_records: int | None = None
+    offset: str | None = None
+    sort: Sequence[tuple[str, bool]] = field(default_factory=list)
+    """Fields, and whether each one descends."""
+    by_field_id: bool = False
+
+
+class _Place(NamedTuple):
+    """Where a page ended."""
+
+    shown: int
+    last: str
+    at: float
+
+
+def made_id(kind: str, name: str) -> str:
+    """Make an ID (`rec…`, `tbl…`, `fld…`), always the same for NAME."""
+    digest = hashlib.sha256(f"{kind}/{name}".encode()).digest()
+    return kind + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:14])
+
+
+@lru_cache(maxsize=64)
+def compiled(formula: str, fields: tuple[str, ...]) -> Callable[[FakeRow, datetime], bool]:
+    """Compile a filter once for all pages."""
+    try:
+        return compile_formula(formula, fields)
+    except FormulaError as error:
+        message = f"The formula for filtering records is invalid: {error}"
+        raise AirtableError(422, "INVALID_FILTER_BY_FORMULA", message) from error
+
+
+class FakeTable:
+    """One table. The caller holds a lock around each call."""
+
+    def __init__(
+        self,
+        name: str,
+        fields: Sequence[str],
+        types: Mapping[str, str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.name = name
+        self.id = made_id("tbl", name)
+        self.fields = tuple(fields)
+        self.field_ids = {field: made_id("fld", f"{name}/{field}") for field in fields}
+        self.types = {field: types.get(field, "singleLineText") for field in fields}
+        self.clock = clock
+        self.rows: dict[str, FakeRow] = {}
+        self.refuse: set[str] = set()
+        self.ignore_writes: set[str] = set()
+        self.paging = Paging.POSITION
+        self.iterator_ttl: float | None = None
+        self._places: dict[str, _Place] = {}
+        self._made = 0
+
+    # --- reading
+
+    def document(
+        self, row: FakeRow, only: Sequence[str] | None = None, *, by_field_id: bool = False
+    ) -> dict[str, object]:
+        """Show a row."""
+        fields = row.fields if only is None else {k: row.fields[k] for k in only if k in row.fields}
+        if by_field_id:
+            fields = {self.field_ids[name]: value for name, value in fields.items()}
+        created = row.created.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        return {"id": row.id, "createdTime": created, "fields": dict(fields)}
+
+    def page(self, params: ListParams) -> dict[str, object]:
+        """Show a page of the rows as they are now."""
+        only = None if params.fields is None else [self.field(name) for name in params.fields]
+        found = self._found(params)
+        shown, start = 0, 0
+        if params.offset is not None:
+            place = self._place(params.offset)
+            shown = place.shown
+            start = self._resume(found, params, place)
+        size = params.page_size
+        if params.max_records is not None:
+            size = min(size, params.max_records - shown)
+        page = found[start : start + size]
+        show = partial(self.document, only=only, by_field_id=params.by_field_id)
+        answer: dict[str, object] = {"records": [show(row) for row in page]}
+        shown += len(page)
+        if page and start + size < len(found) and shown != params.max_records:
+            iterator = (params.offset or made_id("itr", f"{time.monotonic_ns()}")).partition("/")[0]
+            answer["offset"] = f"{iterator}/{page[-1].id}"
+            self._places[f"{iterator}/{page[-1].id}"] = _Place(shown, page[-1].id, time.monotonic())
+        return answer
+
+    def expire_iterators(self) -> None:
+        """Forget every listing under way, as Airtable does on a restart of its servers."""
+        self._places.clear()
+
+    def _found(self, params: ListParams) -> list[FakeRow]:
+        found = [self.rows[key] for key in sorted(self.rows)]  # the order seen without a sort
+        if params.formula:
+            passes, now = compiled(params.formula, self.fields), self.clock()
+            found = [row for row in found if passes(row, now)]
+        for name, descending in reversed(params.sort):
+            known = self.field(name)
+            found.sort(key=lambda row: as_text(row.fields.get(known)), reverse=descending)
+        return found
+
+    def _place(self, offset: str) -> _Place:
+        if not offset.startswith("itr") or "/rec" not in offset:
+            message = "The value of offset is invalid"
+            raise AirtableError(422, "INVALID_OFFSET_VALUE", message)
+        place = self._places.get(offset)
+        ttl = self.iterator_ttl
+        if place is None or (ttl is not None and time.monotonic() - place.at > ttl):
+            raise AirtableError(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
+        return place
+
+    def _resume(self, found: Sequence[FakeRow], params: ListParams, place: _Place) -> int:
+        if self.paging is Paging.POSITION:
+            return place.shown
+        if not params.sort:
+            return sum(row.id <= place.last for row in found)
+        ids = [row.id for row in found]
+        return ids.index(place.last) + 1 if place.last in ids else place.shown
+
+    # --- writing
+
+    def add(self, cells: Mapping[str, object]) -> FakeRow:
+        """Make a row."""
+        self._made += 1
+        now = self.clock()
+        kept = {name: value for name, value in cells.items() if not is_empty(value)}
+        row = FakeRow(made_id("rec", f"{self.name}/{self._made}"), now, kept, now)
+        self.rows[row.id] = row
+        return row
+
+    def change(self, cells: Mapping[str, Mapping[str, object]], *, replace: bool) -> list[FakeRow]:
+        """Write rows by ID, all or none."""
+        checked = {key: self.checked(fields) for key, fields in cells.items()}
+        for key, fields in checked.items():
+            if key not in self.rows:
+                message = f"Record ID {key} does not exist in this table"
+                raise AirtableError(422, "ROW_DOES_NOT_EXIST", message)
+            if key in self.refuse:
+                name = next(iter(fields), self.fields[0])
+                raise cannot_accept(name, "cannot accept the provided value")
+        now = self.clock()
+        for key in checked.keys() - self.ignore_writes:
+            row = self.rows[key]
+            cells_now = {**({} if replace else row.fields), **checked[key]}
+            row.fields = {name: cell for name, cell in cells_now.items() if not is_empty(cell)}
+            row.modified = now
+        return [self.rows[key] for key in checked]
+
+    def checked(self, cells: Mapping[str, object]) -> dict[str, object]:
+        """Name the fields, and refuse what they can't hold."""
+        known = {self.field(name): cell for name, cell in cells.items()}
+        for name, cell in known.items():
+            if self.types[name] in {"formula", "rollup", "lookup", "createdTime", "autoNumber"}:
+                raise cannot_accept(name, "cannot accept a value because the field is computed")
+            is_text = isinstance(cell, str) and len(cell) <= LONGEST_TEXT
+            if self.types[name] in TEXT_TYPES and cell is not None and not is_text:
+                raise cannot_accept(name, "cannot accept the provided value")
+        return known
+
+    def field(self, name: str) -> str:
+        """Give the name of a field, of which NAME may be the ID."""
+        if name in self.field_ids:
+            return name
+        for known, field_id in self.field_ids.items():
+            if field_id == name:
+                return known
+        raise AirtableError(422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{name}"')
+
+
+def is_empty(cell: object) -> bool:
+    """Tell whether Airtable leaves such a cell out."""
+    return cell is None or cell is False or cell in ("", [])
+
+
+def cannot_accept(name: str, why: str) -> AirtableError:
+    """Word the refusal of a cell."""
+    return AirtableError(422, "INVALID_VALUE_FOR_COLUMN", f'Field "{name}" {why}')

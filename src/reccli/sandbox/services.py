@@ -1,0 +1,140 @@
+"""The three services together, and reccli pointed at them.
+
+The commands run as processes of their own, as cron would start them: nothing is shared with
+the services but HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.seaweed import SeaweedFS
+from reccli.sandbox.twilio import TwilioStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reccli.sandbox.airtable_table import FakeRow
+    from reccli.sandbox.recordings import FakeRecording
+
+ACCOUNT_SID = "AC" + "5a" * 16
+AUTH_TOKEN = "sandbox-auth-token"  # noqa: S105 - good for the sandbox alone
+API_KEY = "patSandbox.0123456789abcdef"
+BASE_ID = "appSandbox0000001"
+TABLE = "Call Logs"
+BUCKET = "recordings"
+CALL, LINK, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
+FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document of a command that was run with `--json`."""
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+
+class Sandbox:
+    """Twilio, Airtable and S3 on loopback, and a home of its own for what reccli keeps."""
+
+    def __init__(self, *, penalty_s: float = 30.0) -> None:
+        """`penalty_s`: how long Airtable refuses everything after one request too many."""
+        self._stack = ExitStack()
+        self.twilio = TwilioStandIn(ACCOUNT_SID, AUTH_TOKEN)
+        self.airtable = AirtableStandIn(API_KEY, BASE_ID, TABLE, fields=FIELDS, penalty_s=penalty_s)
+        self.s3 = SeaweedFS()
+        self.home = Path()
+
+    def __enter__(self) -> Self:
+        """Start all three; S3 takes some seconds."""
+        with ExitStack() as stack:
+            self.home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reccli-")))
+            for service in (self.twilio, self.airtable, self.s3):
+                stack.enter_context(service)
+            self.s3.create_bucket(BUCKET)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop all three."""
+        self._stack.close()
+
+    def call(
+        self, *, duration: int = 30, channels: int = 1, recordings: int = 1, linked: bool = False
+    ) -> tuple[FakeRow, list[FakeRecording]]:
+        """Let a call come in: its recordings on Twilio, its row in Airtable.
+
+        `linked` puts the Twilio links into the row, as an outage leaves them.
+        """
+        ended = datetime.now(UTC) - timedelta(minutes=5)
+        first = self.twilio.add(duration=duration, channels=channels, created=ended)
+        made = [first]
+        for number in range(1, recordings):
+            later = ended + timedelta(seconds=number)
+            made.append(self.twilio.add(first.call_sid, duration=duration, created=later))
+        cells = dict(zip((LINK, TRANSFER), map(self.twilio.recording_url, made), strict=False))
+        row = self.airtable.add_row(**{CALL: first.call_sid}, **(cells if linked else {}))
+        return row, made
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Point reccli at the sandbox, whatever the shell says; `changes` come on top."""
+        state = str(self.home / "state")
+        return {
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "RECCLI_TWILIO__API_BASE": self.twilio.url,
+            "AWS_S3_BUCKET": BUCKET,
+            "AWS_REGION": "us-east-1",
+            "RECCLI_S3__ENDPOINT_URL": self.s3.endpoint_url,
+            "RECCLI_S3__ACCESS_KEY_ID": self.s3.access_key,
+            "RECCLI_S3__SECRET_ACCESS_KEY": self.s3.secret_key,
+            "AIRTABLE_API_KEY": API_KEY,
+            "AIRTABLE_BASE_ID": BASE_ID,
+            "RECCLI_AIRTABLE__ENDPOINT_URL": self.airtable.url,
+            "STATE_DIRECTORY": state,
+            **changes,
+        }
+
+    def reccli(self, *arguments: str, **changes: str) -> Finished:
+        """Run a command to its end, with some of the environment changed."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
+        done = subprocess.run(
+            [sys.executable, "-m", "reccli", *arguments],
+            env={**kept, "HOME": str(self.home), **self.environment(**changes)},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def told(sandbox: Sandbox, say: Callable[[str], None], *arguments: str, **changes: str) -> Finished:
+    """Run a command and show what was typed and answered."""
+    say(f"$ reccli {' '.join(arguments)}")
+    done = sandbox.reccli(*arguments, **changes)
+    for line in done.stdout.splitlines():
+        say(f"  {line}")
+    if done.exit_code:
+        say(f"  (exit code {done.exit_code})")
+    return done

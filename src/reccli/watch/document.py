@@ -1,0 +1,119 @@
+"""The one JSON document of a run, and the same in words. Both are made of the result alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.model import StepKind
+from reccli.flow.result import COUNTS, Exit
+from reccli.watch.logs import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from reccli.core.errors import Failure
+    from reccli.flow.case import Outcome
+    from reccli.flow.result import Result
+    from reccli.watch.report import Report
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What identifies a run; times are UTC."""
+
+    command: str
+    run_id: str
+    dry_run: bool
+    started_at: datetime
+    finished_at: datetime
+
+
+def document(run: Run, result: Result, report: Report | None = None) -> dict[str, Any]:
+    """Build the document of the contract."""
+    code = result.exit_code
+    made: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": run.command,
+        "run_id": run.run_id,
+        "dry_run": run.dry_run,
+        "ok": code is Exit.OK,
+        "exit_code": int(code),
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat(),
+        "summary": result.summary,
+        "recordings": [_recording(outcome) for outcome in result.outcomes],
+        "errors": list(error_entries(result)),
+    }
+    if report is not None:
+        made["report"] = report.as_json()
+    return made
+
+
+def failed_document(run: Run, code: Exit, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Build the document of a run that never began."""
+    return {
+        "schema": SCHEMA,
+        "command": run.command,
+        "run_id": run.run_id,
+        "dry_run": run.dry_run,
+        "ok": False,
+        "exit_code": int(code),
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat(),
+        "summary": dict.fromkeys(COUNTS, 0),
+        "recordings": [],
+        "errors": errors,
+    }
+
+
+def error(code: str, message: str, hint: str = "", sid: str | None = None) -> dict[str, Any]:
+    """Build one entry of `errors`, fit to be shown."""
+    return {"code": code, "message": redact(message), "hint": redact(hint), "sid": sid}
+
+
+def _recording(outcome: Outcome) -> dict[str, Any]:
+    failure = outcome.failures[-1] if outcome.failures else None
+    return {
+        "sid": outcome.sid,
+        "call_sid": outcome.call_sid,
+        "steps": [kind.value for kind in outcome.steps],
+        "step": outcome.step.kind.value,
+        "reason": reason(outcome),
+        "link": outcome.link and redact(outcome.link),
+        "key": outcome.key,
+        "error": redact(failure.message) if failure else None,
+    }
+
+
+def reason(outcome: Outcome) -> str:
+    until = outcome.step.until
+    return f"{outcome.step.reason} until {until:%Y-%m-%d %H:%M} UTC" if until else (
+        outcome.step.reason.value
+    )
+
+
+def error_entries(result: Result) -> Iterator[dict[str, Any]]:
+    for failure in result.failures:
+        yield error(failure.code, f"{failure.service}: {failure.message}", failure.hint)
+    for outage in result.outages:
+        yield error(
+            "service_down",
+            f"{outage.service} has failed since {outage.since:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{outage.failure.message}",
+            outage.failure.hint,
+        )
+    if result.refusal:
+        yield error("unsafe", result.refusal, "nothing was deleted")
+    if result.breach:
+        yield error("threshold", result.breach)
+    for outcome in result.outcomes:
+        for failure in outcome.failures:
+            message = f"{failure.service}: {failure.message}"
+            yield error(failure.code, message, failure.hint, outcome.sid)
+        if outcome.step.kind is StepKind.LOST:
+            hint = "search backups and S3 versions of the key; the Twilio copy is gone"
+            yield error("lost", outcome.step.reason.value, hint, outcome.sid)

@@ -1,0 +1,103 @@
+"""Tells events: to the log at once, to the ledger in small groups.
+
+The ledger informs and never authorises, so its failures are told and swallowed here: a full
+disk must not keep recordings from being archived.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol, Self
+
+import structlog
+
+from reccli.core.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reccli.flow.ports import Event
+    from reccli.flow.result import Result
+
+_log = structlog.get_logger("reccli")
+
+GROUP = 100
+"""How many events may be lost for the history, not for safety, when a run is killed."""
+
+_ERRORS = frozenset(
+    {"airtable_update_error", "recording_lost", "twilio_recording_delete_error"}
+    | {"recording_download_failed", "recording_s3_upload_failed"}
+)
+_WARNINGS = frozenset(
+    {"recording_s3_fallback_to_twilio", "twilio_recording_preserved", "call_log_not_found"}
+)
+
+
+class History(Protocol):
+    """Where events and runs are kept; every method may raise `ServiceError`."""
+
+    def record(self, run_id: str, events: Sequence[Event]) -> None:
+        """Keep events."""
+
+    def start_run(self, run_id: str, command: str, at: datetime) -> None:
+        """Note that a run has begun."""
+
+    def finish_run(
+        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, int]
+    ) -> None:
+        """Note how a run ended."""
+
+
+class Journal:
+    """The event sink of one run."""
+
+    def __init__(self, history: History | None, run_id: str) -> None:
+        """Without a history events are only logged."""
+        self._history, self._run_id = history, run_id
+        self._waiting: list[Event] = []
+
+    def __enter__(self) -> Self:
+        """Nothing to open."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Keep what has not been kept yet."""
+        self._flush()
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        level = "error" if event.name in _ERRORS else "info"
+        level = "warning" if event.name in _WARNINGS else level
+        getattr(_log, level)(
+            event.name,
+            recording_sid=event.recording_sid,
+            call_sid=event.call_sid,
+            **event.detail,
+        )
+        self._waiting.append(event)
+        if len(self._waiting) >= GROUP:
+            self._flush()
+
+    def started(self, command: str, at: datetime) -> None:
+        """Note that the run begins."""
+        if self._history:
+            self._try(self._history.start_run, self._run_id, command, at)
+
+    def finished(self, result: Result) -> None:
+        """Note how the run ended."""
+        self._flush()
+        if self._history:
+            ended = (datetime.now(UTC), int(result.exit_code), result.summary)
+            self._try(self._history.finish_run, self._run_id, *ended)
+
+    def _flush(self) -> None:
+        if self._history and self._waiting:
+            self._try(self._history.record, self._run_id, self._waiting)
+        self._waiting = []
+
+    def _try(self, write: object, *args: object) -> None:
+        try:
+            write(*args)  # type: ignore[operator]
+        except ServiceError as error:
+            _log.warning("ledger_error", error=str(error))
+            self._history = None

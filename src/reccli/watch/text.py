@@ -1,0 +1,132 @@
+"""A run's result for a person: one line that says what happened, then what needs a person."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from reccli.core.model import Reason, StepKind
+from reccli.watch.document import error_entries, reason
+from reccli.watch.logs import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reccli.flow.case import Outcome
+    from reccli.flow.result import Result
+    from reccli.watch.document import Run
+    from reccli.watch.report import Report
+
+_NAMED = 20
+"""How many recordings of one cause are named; the JSON names them all."""
+_COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", "held")
+
+
+def result_lines(run: Run, result: Result, *, every: bool) -> Iterator[str]:
+    """Tell a run; `every` recording, or only those that need somebody."""
+    if run.dry_run or every:
+        yield from (_route(outcome, dry_run=run.dry_run) for outcome in result.outcomes)
+    yield summary_line(run, result)
+    yield from _needs_a_person(result)
+
+
+def summary_line(run: Run, result: Result) -> str:
+    """Say in one line what happened."""
+    counts = result.counts
+    if run.dry_run:
+        return f"dry run: {counts['seen']} recordings seen, nothing was changed"
+    parts = [f"{counts['seen']} seen"]
+    parts += [f"{counts[name]} {name}" for name in _COUNTED if counts[name]]
+    if counts["copied"]:
+        parts[parts.index(f"{counts['copied']} copied")] += f" ({_size(counts['bytes'])})"
+    if counts["lost"]:
+        parts.append(f"{counts['lost']} LOST")
+    parts.append(f"{counts['failed']} failed")
+    seconds = (run.finished_at - run.started_at).total_seconds()
+    return f"{run.command}: {', '.join(parts)} in {_time(seconds)}"
+
+
+def _route(outcome: Outcome, *, dry_run: bool) -> str:
+    steps = " → ".join([*outcome.steps, outcome.step.kind])
+    would = "would " if dry_run else ""
+    return redact(f"{would}{outcome.sid or outcome.link}: {steps} ({reason(outcome)})")
+
+
+def _needs_a_person(result: Result) -> Iterator[str]:
+    """List failures by cause, each with its fix, then what is held without a failure."""
+    causes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for entry in error_entries(result):
+        cause = (entry["code"], entry["message"], entry["hint"])
+        causes[cause].extend([entry["sid"]] if entry["sid"] else [])
+    for (code, message, hint), sids in causes.items():
+        yield f"error: {message} [{code}]"
+        yield from _names(sids)
+        if hint:
+            yield f"  fix: {hint}"
+    held: dict[Reason, list[str]] = defaultdict(list)
+    for outcome in result.outcomes:
+        if outcome.step.kind is StepKind.HOLD and not outcome.failures:
+            held[outcome.step.reason].append(outcome.sid or outcome.link or "")
+    for why, sids in held.items():
+        yield f"held: {why.value}"
+        yield from _names(sids)
+        yield f"  fix: {_FIXES[why]}"
+
+
+_FIXES = {
+    Reason.CONFLICT: "compare the object at the key with the recording; move the object away",
+    Reason.UNREFERENCED: "create the call's row, or empty one of its link fields",
+    Reason.NOT_A_LINK: "correct the link in the row, or configure its account or region",
+    Reason.NOT_OBSERVED: "run again; if it stays, look at the recording in Twilio",
+    Reason.S3_UNREACHABLE: "run migrate-fallbacks when S3 is back",
+    Reason.UNSAFE: "nothing was deleted; see the error above",
+    Reason.STOPPED: "run again: it goes on from what it finds",
+    Reason.UNSETTLED: "look for another program that writes these rows",
+}
+
+
+def _names(sids: list[str]) -> Iterator[str]:
+    yield from (f"  {sid}" for sid in sids[:_NAMED])
+    if len(sids) > _NAMED:
+        yield f"  and {len(sids) - _NAMED} more (--json names them all)"
+
+
+def report_lines(report: Report, result: Result) -> Iterator[str]:
+    """Tell the report as a table."""
+
+    def share(value: float | None) -> str:
+        return "nothing in this window" if value is None else f"{value:.1%}"
+
+    def number(value: float | None, unit: str = "") -> str:
+        return "none" if value is None else f"{value:,}{unit}"
+
+    rows = [
+        ("at risk: on Twilio without a proven copy", number(report.at_risk)),
+        ("oldest of them", number(report.oldest_waiting_hours, " h")),
+        ("rows with a fallback link", number(report.fallback_rows)),
+        ("recordings kept at Twilio", number(report.preserved_recordings)),
+        ("their minutes", number(report.preserved_minutes)),
+        ("their storage a month", f"{report.monthly_cost_usd:.2f} USD"),
+        ("stored in S3 at first attempt", share(report.s3_success_rate)),
+        ("fell back to a Twilio link", share(report.fallback_rate)),
+        ("failed updates of Airtable", number(report.airtable_update_failures)),
+        ("callbacks not finished", number(report.callbacks_pending)),
+        ("lost", number(report.lost)),
+    ]
+    width = max(len(name) for name, _ in rows)
+    yield f"from {report.since[:16]} to {report.until[:16]} UTC"
+    yield from (f"{name:<{width}}  {value}" for name, value in rows)
+    yield from _needs_a_person(result)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004 - decimal units
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02}s" if minutes else f"{seconds:.1f}s"

@@ -1,0 +1,1 @@
+"""Tests of the Twilio adapter, over real HTTP."""

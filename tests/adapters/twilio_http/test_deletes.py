@@ -1,0 +1,145 @@
+"""Which region is asked, and what proves that a recording is deleted."""
+
+from collections.abc import Callable
+
+import pytest
+
+from reccli.adapters.twilio import TwilioAdapter
+from reccli.core.errors import FailureKind
+from reccli.core.model import Recording, Ref
+
+from .samples import (
+    ACCOUNT,
+    BAD_ANSWER,
+    HTML,
+    PATH,
+    RECORDING,
+    TOKENS,
+    download,
+    resource,
+    sid,
+    verdict_of,
+)
+from .scripted import Reply, Seen, Server, always, as_json, by_method
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kind", "code"),
+    [
+        ((404, 404), FailureKind.PERMANENT, "not_found"),
+        ((503, 404), FailureKind.OUTAGE, "http_503"),
+        ((404, 401), FailureKind.DENIED, "http_401"),
+    ],
+)
+def test_not_found_means_that_every_region_said_so(
+    server: Server,
+    other: Server,
+    twilio_adapter: Callable[..., TwilioAdapter],
+    *,
+    statuses: tuple[int, int],
+    kind: FailureKind,
+    code: str,
+) -> None:
+    server.answer, other.answer = (always(Reply(status)) for status in statuses)
+    adapter = twilio_adapter(server, other)
+    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == (kind, code)
+    assert [seen.auth for seen in server.seen] == [f"{ACCOUNT}:{TOKENS['us1']}"]
+    assert [seen.auth for seen in other.seen] == [f"{ACCOUNT}:{TOKENS['au1']}"]
+
+
+def test_a_region_that_has_it_outweighs_one_that_is_down(
+    server: Server, other: Server, twilio_adapter: Callable[..., TwilioAdapter]
+) -> None:
+    server.answer, other.answer = always(Reply(503)), always(as_json(resource()))
+    assert twilio_adapter(server, other).fetch(Ref(sid(1), ACCOUNT)).region == "au1"
+
+
+@pytest.mark.parametrize(
+    ("ref", "code"),
+    [
+        (Ref("../../Accounts", ACCOUNT, "us1"), "bad_sid"),
+        (Ref(f"{sid(1)}\n", ACCOUNT, "us1"), "bad_sid"),
+        (Ref(sid(1), "AC" + "f" * 32, "us1"), "other_account"),
+        (Ref(sid(1), ACCOUNT, "ie1"), "unknown_region"),
+    ],
+)
+def test_what_names_no_recording_of_ours_is_not_asked_for(
+    server: Server, adapter: TwilioAdapter, ref: Ref, code: str
+) -> None:
+    recording = Recording(ref.sid, ref.account_sid, ref.region or "", "completed")
+    for call in (
+        lambda: adapter.fetch(ref),
+        lambda: adapter.delete(recording),
+        lambda: download(adapter, recording),
+    ):
+        assert verdict_of(call) == (FailureKind.PERMANENT, code)
+    assert server.seen == []
+
+
+UNCONFIRMED = (FailureKind.OUTAGE, "delete_unconfirmed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "after", "verdict"),
+    [
+        (Reply(204), as_json(resource()), UNCONFIRMED),
+        (Reply(204), Reply(404), UNCONFIRMED),
+        (Reply(204), Reply(503), (FailureKind.OUTAGE, "http_503")),
+        (Reply(404), as_json(resource()), UNCONFIRMED),
+        (Reply(404), Reply(404), (FailureKind.PERMANENT, "not_found")),
+        (Reply(400), as_json(resource()), (FailureKind.PERMANENT, "http_400")),
+        (Reply(400), Reply(404), (FailureKind.PERMANENT, "http_400")),
+        (Reply(400), Reply(503), (FailureKind.OUTAGE, "http_503")),
+    ],
+)
+def test_a_delete_without_proof_is_an_error(
+    server: Server,
+    adapter: TwilioAdapter,
+    *,
+    answer: Reply,
+    after: Reply,
+    verdict: tuple[FailureKind, str],
+) -> None:
+    server.answer = by_method(DELETE=answer, GET=after)
+    assert verdict_of(lambda: adapter.delete(RECORDING)) == verdict
+
+
+@pytest.mark.parametrize("refusal", [Reply(404), Reply(400), Reply(410)])
+def test_however_a_second_delete_is_refused_the_proof_counts(
+    server: Server, adapter: TwilioAdapter, refusal: Reply
+) -> None:
+    server.answer = by_method(DELETE=refusal, GET=as_json(resource(status="deleted")))
+    adapter.delete(RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (Reply(200, HTML.body), *BAD_ANSWER),
+        (Reply(202, b"{}"), *BAD_ANSWER),
+        (as_json({"code": 16114}, 400), FailureKind.BUSY, "16114"),
+        (Reply(409), FailureKind.BUSY, "http_409"),
+        (Reply(429), FailureKind.BUSY, "http_429"),
+        (Reply(403), FailureKind.DENIED, "http_403"),
+        (Reply(drop=True), FailureKind.OUTAGE, "connection"),
+    ],
+)
+def test_only_a_204_is_a_delete(
+    server: Server, adapter: TwilioAdapter, answer: Reply, kind: FailureKind, code: str
+) -> None:
+    server.answer = by_method(DELETE=answer)
+    assert verdict_of(lambda: adapter.delete(RECORDING)) == (kind, code)
+    assert [seen.method for seen in server.seen] == ["DELETE"]
+
+
+def test_requests_are_shaped_as_the_spec_says(server: Server, adapter: TwilioAdapter) -> None:
+    def answer(seen: Seen) -> Reply:
+        return Reply(204) if seen.method == "DELETE" else as_json(resource(status="deleted"))
+
+    server.answer = answer
+    adapter.delete(RECORDING)
+    assert [(seen.method, seen.path, seen.query) for seen in server.seen] == [
+        ("DELETE", f"{PATH}.json", {}),
+        ("GET", f"{PATH}.json", {"IncludeSoftDeleted": "true"}),
+    ]
+    assert "content-length" not in server.seen[1].headers

@@ -1,0 +1,71 @@
+"""Made-up SIDs, times and makers that the tests of the core share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.links import LinkBook
+from reccli.core.model import Recording, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACCOUNT = "AC" + "a1" * 16
+OTHER_ACCOUNT = "AC" + "b2" * 16
+RE1, RE2, RE3 = ("RE" + digit * 32 for digit in "123")
+CA1, CA2 = ("CA" + digit * 32 for digit in "12")
+CF1 = "CF" + "1" * 32
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BUCKET = "calls"
+KEY = f"call-recordings/{CA1}/{RE1}.mp3"
+MAIN, TRANSFER = "Recording URL (Twilio/S3)", "Transfer Recording URL"
+
+
+def make_book(**changes: Any) -> LinkBook:  # noqa: ANN401  # any field of LinkBook
+    """Make the configuration of an installation on AWS with one more Twilio region."""
+    settings: dict[str, Any] = {
+        "account_sid": ACCOUNT,
+        "apis": {"us1": "https://api.twilio.com", "au1": "https://api.sydney.au1.twilio.com"},
+        "bucket": BUCKET,
+        "s3_region": "ap-southeast-2",
+    }
+    return LinkBook(**(settings | changes))
+
+
+def make_recording(**changes: Any) -> Recording:  # noqa: ANN401  # any field of Recording
+    """Make a completed recording of a call."""
+    settings: dict[str, Any] = {
+        "sid": RE1,
+        "account_sid": ACCOUNT,
+        "region": "us1",
+        "status": "completed",
+        "call_sid": CA1,
+        "created": datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
+    }
+    return Recording(**(settings | changes))
+
+
+def make_row(
+    *cells: str,
+    row_id: str = "rec1",
+    call: str = CA1,
+    fields: Mapping[str, str] | None = None,
+) -> Row:
+    """Make a row whose link fields hold these cells, in order; those not given are empty."""
+    texts = (*cells, "", "")[: max(2, len(cells))]
+    names = (MAIN, TRANSFER, *(f"More {n}" for n in range(len(cells))))
+    return Row(row_id, call, dict(zip(names, texts, strict=False)), fields or {})
+
+
+def twilio_cell(sid: str, extension: str = ".mp3", account: str = ACCOUNT) -> str:
+    """Write a fallback link as the first version did."""
+    return f"https://api.twilio.com/2010-04-01/Accounts/{account}/Recordings/{sid}{extension}"
+
+
+def presigned(address: str, *, date: str = "20261122T000000Z", seconds: str = "604800") -> str:
+    """Write a SigV4 link as boto3 does."""
+    return (
+        f"{address}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20261122%2Fx"
+        f"&X-Amz-Date={date}&X-Amz-Expires={seconds}&X-Amz-SignedHeaders=host&X-Amz-Signature=ab12"
+    )

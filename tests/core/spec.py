@@ -1,0 +1,249 @@
+"""A second specification of `decide`, written from the prose of DESIGN.md without `core/plan.py`.
+
+The table is read from the top, so that where two of its rows overlap the upper one holds. Here
+that is turned into conditions that exclude one another: `fired` must name exactly one rule for
+every state, which a list of "first match" cases could not show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reccli.core.model import LinkState, Reason, S3State, Step, StepKind, TwilioState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from reccli.core.model import Observation
+
+
+@dataclass(frozen=True)
+class World:
+    """What the table is about, in the words of the prose."""
+
+    seen: Observation
+    retention: timedelta
+
+    @property
+    def finished(self) -> bool:
+        """The audio is complete and still at Twilio."""
+        return self.seen.twilio is TwilioState.COMPLETED
+
+    @property
+    def gone(self) -> bool:
+        """Twilio itself says that its copy is deleted."""
+        return self.seen.twilio is TwilioState.DELETED
+
+    @property
+    def had_audio(self) -> bool:
+        """Neither still recording nor a recording that never came to be."""
+        return self.seen.twilio not in {TwilioState.PENDING, TwilioState.FAILED}
+
+    @property
+    def archived(self) -> bool:
+        """The object is proven to be the recording."""
+        return self.seen.s3 is S3State.VERIFIED
+
+    @property
+    def unnamed(self) -> bool:
+        """Nobody can say where the object would be."""
+        return self.seen.s3 is S3State.NO_KEY
+
+    @property
+    def airtable_silent(self) -> bool:
+        """The rows could not be read."""
+        return self.seen.rows is LinkState.UNKNOWN
+
+    @property
+    def empty(self) -> bool:
+        """A field waits for a link."""
+        return self.seen.rows is LinkState.EMPTY
+
+    @property
+    def names_twilio(self) -> bool:
+        """A row holds the fallback link."""
+        return self.seen.rows is LinkState.TWILIO_LINK
+
+    @property
+    def dying(self) -> bool:
+        """A row's link to the object would soon be dead."""
+        return self.seen.rows is LinkState.S3_LINK_EXPIRING
+
+    @property
+    def linked(self) -> bool:
+        """Every row names the object by a good link."""
+        return self.seen.rows is LinkState.S3_LINK
+
+    @property
+    def nowhere_to_link(self) -> bool:
+        """There is no row, or no field left in it."""
+        return self.seen.rows in {LinkState.NO_ROW, LinkState.NO_FREE_SLOT}
+
+    @property
+    def kept_long_enough(self) -> bool | None:
+        """Whether retention is over; None when S3 did not tell how old the object is."""
+        return None if self.seen.age is None else self.seen.age >= self.retention
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One sentence of the specification."""
+
+    name: str
+    when: Callable[[World], bool]
+    kind: StepKind
+    reason: Reason
+
+
+RULES = (
+    Rule(
+        "a recording that is not over is waited for",
+        lambda w: w.seen.twilio is TwilioState.PENDING,
+        StepKind.WAIT,
+        Reason.NOT_COMPLETED,
+    ),
+    Rule(
+        "a recording that came to nothing needs nothing",
+        lambda w: w.seen.twilio is TwilioState.FAILED and not (w.archived and w.dying),
+        StepKind.DONE,
+        Reason.NOTHING_RECORDED,
+    ),
+    Rule(
+        "what S3 surely lacks is copied, whatever the rows say, if they can be read",
+        lambda w: w.finished and w.seen.s3 is S3State.ABSENT and not w.airtable_silent,
+        StepKind.COPY,
+        Reason.NO_COPY,
+    ),
+    Rule(
+        "an empty field takes the fallback when S3 can't take the audio",
+        lambda w: w.finished and w.empty and w.seen.s3 not in {S3State.VERIFIED, S3State.ABSENT},
+        StepKind.LINK_TWILIO,
+        Reason.FALLBACK,
+    ),
+    Rule(
+        "a fallback stays while S3 can't be reached",
+        lambda w: w.finished and w.names_twilio and w.seen.s3 is S3State.UNKNOWN,
+        StepKind.HOLD,
+        Reason.S3_UNREACHABLE,
+    ),
+    Rule(
+        "somebody else's object at the key is for a person",
+        lambda w: w.finished and w.seen.s3 is S3State.CONFLICT and not w.empty,
+        StepKind.HOLD,
+        Reason.CONFLICT,
+    ),
+    Rule(
+        "without a key nothing can be copied until the row comes",
+        lambda w: w.finished and w.unnamed and not w.empty and not w.airtable_silent,
+        StepKind.WAIT,
+        Reason.NEEDS_ROW,
+    ),
+    Rule(
+        "a proven object is named by the row, wherever Twilio's copy is",
+        lambda w: w.had_audio and w.archived and (w.empty or w.names_twilio),
+        StepKind.RELINK,
+        Reason.NAME_OBJECT,
+    ),
+    Rule(
+        "a link to a proven object is kept alive",
+        lambda w: w.seen.twilio is not TwilioState.PENDING and w.archived and w.dying,
+        StepKind.RESIGN,
+        Reason.LINK_WOULD_DIE,
+    ),
+    Rule(
+        "an archived recording that no row can name is kept where it is",
+        lambda w: (w.finished or w.gone) and w.archived and w.nowhere_to_link,
+        StepKind.HOLD,
+        Reason.UNREFERENCED,
+    ),
+    Rule(
+        "a proven and linked recording stays at Twilio through retention",
+        lambda w: w.finished and w.archived and w.linked and w.kept_long_enough is False,
+        StepKind.WAIT,
+        Reason.IN_RETENTION,
+    ),
+    Rule(
+        "a proven and linked recording leaves Twilio after retention",
+        lambda w: w.finished and w.archived and w.linked and w.kept_long_enough is True,
+        StepKind.DELETE,
+        Reason.PROVEN,
+    ),
+    Rule(
+        # The table is silent here. This file first said Hold, `decide` said Wait: both keep it.
+        "an age that S3 did not tell proves no retention, and no end of it can be told",
+        lambda w: w.finished and w.archived and w.linked and w.kept_long_enough is None,
+        StepKind.WAIT,
+        Reason.IN_RETENTION,
+    ),
+    Rule(
+        "archived, linked and gone from Twilio is the goal",
+        lambda w: w.gone and w.archived and w.linked,
+        StepKind.DONE,
+        Reason.CONVERGED,
+    ),
+    Rule(
+        "gone from Twilio with no proven object is the alarm",
+        lambda w: w.gone and w.seen.s3 in {S3State.ABSENT, S3State.CONFLICT},
+        StepKind.LOST,
+        Reason.LOST,
+    ),
+    Rule(
+        "what became of a deleted recording is unclear without a key",
+        lambda w: w.gone and w.unnamed,
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+    Rule(
+        "what became of a deleted recording is unclear without S3",
+        lambda w: w.gone and w.seen.s3 is S3State.UNKNOWN,
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+    Rule(
+        "with Twilio silent, only a row that misses the proven object is put right",
+        lambda w: (
+            w.seen.twilio is TwilioState.UNKNOWN
+            and not (w.archived and (w.empty or w.names_twilio or w.dying))
+        ),
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+    Rule(
+        "with S3 silent, a finished recording is held unless its field is empty or a fallback",
+        lambda w: (
+            w.finished
+            and w.seen.s3 is S3State.UNKNOWN
+            and not (w.empty or w.names_twilio or w.airtable_silent)
+        ),
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+    Rule(
+        "with Airtable silent, a finished recording is held",
+        lambda w: w.finished and w.airtable_silent and w.seen.s3 is not S3State.CONFLICT,
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+    Rule(
+        "with Airtable silent, an archived and deleted recording is held",
+        lambda w: w.gone and w.archived and w.airtable_silent,
+        StepKind.HOLD,
+        Reason.NOT_OBSERVED,
+    ),
+)
+
+
+def fired(seen: Observation, retention: timedelta) -> list[Rule]:
+    """Name every rule that speaks about a state; it must be exactly one."""
+    world = World(seen, retention)
+    return [rule for rule in RULES if rule.when(world)]
+
+
+def expected(seen: Observation, retention: timedelta, now: datetime) -> Step:
+    """Tell the step that the specification asks for."""
+    (rule,) = fired(seen, retention)
+    waiting = rule.reason is Reason.IN_RETENTION and seen.age is not None
+    until = now + (retention - seen.age) if waiting and seen.age is not None else None
+    return Step(rule.kind, rule.reason, until)

@@ -1,0 +1,278 @@
+"""Every form of link that is ours is read to a SID or a key, and what is minted is read back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reccli.core.links import ObjectLink, TwilioLink, signature, without_query
+from reccli.core.model import Ref
+
+from .samples import ACCOUNT, BUCKET, CA1, CF1, KEY, NOW, RE1, RE2, make_book, presigned
+
+ROOT = f"/2010-04-01/Accounts/{ACCOUNT}"
+MEDIA = f"{ROOT}/Recordings/{RE1}"
+HOST = "https://calls.example.com"
+CDN = "https://cdn.example.com/audio"
+STORE = "http://127.0.0.1:8333"
+DEAD = ("ie1", "au1", "br1", "de1", "jp1", "sg1", "us2")
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+A_WEEK_LATER = datetime(2026, 11, 29, tzinfo=UTC)
+
+
+class TestTwilio:
+    @pytest.mark.parametrize(
+        ("host", "region"),
+        [
+            ("api.twilio.com", "us1"),
+            ("api.us1.twilio.com", "us1"),
+            ("api.ashburn.us1.twilio.com", "us1"),
+            ("api.dublin.us1.twilio.com", "us1"),
+            ("api.san-jose-ix.us1.twilio.com", "us1"),
+            ("api.sydney.au1.twilio.com", "au1"),
+            ("api.singapore-ix.au1.twilio.com", "au1"),
+            # Dead since 2026-04-28, and always served from US1 (facts/twilio.md, section 3).
+            *((f"api.{old}.twilio.com", "us1") for old in DEAD),
+            ("API.Twilio.COM", "us1"),
+        ],
+    )
+    @pytest.mark.parametrize("scheme", ["https", "http", "HTTPS"])
+    def test_hosts(self, scheme: str, host: str, region: str) -> None:
+        link = make_book().parse(f"{scheme}://{host}{MEDIA}.mp3")
+        assert link == TwilioLink(RE1, ACCOUNT, region)
+
+    @pytest.mark.parametrize(
+        ("path", "call"),
+        [
+            (MEDIA, None),
+            (f"{MEDIA}.mp3", None),
+            (f"{MEDIA}.wav", None),
+            (f"{MEDIA}.json", None),
+            (f"{MEDIA}.mp3?RequestedChannels=2&Download=false", None),
+            (f"{MEDIA}#t=10", None),
+            (f"{ROOT}/Calls/{CA1}/Recordings/{RE1}", CA1),
+            (f"{ROOT}/Calls/{CA1}/Recordings/{RE1}.wav", CA1),
+            (f"{ROOT}/Conferences/{CF1}/Recordings/{RE1}.json", None),
+        ],
+    )
+    def test_paths(self, path: str, call: str | None) -> None:
+        link = make_book().parse(f"https://api.twilio.com{path}")
+        assert link == TwilioLink(RE1, ACCOUNT, "us1", call)
+
+    @pytest.mark.parametrize("text", ["https://api.twilio.com:443", "http://api.twilio.com:80"])
+    def test_the_port_of_the_scheme(self, text: str) -> None:
+        assert isinstance(make_book().parse(text + MEDIA), TwilioLink)
+
+    def test_space_around_it(self) -> None:
+        assert isinstance(make_book().parse(f"\n https://api.twilio.com{MEDIA}\t"), TwilioLink)
+
+    def test_a_stand_in_is_read_by_its_exact_origin(self) -> None:
+        book = make_book(apis={"us1": "http://127.0.0.1:4010", "au1": "http://127.0.0.1:4011/tw/"})
+        assert book.parse(f"http://127.0.0.1:4010{MEDIA}") == TwilioLink(RE1, ACCOUNT, "us1")
+        assert book.parse(f"http://127.0.0.1:4011/tw{MEDIA}") == TwilioLink(RE1, ACCOUNT, "au1")
+
+    @pytest.mark.parametrize("region", ["us1", "au1", None])
+    @pytest.mark.parametrize("au1", ["https://api.sydney.au1.twilio.com", "http://proxy:81/au/"])
+    def test_what_is_minted_is_read_back(self, region: str | None, au1: str) -> None:
+        book = make_book(apis={"us1": "https://api.twilio.com/", "au1": au1})
+        url = book.twilio_url(Ref(RE1, ACCOUNT, region, CA1), "mp3")
+        assert book.parse(url) == TwilioLink(RE1, ACCOUNT, region or "us1")
+
+
+class TestPresigned:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            f"https://{BUCKET}.s3.amazonaws.com",
+            f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com",
+            f"http://{BUCKET}.s3.ap-southeast-2.amazonaws.com",
+            f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com:443",
+            f"https://{BUCKET}.s3-ap-southeast-2.amazonaws.com",
+            f"https://{BUCKET}.s3.dualstack.ap-southeast-2.amazonaws.com",
+            f"https://{BUCKET}.s3-accelerate.amazonaws.com",
+            f"https://{BUCKET}.s3-accelerate.dualstack.amazonaws.com",
+            f"https://s3.amazonaws.com/{BUCKET}",
+            f"https://s3.ap-southeast-2.amazonaws.com/{BUCKET}",
+            f"https://s3-ap-southeast-2.amazonaws.com/{BUCKET}",
+            f"https://s3.dualstack.ap-southeast-2.amazonaws.com/{BUCKET}",
+        ],
+    )
+    def test_addresses(self, address: str) -> None:
+        link = make_book().parse(presigned(f"{address}/{KEY}"))
+        assert link == ObjectLink(RE1, KEY, "presigned", A_WEEK_LATER)
+
+    @pytest.mark.parametrize("style", ["virtual", "path"])
+    def test_a_dotted_bucket(self, style: str) -> None:
+        host = {
+            "virtual": "https://calls.example.com.s3.eu-west-1.amazonaws.com/",
+            "path": "https://s3.eu-west-1.amazonaws.com/calls.example.com/",
+        }[style]
+        link = make_book(bucket="calls.example.com").parse(presigned(host + KEY))
+        assert isinstance(link, ObjectLink)
+        assert link.key == KEY
+
+    @pytest.mark.parametrize(
+        ("endpoint", "address"),
+        [
+            (STORE, f"{STORE}/{BUCKET}"),
+            (f"{STORE}/", f"{STORE}/{BUCKET}"),
+            ("http://localhost:8333", f"http://{BUCKET}.localhost:8333"),
+            ("https://s3.example.com", f"https://S3.Example.com:443/{BUCKET}"),
+            ("https://s3.example.com:443", f"https://{BUCKET}.s3.example.com"),
+            ("https://gate.example.com/s3", f"https://gate.example.com/s3/{BUCKET}"),
+        ],
+    )
+    def test_a_custom_endpoint(self, endpoint: str, address: str) -> None:
+        link = make_book(endpoint_url=endpoint).parse(presigned(f"{address}/{KEY}"))
+        assert link == ObjectLink(RE1, KEY, "presigned", A_WEEK_LATER)
+
+    @pytest.mark.parametrize(
+        ("query", "expires"),
+        [
+            ("X-Amz-Date=20261122T060000Z&X-Amz-Expires=3600&X-Amz-Signature=a", "07:00"),
+            ("x-amz-date=20261122T060000Z&x-amz-expires=3600&x-amz-signature=a", "07:00"),
+            ("AWSAccessKeyId=A&Expires=1795330800&Signature=a%2Bb%3D", "07:00"),
+            ("x-amz-security-token=t&AWSAccessKeyId=A&Signature=a&Expires=1795330800", "07:00"),
+            # Whatever cannot work, or ends at a time that nobody can tell, ended long ago.
+            ("X-Amz-Date=20261122T060000Z&X-Amz-Signature=a", None),
+            ("X-Amz-Expires=3600&X-Amz-Signature=a", None),
+            ("X-Amz-Expires=&X-Amz-Date=20261122T060000Z&X-Amz-Signature=a", None),
+            ("X-Amz-Date=yesterday&X-Amz-Expires=3600&X-Amz-Signature=a", None),
+            ("X-Amz-Date=20261122T060000Z&X-Amz-Expires=1h&X-Amz-Signature=a", None),
+            ("X-Amz-Date=20261122T060000Z&X-Amz-Expires=-1&X-Amz-Signature=a", None),
+            ("X-Amz-Date=20261122T060000Z&X-Amz-Expires=604801&X-Amz-Signature=a", None),
+            (f"X-Amz-Date=20261122T060000Z&X-Amz-Expires={9**99}&X-Amz-Signature=a", None),
+            ("AWSAccessKeyId=A&Expires=soon&Signature=a", None),
+            (f"AWSAccessKeyId=A&Expires={9**99}&Signature=a", None),
+            ("AWSAccessKeyId=A&Expires=&Signature=a", None),
+            ("AWSAccessKeyId=A&Signature=a", None),
+            ("Policy=e30&Signature=a&Key-Pair-Id=K", None),
+        ],
+    )
+    def test_expiry(self, query: str, expires: str | None) -> None:
+        link = make_book().parse(f"https://{BUCKET}.s3.amazonaws.com/{KEY}?{query}")
+        until = NOW.replace(hour=7) if expires else LONG_AGO
+        assert link == ObjectLink(RE1, KEY, "presigned", until)
+
+    def test_it_is_usable_until_the_margin_before_its_end(self) -> None:
+        book = make_book(refresh_before=timedelta(hours=48))
+        end = ObjectLink(RE1, KEY, "presigned", NOW + timedelta(hours=48))
+        assert not book.usable(end, NOW)
+        assert book.usable(end, NOW - timedelta(seconds=1))
+        assert not book.usable(ObjectLink(RE1, KEY, "presigned", LONG_AGO), NOW)
+        assert not book.usable(ObjectLink(RE1, KEY, "object"), NOW)
+
+
+class TestPermalink:
+    book = make_book(style="permalink", base_url=HOST, secrets=("new", "old"))
+
+    def test_valid(self) -> None:
+        link = self.book.parse(self.book.permalink(KEY))
+        assert link == ObjectLink(RE1, KEY, "permalink")
+        assert self.book.usable(ObjectLink(RE1, KEY, "permalink"), NOW)
+
+    def test_by_a_secret_that_is_being_rotated_out(self) -> None:
+        url = f"{HOST}/r/{KEY}?sig={signature(KEY, 'old')}"
+        assert self.book.parse(url) == ObjectLink(RE1, KEY, "permalink")
+
+    @pytest.mark.parametrize(
+        "query",
+        ["", "?sig=", "?sig=0", "?sig=%C3%A9", f"?sig={signature(KEY, 'older')}", "?other=1"],
+    )
+    def test_invalid(self, query: str) -> None:
+        link = self.book.parse(f"{HOST}/r/{KEY}{query}")
+        assert link == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
+
+    def test_the_signature_of_another_key(self) -> None:
+        sig = self.book.permalink(KEY).partition("?")[2]
+        link = self.book.parse(f"{HOST}/r/{KEY.replace(RE1, RE2)}?{sig}")
+        assert isinstance(link, ObjectLink)
+        assert (link.sid, link.expires) == (RE2, LONG_AGO)
+
+    def test_no_other_address_of_the_host_is_one(self) -> None:
+        url = self.book.permalink(KEY).replace("/r/", "/")
+        assert not isinstance(self.book.parse(url), ObjectLink)
+
+    def test_after_a_change_of_style_it_is_still_ours_but_not_usable(self) -> None:
+        book = make_book(style="presigned", base_url=HOST, secrets=("new",))
+        link = book.parse(self.book.permalink(KEY))
+        assert isinstance(link, ObjectLink)
+        assert not book.usable(link, NOW)
+
+
+class TestObject:
+    def test_through_the_cdn(self) -> None:
+        book = make_book(style="object", base_url=CDN)
+        assert book.object_url(KEY) == f"{CDN}/{KEY}"
+        assert book.parse(f"{CDN}/{KEY}") == ObjectLink(RE1, KEY, "object")
+
+    def test_signed_for_cloudfront(self) -> None:
+        url = f"{CDN}/{KEY}?Expires=1795330800&Signature=a~&Key-Pair-Id=K"
+        link = make_book(style="object", base_url=CDN).parse(url)
+        assert link == ObjectLink(RE1, KEY, "object", NOW.replace(hour=7))
+
+    @pytest.mark.parametrize(
+        ("changes", "url"),
+        [
+            ({}, f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com/"),
+            ({"s3_region": ""}, f"https://{BUCKET}.s3.amazonaws.com/"),
+            ({"s3_region": "cn-north-1"}, f"https://{BUCKET}.s3.cn-north-1.amazonaws.com.cn/"),
+            ({"bucket": "a.b"}, "https://s3.ap-southeast-2.amazonaws.com/a.b/"),
+            ({"endpoint_url": STORE}, f"{STORE}/{BUCKET}/"),
+        ],
+    )
+    def test_without_one(self, changes: dict[str, str], url: str) -> None:
+        book = make_book(style="object", **changes)
+        assert book.object_url(KEY) == url + KEY
+        link = book.parse(url + KEY)
+        assert link == ObjectLink(RE1, KEY, "object")
+        assert book.usable(ObjectLink(RE1, KEY, "object"), NOW)
+
+    @pytest.mark.parametrize(
+        ("url", "base_url"),
+        [
+            (f"s3://{BUCKET}/{KEY}", ""),
+            (f"https://{BUCKET}.s3.amazonaws.com/{KEY}", CDN),
+        ],
+    )
+    def test_the_bare_address_is_ours_but_no_link_that_a_person_could_open(
+        self, url: str, base_url: str
+    ) -> None:
+        book = make_book(style="object", base_url=base_url)
+        link = book.parse(url)
+        assert isinstance(link, ObjectLink)
+        assert (link.sid, link.key) == (RE1, KEY)
+        assert not book.usable(link, NOW)
+
+
+# Any text but surrogates, which no UTF-8 can hold.
+ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@pytest.mark.parametrize("style", ["permalink", "cdn", "endpoint", "virtual", "path"])
+@given(before=ODD, after=ODD)
+@example(before="a b+c%2F?#&=;é/", after="~!*'()/")
+@example(before="r/", after="")
+@example(before="//", after="/../x")
+def test_what_is_minted_for_an_odd_key_is_read_back(style: str, before: str, after: str) -> None:
+    book = {
+        "permalink": make_book(style="permalink", base_url=HOST, secrets=("s",)),
+        "cdn": make_book(style="object", base_url=CDN),
+        "endpoint": make_book(style="object", endpoint_url=STORE),
+        "virtual": make_book(style="object"),
+        "path": make_book(style="object", bucket="calls.example.com"),
+    }[style]
+    key = f"{before}/{RE1}.{after}"
+    url = book.permalink(key) if style == "permalink" else book.object_url(key)
+    link = book.parse(url)
+    assert link == ObjectLink(RE1, key, book.style)
+    assert book.usable(ObjectLink(RE1, key, book.style), NOW)
+
+
+def test_what_may_be_shown() -> None:
+    url = presigned(f"https://{BUCKET}.s3.amazonaws.com/{KEY}")
+    assert without_query(url) == f"https://{BUCKET}.s3.amazonaws.com/{KEY}"
+    assert without_query("https://x/y#sig?z") == "https://x/y"

@@ -1,0 +1,231 @@
+"""Slots: which cell holds, or may take, the link of which recording."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from reccli.core.links import ObjectLink
+from reccli.core.model import LinkState, Row
+from reccli.core.rows import Slot, Subject, Survey, concerns, linked_key, named_sids, survey
+
+from .samples import (
+    ACCOUNT,
+    BUCKET,
+    CA1,
+    CA2,
+    KEY,
+    MAIN,
+    NOW,
+    OTHER_ACCOUNT,
+    RE1,
+    RE2,
+    RE3,
+    TRANSFER,
+    make_book,
+    make_row,
+    presigned,
+    twilio_cell,
+)
+
+BOOK = make_book()
+SIBLINGS = (RE1, RE2, RE3)
+PERSON = "https://drive.example.com/my-recording"
+L = LinkState
+
+
+def s3_cell(sid: str, call: str = CA1, folder: str = "call-recordings") -> str:
+    return presigned(f"https://{BUCKET}.s3.amazonaws.com/{folder}/{call}/{sid}.mp3")
+
+
+def look(
+    *rows: Row, sid: str = RE1, call: str | None = CA1, siblings: tuple[str, ...] = SIBLINGS
+) -> Survey:
+    key = f"call-recordings/{CA1}/{sid}.mp3"
+    return survey(rows, Subject(sid, call, siblings, key), BOOK, NOW)
+
+
+def cells(*slots: Slot) -> list[tuple[str, str, LinkState]]:
+    return [(slot.row_id, slot.field, slot.state) for slot in slots]
+
+
+class TestOneRow:
+    @pytest.mark.parametrize(
+        ("row", "state", "field"),
+        [
+            (make_row(), L.EMPTY, MAIN),
+            (make_row(" \n"), L.EMPTY, MAIN),
+            (make_row(twilio_cell(RE1)), L.TWILIO_LINK, MAIN),
+            (make_row("", twilio_cell(RE1)), L.TWILIO_LINK, TRANSFER),
+            (make_row(s3_cell(RE1)), L.S3_LINK, MAIN),
+            (make_row("", s3_cell(RE1)), L.S3_LINK, TRANSFER),
+            (make_row(PERSON), L.EMPTY, TRANSFER),
+            (make_row(twilio_cell(RE2)), L.EMPTY, TRANSFER),
+            (make_row(twilio_cell(RE1, account=OTHER_ACCOUNT)), L.EMPTY, TRANSFER),
+            (make_row(PERSON, PERSON), L.NO_FREE_SLOT, ""),
+            (make_row(twilio_cell(RE2), s3_cell(RE3)), L.NO_FREE_SLOT, ""),
+            (make_row(PERSON, twilio_cell(RE1)), L.TWILIO_LINK, TRANSFER),
+            (make_row('["text"]', "5"), L.NO_FREE_SLOT, ""),
+        ],
+    )
+    def test_its_slot(self, row: Row, state: LinkState, field: str) -> None:
+        assert look(row) == Survey(state, (Slot("rec1", field, state),))
+
+    def test_a_link_twice_in_a_row_is_two_slots_and_the_worse_one_counts(self) -> None:
+        found = look(make_row(s3_cell(RE1), twilio_cell(RE1)))
+        assert found.state is L.TWILIO_LINK
+        assert cells(*found.slots) == [
+            ("rec1", MAIN, L.S3_LINK),
+            ("rec1", TRANSFER, L.TWILIO_LINK),
+        ]
+        assert cells(*found.holding(L.TWILIO_LINK)) == [("rec1", TRANSFER, L.TWILIO_LINK)]
+
+    def test_a_link_to_another_key_counts_as_expiring(self) -> None:
+        assert look(make_row(s3_cell(RE1, folder="old"))).state is L.S3_LINK_EXPIRING
+
+    def test_a_link_counts_as_expiring_when_no_key_is_known(self) -> None:
+        found = survey([make_row(s3_cell(RE1))], Subject(RE1, CA1), BOOK, NOW)
+        assert found.state is L.S3_LINK_EXPIRING
+
+    @pytest.mark.parametrize(
+        ("hours", "state"), [(0, L.S3_LINK), (119, L.S3_LINK_EXPIRING), (999, L.S3_LINK_EXPIRING)]
+    )
+    def test_a_link_is_expiring_from_its_margin_on(self, hours: int, state: LinkState) -> None:
+        subject = Subject(RE1, CA1, SIBLINGS, KEY)
+        row = make_row(s3_cell(RE1))
+        assert survey([row], subject, BOOK, NOW + timedelta(hours=hours)).state is state
+
+
+class TestSeveralRecordings:
+    def test_three_recordings_for_two_fields_take_them_in_order_of_creation(self) -> None:
+        slots = [look(make_row(), sid=sid).slots[0] for sid in SIBLINGS]
+        assert cells(*slots) == [
+            ("rec1", MAIN, L.EMPTY),
+            ("rec1", TRANSFER, L.EMPTY),
+            ("rec1", "", L.NO_FREE_SLOT),
+        ]
+
+    @pytest.mark.parametrize("order", list(permutations(SIBLINGS)))
+    def test_the_choice_follows_the_siblings_and_nothing_else(self, order: tuple[str, ...]) -> None:
+        fields = {sid: look(make_row(), sid=sid, siblings=order).slots[0].field for sid in SIBLINGS}
+        assert fields == dict(zip(order, (MAIN, TRANSFER, ""), strict=True))
+
+    @pytest.mark.parametrize("first", SIBLINGS)
+    def test_whoever_writes_first_nobody_moves_into_a_taken_cell(self, first: str) -> None:
+        row = make_row()
+        order = [first, *(sid for sid in SIBLINGS if sid != first)]
+        for sid in order:
+            (slot,) = look(row, sid=sid).slots
+            if slot.state is L.EMPTY:
+                assert row.links[slot.field] == ""
+                row = Row(row.id, CA1, {**row.links, slot.field: s3_cell(sid)})
+        assert named_sids(row, BOOK) == {RE1, RE2}  # the third one has no place, in any order
+
+    @pytest.mark.parametrize(
+        ("texts", "fields"),
+        [
+            ((PERSON, ""), [TRANSFER, "", ""]),
+            (("", PERSON), [MAIN, "", ""]),
+            ((PERSON, PERSON), ["", "", ""]),
+        ],
+    )
+    def test_a_field_that_a_person_filled_is_taken(
+        self, texts: tuple[str, str], fields: list[str]
+    ) -> None:
+        assert [look(make_row(*texts), sid=sid).slots[0].field for sid in SIBLINGS] == fields
+
+    def test_a_link_of_a_later_one_leaves_the_earlier_the_free_field(self) -> None:
+        row = make_row(s3_cell(RE2))
+        assert look(row, sid=RE1).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
+        assert look(row, sid=RE3).slots == (Slot("rec1", "", L.NO_FREE_SLOT),)
+
+    def test_one_that_nobody_counted_as_a_sibling_takes_the_first_free_field(self) -> None:
+        assert look(make_row(), siblings=()).slots == (Slot("rec1", MAIN, L.EMPTY),)
+
+
+class TestSeveralRows:
+    def test_every_row_of_the_call_has_to_name_the_object(self) -> None:
+        found = look(make_row(s3_cell(RE1)), make_row(row_id="rec2"))
+        assert found.state is L.EMPTY
+        assert cells(*found.holding(L.EMPTY)) == [("rec2", MAIN, L.EMPTY)]
+
+    def test_a_mention_in_the_row_of_another_call_counts(self) -> None:
+        other = make_row("", twilio_cell(RE1), row_id="rec2", call=CA2)
+        found = look(make_row(s3_cell(RE1)), other)
+        assert found.state is L.TWILIO_LINK
+        assert cells(*found.holding(L.TWILIO_LINK)) == [("rec2", TRANSFER, L.TWILIO_LINK)]
+
+    def test_the_row_of_another_call_gives_no_place(self) -> None:
+        assert look(make_row(row_id="rec2", call=CA2)) == Survey(L.NO_ROW)
+        found = look(make_row(s3_cell(RE1), "", row_id="rec2", call=CA2))
+        assert cells(*found.slots) == [("rec2", MAIN, L.S3_LINK)]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            twilio_cell(RE1, account=OTHER_ACCOUNT),
+            f"{twilio_cell(RE1)} {twilio_cell(RE2)}",
+            f'["{twilio_cell(RE1)}"]',
+        ],
+    )
+    def test_a_mention_that_cannot_be_read_in_the_row_of_another_call_holds_everything(
+        self, text: str
+    ) -> None:
+        found = look(make_row(s3_cell(RE1)), make_row(text, row_id="rec2", call=CA2))
+        assert found.state is L.NO_FREE_SLOT
+        assert cells(*found.slots)[1:] == [("rec2", "", L.NO_FREE_SLOT)]
+
+    def test_without_a_call_only_mentions_count(self) -> None:
+        assert look(make_row(), make_row(call=""), call=None) == Survey(L.NO_ROW)
+        found = look(make_row(twilio_cell(RE1)), call=None)
+        assert found.state is L.TWILIO_LINK
+
+    @pytest.mark.parametrize(
+        ("states", "worst"),
+        [
+            ((L.S3_LINK, L.EMPTY, L.TWILIO_LINK), L.TWILIO_LINK),
+            ((L.S3_LINK, L.S3_LINK_EXPIRING, L.EMPTY), L.EMPTY),
+            ((L.S3_LINK, L.NO_FREE_SLOT, L.S3_LINK_EXPIRING), L.S3_LINK_EXPIRING),
+            ((L.S3_LINK, L.S3_LINK, L.NO_FREE_SLOT), L.NO_FREE_SLOT),
+            ((L.S3_LINK, L.S3_LINK, L.S3_LINK), L.S3_LINK),
+        ],
+    )
+    def test_the_row_furthest_from_converged_counts(
+        self, states: tuple[LinkState, ...], worst: LinkState
+    ) -> None:
+        texts = {
+            L.S3_LINK: (s3_cell(RE1),),
+            L.EMPTY: (),
+            L.TWILIO_LINK: (twilio_cell(RE1),),
+            L.S3_LINK_EXPIRING: (s3_cell(RE1, folder="old"),),
+            L.NO_FREE_SLOT: (PERSON, PERSON),
+        }
+        rows = [make_row(*texts[state], row_id=f"rec{n}") for n, state in enumerate(states)]
+        for order in permutations(rows):
+            assert look(*order).state is worst
+
+
+def test_what_a_row_is_about() -> None:
+    row = make_row(twilio_cell(RE1))
+    assert concerns(row, RE2, CA1)
+    assert concerns(row, RE1, CA2)
+    assert concerns(row, RE1, None)
+    assert not concerns(row, RE2, CA2)
+    assert not concerns(row, RE2, None)
+
+
+def test_whom_the_links_of_a_row_name() -> None:
+    row = make_row(s3_cell(RE1), twilio_cell(RE2), twilio_cell(RE3, account=OTHER_ACCOUNT))
+    assert named_sids(row, BOOK) == {RE1, RE2}
+    assert named_sids(make_row(PERSON, ""), BOOK) == frozenset()
+
+
+def test_the_key_that_a_row_names() -> None:
+    rows = [make_row(PERSON, twilio_cell(RE1)), make_row(s3_cell(RE2), s3_cell(RE1, folder="old"))]
+    assert linked_key(rows, RE1, BOOK) == f"old/{CA1}/{RE1}.mp3"
+    assert linked_key(rows, RE2, BOOK) == f"call-recordings/{CA1}/{RE2}.mp3"
+    assert linked_key(rows, RE3, BOOK) is None
+    assert ACCOUNT not in str(BOOK.parse(s3_cell(RE1)))
+    assert isinstance(BOOK.parse(s3_cell(RE1)), ObjectLink)
