@@ -54,7 +54,7 @@ def problem(text: str, tmp_path: Path, **env: str) -> str:
 
 
 def test_the_environment_alone_is_enough_and_the_rest_is_the_contract(tmp_path: Path) -> None:
-    settings = load(None, env={**ENV, "STATE_DIRECTORY": f"{tmp_path}/st:{tmp_path}/other"})
+    settings = load(None, env={**ENV, "STATE_DIRECTORY": f"{tmp_path}/a b?:{tmp_path}/other"})
     assert settings.file is None
     assert settings.twilio.account_sid == SID
     assert settings.twilio.auth_token.get_secret_value() == TOKEN
@@ -65,7 +65,7 @@ def test_the_environment_alone_is_enough_and_the_rest_is_the_contract(tmp_path: 
     assert settings.airtable.key_fields == {"provider": "Provider", "employee": "Employee"}
     assert settings.links.ttl_hours == 168
     assert settings.engine.concurrency == 32
-    assert settings.ledger.url.get_secret_value() == f"sqlite:///{tmp_path}/st/ledger.sqlite3"
+    assert settings.ledger.url.get_secret_value() == f"sqlite:///{tmp_path}/a%20b%3F/ledger.sqlite3"
 
 
 def test_each_source_beats_those_below_it(tmp_path: Path) -> None:
@@ -111,6 +111,17 @@ def test_a_credential_file_may_have_any_name_of_its_key(tmp_path: Path, name: st
     (tmp_path / "tls.key").write_bytes(b"\xff not ours, not read")
     env = {**ENV, "TWILIO_AUTH_TOKEN": "", "CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert load(None, env=env).twilio.auth_token.get_secret_value() == "from-a-file"
+
+
+def test_credential_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    line = problem("", tmp_path, CREDENTIALS_DIRECTORY=str(missing))
+    assert line == f"{missing}: No such file or directory"
+    garbled = tmp_path / "credentials/s3__bucket"
+    garbled.parent.mkdir()
+    garbled.write_bytes(b"\xff")
+    line = problem("", tmp_path, CREDENTIALS_DIRECTORY=str(garbled.parent))
+    assert line == f"{garbled}: not UTF-8"
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:

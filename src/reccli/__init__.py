@@ -1,0 +1,1 @@
+"""Moves call recordings from Twilio to S3, proves them, relinks Airtable, then cleans Twilio."""

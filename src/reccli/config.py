@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 from pydantic import (
@@ -561,7 +561,7 @@ def state_dir(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def _default_ledger(env: Mapping[str, str]) -> str:
-    return f"sqlite:///{state_dir(env) / 'ledger.sqlite3'}"
+    return f"sqlite:///{quote(str(state_dir(env) / 'ledger.sqlite3'))}"
 
 
 def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:

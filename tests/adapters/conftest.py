@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.config import Config
 
 from reccli.sandbox.seaweed import SeaweedFS
+from tests.adapters.s3_fakes import SID, adapter
+from tests.adapters.seaweed_store import Store, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_s3 import S3Client
 
+    from reccli.adapters.s3 import S3Adapter
+
 BUCKET = "rec"
-
-
-@dataclass(frozen=True)
-class Store:
-    """A running store with a bucket, and a plain client to prepare and to inspect it with."""
-
-    server: SeaweedFS
-    bucket: str
-    client: S3Client
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +42,14 @@ def seaweed() -> Iterator[Store]:
             yield Store(server, BUCKET, client)
         finally:
             client.close()
+
+
+@pytest.fixture
+def s3(seaweed: Store) -> Iterator[S3Adapter]:
+    with adapter(**options(seaweed)) as made:
+        yield made
+
+
+@pytest.fixture
+def key() -> str:
+    return f"call-recordings/CA{uuid4().hex}/{SID}.mp3"

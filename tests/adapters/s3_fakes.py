@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
 import io
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
+
 from reccli.adapters.s3 import S3Adapter, S3Options
+from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Recording
 from reccli.flow.ports import Provenance
 
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 SID = "RE" + "a1" * 16
 OTHER_SID = "RE" + "b2" * 16
 AUDIO = b"ID3" + bytes(range(256)) * 64
+KEY = f"call-recordings/CA1/{SID}.mp3"
+SHA256 = base64.b64encode(hashlib.sha256(AUDIO).digest()).decode()
+LAST_MODIFIED = {"Last-Modified": "Sun, 22 Nov 2026 09:00:00 GMT"}
 ENCRYPTION = {
     "encryption_public_key_sid": "CR" + "d4" * 16,
     "encryption_cek": "OV4h6zrsxMIW7h0Zfqwfn6TI2GCNl54KALlg8wn8YB8KYZhXt6HlgvBWAmQTlfYVeLWydMiC"
@@ -167,3 +174,23 @@ def body(data: bytes = AUDIO) -> io.BytesIO:
     stream = io.BytesIO(data)
     stream.seek(len(data) // 2)  # the adapter has to rewind
     return stream
+
+
+def head_of(data: bytes = AUDIO, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer as a store that knows the recording and reports no checksum."""
+    about = {
+        "x-amz-meta-Recording-Sid": SID,
+        "x-amz-meta-Sha256": hashlib.sha256(AUDIO).hexdigest(),
+        "x-amz-meta-Size": str(len(AUDIO)),
+    }
+    return Reply(200, data, {**LAST_MODIFIED, **about, **(headers or {})})
+
+
+def failure_in(call: Callable[[], object]) -> tuple[FailureKind, str]:
+    with pytest.raises(ServiceError) as caught:
+        call()
+    return kind_of(caught)
+
+
+def kind_of(caught: pytest.ExceptionInfo[ServiceError]) -> tuple[FailureKind, str]:
+    return caught.value.failure.kind, caught.value.failure.code

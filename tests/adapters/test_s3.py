@@ -1,8 +1,7 @@
-"""The S3 adapter against a store that checks: SeaweedFS, a real process over real HTTP."""
+"""The S3 adapter writes to a store that checks: SeaweedFS, a real process over real HTTP."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import tempfile
 import threading
@@ -11,7 +10,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import httpx
@@ -19,7 +18,6 @@ import pytest
 
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State
-
 from tests.adapters.s3_fakes import (
     AUDIO,
     ENCRYPTION,
@@ -27,64 +25,19 @@ from tests.adapters.s3_fakes import (
     SID,
     adapter,
     body,
-    closed_port,
+    kind_of,
     provenance,
     recording,
 )
+from tests.adapters.seaweed_store import claims, options, plant, stored_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from reccli.adapters.s3 import S3Adapter
-
-    from tests.adapters.conftest import Store
+    from tests.adapters.seaweed_store import Store
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def options(store: Store, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {
-        "bucket": store.bucket,
-        "endpoint_url": store.server.endpoint_url,
-        "access_key_id": store.server.access_key,
-        "secret_access_key": store.server.secret_key,
-        **changes,
-    }
-
-
-@pytest.fixture
-def s3(seaweed: Store) -> Iterator[S3Adapter]:
-    with adapter(**options(seaweed)) as made:
-        yield made
-
-
-@pytest.fixture
-def key() -> str:
-    return f"call-recordings/CA{uuid4().hex}/{SID}.mp3"
-
-
-def plant(
-    store: Store, key: str, data: bytes, metadata: Mapping[str, str], *, checksum: bool = True
-) -> None:
-    """Put an object past the adapter, with whatever metadata."""
-    extra: dict[str, Any] = {}
-    if checksum:
-        extra["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(data).digest()).decode()
-    store.client.put_object(Bucket=store.bucket, Key=key, Body=data, Metadata=metadata, **extra)
-
-
-def claims(data: bytes = AUDIO, **changes: str) -> dict[str, str]:
-    sha256 = hashlib.sha256(data).hexdigest()
-    named = {"recording_sid": SID, "sha256": sha256, "size": str(len(data)), **changes}
-    return {name.replace("_", "-"): text for name, text in named.items()}
-
-
-def stored_bytes(store: Store, key: str) -> bytes:
-    return store.client.get_object(Bucket=store.bucket, Key=key)["Body"].read()
-
-
-def kind_of(caught: pytest.ExceptionInfo[ServiceError]) -> tuple[FailureKind, str]:
-    return caught.value.failure.kind, caught.value.failure.code
 
 
 def test_what_was_put_is_proven_then_and_later(seaweed: Store, s3: S3Adapter, key: str) -> None:
@@ -95,34 +48,6 @@ def test_what_was_put_is_proven_then_and_later(seaweed: Store, s3: S3Adapter, ke
 
     seen = s3.observe(key, SID, read_back=False)
     assert seen == replace(put, age=seen.age)
-
-
-def test_the_age_grows_on_the_clock_of_the_store(s3: S3Adapter, key: str) -> None:
-    s3.put(key, body(), provenance())
-    first = s3.observe(key, SID, read_back=False).age
-    time.sleep(1.1)
-    second = s3.observe(key, SID, read_back=False).age
-    assert first is not None
-    assert second is not None
-    assert timedelta(seconds=1) <= second - first <= timedelta(seconds=5)
-
-
-def test_an_absent_key_is_absent(s3: S3Adapter, key: str) -> None:
-    assert s3.observe(key, SID, read_back=True).state is S3State.ABSENT
-    assert s3.observe(key, SID, read_back=True).state is S3State.ABSENT
-
-
-def test_a_missing_bucket_is_no_absent_key(seaweed: Store, key: str) -> None:
-    with adapter(**options(seaweed, bucket="no-such-bucket")) as s3:
-        calls: list[Callable[[], object]] = [
-            lambda: s3.observe(key, SID, read_back=False),
-            lambda: s3.put(key, body(), provenance()),
-        ]
-        for call in calls:
-            with pytest.raises(ServiceError) as caught:
-                call()
-            assert kind_of(caught) == (FailureKind.PERMANENT, "NoSuchBucket")
-            assert caught.value.failure.hint
 
 
 def test_bytes_that_are_not_the_announced_ones_are_refused(s3: S3Adapter, key: str) -> None:
@@ -167,77 +92,6 @@ def test_a_foreign_object_is_a_conflict_and_stays(
     assert put.failure is not None
     assert key in put.failure.message
     assert stored_bytes(seaweed, key) == b"somebody's"
-
-
-@pytest.mark.parametrize("read_back", [False, True])
-@pytest.mark.parametrize(
-    ("code", "lie"),
-    [
-        ("ChecksumMismatch", {"sha256": "0" * 64}),
-        ("SizeMismatch", {"size": str(len(AUDIO) + 1)}),
-        ("SizeMismatch", {"size": "many"}),
-        ("NoProof", {"sha256": ""}),
-        ("OtherRecording", {"recording_sid": OTHER_SID}),
-    ],
-)
-def test_metadata_that_lies_is_a_conflict(
-    seaweed: Store, s3: S3Adapter, key: str, code: str, lie: dict[str, str], *, read_back: bool
-) -> None:
-    plant(seaweed, key, AUDIO, claims(**lie))
-    seen = s3.observe(key, SID, read_back=read_back)
-    assert (seen.state, seen.proven) == (S3State.CONFLICT, False)
-    assert seen.failure is not None
-    assert seen.failure.code == code
-
-
-def test_without_a_checksum_only_reading_back_proves(
-    seaweed: Store, s3: S3Adapter, key: str
-) -> None:
-    plant(seaweed, key, AUDIO, claims(), checksum=False)
-    claimed = s3.observe(key, SID, read_back=False)
-    assert (claimed.state, claimed.proven) == (S3State.VERIFIED, False)
-    proven = s3.observe(key, SID, read_back=True)
-    assert (proven.state, proven.proven) == (S3State.VERIFIED, True)
-
-
-def test_without_a_checksum_reading_back_finds_the_lie(
-    seaweed: Store, s3: S3Adapter, key: str
-) -> None:
-    plant(seaweed, key, AUDIO[::-1], claims(), checksum=False)
-    assert s3.observe(key, SID, read_back=False).proven is False
-    seen = s3.observe(key, SID, read_back=True)
-    assert seen.state is S3State.CONFLICT
-    assert seen.failure is not None
-    assert seen.failure.code == "ChecksumMismatch"
-
-
-def test_a_composite_checksum_is_no_proof(seaweed: Store, s3: S3Adapter, key: str) -> None:
-    where: dict[str, Any] = {"Bucket": seaweed.bucket, "Key": key}
-    upload = seaweed.client.create_multipart_upload(
-        **where, Metadata=claims(), ChecksumAlgorithm="SHA256"
-    )
-    part = seaweed.client.upload_part(
-        **where,
-        UploadId=upload["UploadId"],
-        PartNumber=1,
-        Body=AUDIO,
-        ChecksumSHA256=base64.b64encode(hashlib.sha256(AUDIO).digest()).decode(),
-    )
-    seaweed.client.complete_multipart_upload(
-        **where,
-        UploadId=upload["UploadId"],
-        MultipartUpload={
-            "Parts": [
-                {
-                    "PartNumber": 1,
-                    "ETag": part["ETag"],
-                    "ChecksumSHA256": part["ChecksumSHA256"],
-                }
-            ]
-        },
-    )
-    assert s3.observe(key, SID, read_back=False).proven is False
-    assert s3.observe(key, SID, read_back=True).proven is True
 
 
 def test_of_eight_racing_puts_one_wins_and_all_agree(
@@ -304,50 +158,6 @@ def test_a_link_works_until_it_expires_and_not_when_changed(seaweed: Store, key:
     assert (fresh.status_code, fresh.content) == (200, AUDIO)
     assert fresh.headers["content-type"] == "audio/mpeg"
     assert (tampered.status_code, expired.status_code) == (403, 403)
-
-
-def test_a_wrong_secret_is_denied(seaweed: Store, key: str) -> None:
-    with adapter(**options(seaweed, secret_access_key="wrong")) as s3:
-        with pytest.raises(ServiceError) as caught:
-            s3.observe(key, SID, read_back=False)
-        assert kind_of(caught) == (FailureKind.DENIED, "AccessDenied")
-        assert "s3:ListBucket" in caught.value.failure.hint
-        with pytest.raises(ServiceError) as caught:
-            s3.put(key, body(), provenance())
-        assert kind_of(caught) == (FailureKind.DENIED, "SignatureDoesNotMatch")
-
-
-def test_an_unknown_key_id_is_denied_and_not_told(seaweed: Store, key: str) -> None:
-    unknown = options(seaweed, access_key_id="AKIAIOSFODNN7EXAMPLE")
-    with adapter(**unknown) as s3, pytest.raises(ServiceError) as caught:
-        s3.put(key, body(), provenance())
-    assert kind_of(caught) == (FailureKind.DENIED, "InvalidAccessKeyId")
-    assert "AKIA" not in caught.value.failure.message
-
-
-def test_a_user_who_may_only_read_is_denied(seaweed: Store, s3: S3Adapter, key: str) -> None:
-    reader = options(
-        seaweed,
-        access_key_id=seaweed.server.reader_access_key,
-        secret_access_key=seaweed.server.reader_secret_key,
-    )
-    with adapter(**reader) as reading:
-        with pytest.raises(ServiceError) as caught:
-            reading.put(key, body(), provenance())
-        assert kind_of(caught) == (FailureKind.DENIED, "AccessDenied")
-        assert reading.observe(key, SID, read_back=False).state is S3State.ABSENT
-        s3.put(key, body(), provenance())
-        assert reading.observe(key, SID, read_back=False).proven
-
-
-def test_a_server_that_is_down_is_an_outage(key: str) -> None:
-    with adapter(endpoint_url=f"http://127.0.0.1:{closed_port()}") as s3:
-        with pytest.raises(ServiceError) as caught:
-            s3.put(key, body(), provenance())
-        assert kind_of(caught) == (FailureKind.OUTAGE, "EndpointConnectionError")
-        with pytest.raises(ServiceError) as caught:
-            s3.observe(key, SID, read_back=False)
-        assert kind_of(caught) == (FailureKind.OUTAGE, "EndpointConnectionError")
 
 
 def test_fifty_megabytes_pass_in_flat_memory(seaweed: Store, s3: S3Adapter, key: str) -> None:

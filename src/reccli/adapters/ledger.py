@@ -115,6 +115,11 @@ _runs = sa.Table(
 class LedgerError(ServiceError):
     """The ledger cannot be used; the message names it and the cause, and never a password."""
 
+    def __str__(self) -> str:
+        """Say what to do as well, for this goes to the log and nowhere else."""
+        hint = self.failure.hint
+        return f"{self.failure.message} ({hint})" if hint else self.failure.message
+
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
@@ -130,7 +135,7 @@ class Ledger:
     """One open ledger; made by `Ledger.open`, safe to use from many threads."""
 
     def __init__(self, url: sa.URL, *, read_only: bool) -> None:
-        self._path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+        self._path = _path(url)
         self.location = str(self._path or url.render_as_string(hide_password=True))
         self._read_only = read_only
         self._inode = 0
@@ -146,10 +151,12 @@ class Ledger:
     def open(cls, url: str, *, read_only: bool = False) -> Self:
         """Open a ledger, making it if there is none; with `read_only` there must be one."""
         try:
-            parsed = sa.make_url(url)
+            ledger = cls(sa.make_url(url), read_only=read_only)
         except SQLAlchemyError:
-            raise _error("the ledger's URL", "is not a URL") from None
-        ledger = cls(parsed, read_only=read_only)
+            raise _error("ledger.url", "is not the URL of a database that is known") from None
+        except ModuleNotFoundError as error:
+            hint = "install reccli[postgres]"
+            raise _error("ledger.url", f"{error.name} is missing", hint) from None
         try:
             ledger._prepare()
         except BaseException:
@@ -214,8 +221,7 @@ class Ledger:
             .group_by(_events.c.name)
         )
         counts = dict.fromkeys(names, 0)
-        for name, count in self._read(query):
-            counts[name] = count
+        counts.update({row[0]: row[1] for row in self._read(query)})
         return counts
 
     # --- callbacks
@@ -260,8 +266,8 @@ class Ledger:
             .limit(limit)
         )
         return [
-            PendingCallback(sid, account, call, _EPOCH + timedelta(microseconds=received))
-            for sid, account, call, received in self._read(query)
+            PendingCallback(row[0], row[1], row[2], _EPOCH + timedelta(microseconds=row[3]))
+            for row in self._read(query)
         ]
 
     def finish_callback(self, recording_sid: str, at: datetime) -> bool:
@@ -279,8 +285,7 @@ class Ledger:
     def callbacks_pending(self) -> int:
         """Count the recordings with unfinished callbacks."""
         distinct = sa.func.count(sa.distinct(_callbacks.c.recording_sid))
-        ((count,),) = self._read(sa.select(distinct).where(_unfinished))
-        return int(count)
+        return int(self._read(sa.select(distinct).where(_unfinished))[0][0])
 
     def ping(self) -> None:
         """Raise unless the ledger answers."""
@@ -291,10 +296,10 @@ class Ledger:
     def _insert(self, table: sa.Table) -> Any:  # noqa: ANN401 - two types with one method in common
         return (sqlite if self._path else postgresql).insert(table)
 
-    def _read(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    def _read(self, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
         """Read all rows at once: an open cursor would keep the webhook from writing."""
         with self._translating(), self._reader.connect() as db:
-            return db.execute(query).all()
+            return [tuple(row) for row in db.execute(query)]
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -320,13 +325,11 @@ class Ledger:
                     _metadata.create_all(db)
                     row = self._insert(_schema).values(only=1, version=SCHEMA_VERSION)
                     db.execute(row.on_conflict_do_nothing())
-            ((version,),) = self._read(sa.select(_schema.c.version))
+            version = self._read(sa.select(_schema.c.version))[0][0]
         if version != SCHEMA_VERSION:
             raise _error(self.location, f"has schema {version}, not {SCHEMA_VERSION}")
 
     def _check_path(self, path: Path) -> None:
-        if str(path) in {".", ":memory:"}:
-            raise _error("the ledger's URL", "names no file")
         if sqlite3.sqlite_version_info < (3, 37):
             raise _error(self.location, f"needs SQLite 3.37, this is {sqlite3.sqlite_version}")
         if self._read_only and not path.exists():
@@ -353,20 +356,29 @@ class Ledger:
             raise _error(self.location, error.strerror or str(error)) from error
 
 
-def _engine(url: sa.URL, *, read_only: bool, **options: Any) -> sa.Engine:  # noqa: ANN401
+def _path(url: sa.URL) -> Path | None:
+    """Tell the file of an SQLite ledger; a private one in memory would keep nothing."""
     if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise _error("ledger.url", "names no file")
+    return Path(url.database).absolute()
+
+
+def _engine(url: sa.URL, *, read_only: bool, **options: Any) -> sa.Engine:  # noqa: ANN401
+    if (path := _path(url)) is None:
         engine = sa.create_engine(
             url, connect_args={"connect_timeout": 5}, pool_pre_ping=True, **options
         )
         if read_only:
             return engine.execution_options(postgresql_readonly=True)
         return engine
-    path = Path(url.database or "").absolute()
+    address = path.as_uri()
     mode = "ro" if read_only else "rw"  # never "rwc": the file would not be private
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}",
+            f"{address}?mode={mode}",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,  # the module's own BEGINs come too late and are deferred
@@ -442,10 +454,7 @@ def _error(
     kind: FailureKind = FailureKind.PERMANENT,
     code: str = "unusable",
 ) -> LedgerError:
-    message = f"{location}: {what}"
-    if hint:
-        message += f" ({hint})"
-    return LedgerError(Failure(Service.LEDGER, kind, code, message, hint))
+    return LedgerError(Failure(Service.LEDGER, kind, code, f"{location}: {what}", hint))
 
 
 def _file_system(path: Path) -> int:

@@ -32,9 +32,9 @@ for _command in (process, migrate_fallbacks, purge_twilio, report, sandbox):
     app.command(name=_command.NAME)(_command.command)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - Typer calls it so
+def _version(value: bool) -> None:
     if value:
-        from importlib.metadata import version  # noqa: PLC0415 - only this flag needs it
+        from importlib.metadata import version
 
         typer.echo(f"reccli {version('reccli')}")
         raise typer.Exit

@@ -52,10 +52,10 @@ class Request:
 
 def invoke(request: Request) -> None:
     """Carry out one command and leave with its exit code."""
-    import structlog  # noqa: PLC0415 - see above
+    import structlog
 
-    from reccli.config import ConfigError, load  # noqa: PLC0415
-    from reccli.watch import logs  # noqa: PLC0415
+    from reccli.config import ConfigError, load
+    from reccli.watch import logs
 
     started, run_id = datetime.now(UTC), uuid.uuid4().hex[:12]
     logs.configure(verbose=request.verbose, quiet=request.quiet, run_id=run_id)
@@ -69,18 +69,18 @@ def invoke(request: Request) -> None:
         _run(request, settings, run_id, started)
     except (typer.Exit, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a line for a person, not a dump
         structlog.get_logger("reccli").exception("unexpected_error")
         problem = ("unexpected", f"unexpected {type(error).__name__} in run {run_id}", _BUG_HINT)
         _refuse(request, run_id, started, _FAILED, [problem])
 
 
 def _run(request: Request, settings: Settings, run_id: str, started: datetime) -> None:
-    from reccli.app import Hooks, LockedError, Options, run  # noqa: PLC0415 - loads the SDKs
-    from reccli.cli.progress import Progress  # noqa: PLC0415
-    from reccli.flow.commands import Command  # noqa: PLC0415
-    from reccli.watch.document import Run, document  # noqa: PLC0415
-    from reccli.watch.text import report_lines, result_lines  # noqa: PLC0415
+    from reccli.app import Hooks, LockedError, Options, run
+    from reccli.cli.progress import Progress
+    from reccli.flow.commands import Command
+    from reccli.watch.document import Run, document
+    from reccli.watch.text import report_lines, result_lines
 
     options = Options(
         Command(request.command),
@@ -105,14 +105,14 @@ def _run(request: Request, settings: Settings, run_id: str, started: datetime) -
         _refuse(request, run_id, started, _LOCKED, [problem])
     told = Run(request.command, run_id, request.dry_run, started, datetime.now(UTC))
     if request.as_json:
-        print(json.dumps(document(told, result, report), indent=2))  # noqa: T201 - the result
+        print(json.dumps(document(told, result, report), indent=2))
     elif not request.quiet or result.exit_code:
         lines = (
             report_lines(report, result)
             if report
             else result_lines(told, result, every=request.verbose)
         )
-        print("\n".join(lines))  # noqa: T201 - the result
+        print("\n".join(lines))
     _leave(int(result.exit_code), abandoned=result.interrupted)
 
 
@@ -135,7 +135,7 @@ def _stop_on_signals(stop: threading.Event) -> None:
         if stop.is_set():
             os._exit(_INTERRUPTED)
         stop.set()
-        print("stopping: finishing what is in hand", file=sys.stderr)  # noqa: T201
+        print("stopping: finishing what is in hand", file=sys.stderr)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
@@ -149,17 +149,17 @@ def _refuse(
     problems: list[tuple[str, str, str]],
 ) -> NoReturn:
     """Tell why a run never began."""
-    from reccli.flow.result import Exit  # noqa: PLC0415
-    from reccli.watch.document import Run, error, failed_document  # noqa: PLC0415
+    from reccli.flow.result import Exit
+    from reccli.watch.document import Run, error, failed_document
 
     told = Run(request.command, run_id, request.dry_run, started, datetime.now(UTC))
     errors = [error(*problem) for problem in problems]
     if request.as_json:
-        print(json.dumps(failed_document(told, Exit(code), errors), indent=2))  # noqa: T201
+        print(json.dumps(failed_document(told, Exit(code), errors), indent=2))
     for problem in errors:
-        print(f"error: {problem['message']}", file=sys.stderr)  # noqa: T201
+        print(f"error: {problem['message']}", file=sys.stderr)
     for hint in dict.fromkeys(problem["hint"] for problem in errors if problem["hint"]):
-        print(f"fix: {hint}", file=sys.stderr)  # noqa: T201
+        print(f"fix: {hint}", file=sys.stderr)
     _leave(code)
 
 

@@ -8,7 +8,7 @@ from reccli.cli.invoke import Request, invoke
 NAME = "migrate-fallbacks"
 
 
-def command(  # noqa: PLR0913 - the flags of the contract
+def command(
     *,
     config: o.Config = None,
     retention: o.Retention = None,

@@ -8,7 +8,7 @@ from reccli.cli.invoke import Request, invoke
 NAME = "process"
 
 
-def command(  # noqa: PLR0913 - the flags of the contract
+def command(
     sids: o.Sids = None,
     *,
     config: o.Config = None,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from reccli.flow.result import Result
 
 
@@ -20,6 +18,10 @@ class Progress:
         """`shown` False, or standard error being no terminal, makes this a no-op."""
         self._bar: Bar | None = None
         if shown and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
             self._bar = Bar(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),

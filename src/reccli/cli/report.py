@@ -8,7 +8,7 @@ from reccli.cli.invoke import Request, invoke
 NAME = "report"
 
 
-def command(  # noqa: PLR0913 - the flags of the contract
+def command(
     *,
     config: o.Config = None,
     since: o.Since = None,

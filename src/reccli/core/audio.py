@@ -43,7 +43,7 @@ def refusal(content_type: str, head: bytes, size: int, expected: Expected) -> st
     """
     if size == 0:
         return "the body is empty"
-    kind = content_type.split(";")[0].strip().lower()
+    kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not kind.startswith("audio/") and not (
         expected.encrypted and kind == "application/octet-stream"
     ):

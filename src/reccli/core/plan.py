@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T, _S, _L = TwilioState, S3State, LinkState
 
 
-def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
+def decide(observation: Observation, policy: Policy, now: datetime) -> Step:  # noqa: C901, PLR0912 - a table
     """Pick the next safe step for one recording.
 
     ==========================  ===================  =======================  ===========
@@ -66,11 +66,11 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
             step = Step(StepKind.HOLD, Reason.CONFLICT)
         case _T.COMPLETED, _S.NO_KEY, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.WAIT, Reason.NEEDS_ROW)
-        case (_T.COMPLETED | _T.DELETED | _T.UNKNOWN), _S.VERIFIED, (_L.TWILIO_LINK | _L.EMPTY):
+        case ((_T.COMPLETED | _T.DELETED | _T.UNKNOWN), _S.VERIFIED, (_L.TWILIO_LINK | _L.EMPTY)):
             step = Step(StepKind.RELINK, Reason.NAME_OBJECT)
         case _, _S.VERIFIED, _L.S3_LINK_EXPIRING:
             step = Step(StepKind.RESIGN, Reason.LINK_WOULD_DIE)
-        case (_T.COMPLETED | _T.DELETED), _S.VERIFIED, (_L.NO_ROW | _L.NO_FREE_SLOT):
+        case ((_T.COMPLETED | _T.DELETED), _S.VERIFIED, (_L.NO_ROW | _L.NO_FREE_SLOT)):
             step = Step(StepKind.HOLD, Reason.UNREFERENCED)
         case _T.COMPLETED, _S.VERIFIED, _L.S3_LINK:
             step = _retain_or_delete(observation, policy, now)

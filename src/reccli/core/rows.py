@@ -109,8 +109,10 @@ def _slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Sl
             good = link.key == subject.key and book.usable(link, now)
             state = LinkState.S3_LINK if good else LinkState.S3_LINK_EXPIRING
             mine.append(Slot(row.id, name, state))
-    if mine or row.call_sid != subject.call_sid:
+    if mine:
         return mine
+    if row.call_sid != subject.call_sid:  # it mentions the SID in a way that cannot be put right
+        return [Slot(row.id, "", LinkState.NO_FREE_SLOT)]
     named = named_sids(row, book)
     waiting = [sid for sid in subject.siblings if sid not in named]
     place = waiting.index(subject.sid) if subject.sid in waiting else 0

@@ -87,14 +87,7 @@ class Record:
 
 
 Effect = (
-    ObserveRecording
-    | ObserveRows
-    | ObserveObject
-    | Copy
-    | WriteLinks
-    | AskGuard
-    | Delete
-    | Record
+    ObserveRecording | ObserveRows | ObserveObject | Copy | WriteLinks | AskGuard | Delete | Record
 )
 
 

@@ -173,4 +173,4 @@ def _by_id(cells: Mapping[str, object], rows: Sequence[Row]) -> dict[str, Row | 
         "odd_answer",
         "Airtable's answer to an update does not name this row",
     )
-    return {row_id: missing for row_id in cells} | {r.id: r for r in rows if r.id in cells}
+    return dict.fromkeys(cells, missing) | {r.id: r for r in rows if r.id in cells}

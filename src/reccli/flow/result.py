@@ -80,7 +80,7 @@ class Result:
         return {name: self.counts[name] for name in COUNTS}
 
     @property
-    def exit_code(self) -> Exit:
+    def exit_code(self) -> Exit:  # noqa: PLR0911 - a ladder, worst first
         """What the run means to cron; the worst thing that happened counts."""
         kinds = {failure.kind for failure in self._all_failures()}
         if self.interrupted:

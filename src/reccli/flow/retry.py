@@ -79,7 +79,8 @@ class Retry:
     ) -> R:
         """Call until it succeeds or patience ends; raises the last `ServiceError`."""
         retrying = Retrying(
-            stop=stop_after_attempt(self._backoff.attempts) | stop_after_delay(self._backoff.budget),
+            stop=stop_after_attempt(self._backoff.attempts)
+            | stop_after_delay(self._backoff.budget),
             wait=self._wait,
             retry=retry_if_exception(_worth_retrying),
             sleep=self._sleep,
@@ -93,9 +94,7 @@ class Retry:
         """Which services this run gave up asking at some time."""
         return tuple(self._opened.values())
 
-    def _once(
-        self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    def _once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         breaker = self._breakers[service]
         outage = self._failing.get(service)
         if breaker.opened and outage:
@@ -104,8 +103,7 @@ class Retry:
                 replace(
                     outage.failure,
                     code=CIRCUIT_OPEN,
-                    message=f"not asked again: it has failed since {outage.since:%H:%M:%S} UTC "
-                    f"({outage.failure.message})",
+                    message=f"not asked again, it has failed since {outage.since:%H:%M:%S} UTC",
                     retry_after=None,
                 )
             )

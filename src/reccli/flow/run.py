@@ -103,7 +103,7 @@ class _Lane:
 class Runner:
     """Runs one command once; not to be used twice."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seams of a run, all but four with a default
         self,
         world: World,
         rules: Rules,
@@ -197,7 +197,7 @@ class Runner:
                 self._advance(task, None)
 
     def _open_gate(self, *, complete: bool) -> None:
-        """Everything has been seen: may that many be deleted?"""
+        """Ask, now that everything has been seen, whether that many may be deleted."""
         deletes = len(self._parked)
         listed = self._result.counts["seen"] + deletes
         reason = refusal(deletes, listed, self._brake.limits, complete=complete)
@@ -257,7 +257,9 @@ class Runner:
                 pool = self._copies if isinstance(effect, Copy) else self._workers
                 self._feeding += 1
                 future = pool.submit(perform, effect, self._world)
-                future.add_done_callback(lambda done: self._inbox.put(lambda: self._fed(task, done)))
+                future.add_done_callback(
+                    lambda done: self._inbox.put(lambda: self._fed(task, done))
+                )
 
     def _fed(self, task: _Task, done: Future[Any]) -> None:
         self._feeding -= 1

@@ -165,9 +165,7 @@ class Sources:
         restarts = 0
         while True:
             try:
-                page = self.world.retry(
-                    Service.AIRTABLE, self.world.airtable.fallbacks, cursor
-                )
+                page = self.world.retry(Service.AIRTABLE, self.world.airtable.fallbacks, cursor)
             except ServiceError as error:
                 if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
                     restarts, cursor = restarts + 1, None
@@ -192,9 +190,7 @@ class Sources:
             last_page: set[str] = set()
             while True:
                 try:
-                    page = self.world.retry(
-                        Service.TWILIO, self.world.twilio.page, listing, cursor
-                    )
+                    page = self.world.retry(Service.TWILIO, self.world.twilio.page, listing, cursor)
                 except ServiceError as error:
                     self.failures.append(error.failure)
                     break

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording
 
 ACCOUNT_SID = "AC" + "5a" * 16
-AUTH_TOKEN = "sandbox-auth-token"  # noqa: S105 - good for the sandbox alone
+AUTH_TOKEN = "sandbox-auth-token"
 API_KEY = "patSandbox.0123456789abcdef"
 BASE_ID = "appSandbox0000001"
 TABLE = "Call Logs"

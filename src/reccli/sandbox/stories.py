@@ -84,7 +84,7 @@ def s3_credentials(sandbox: Sandbox, say: Say) -> None:
 
 
 def s3_bucket_missing(sandbox: Sandbox, say: Say) -> None:
-    """The bucket is not there: the row gets the Twilio link, Twilio keeps the recording."""
+    """Let S3 have no such bucket: the row gets the Twilio link, Twilio keeps the recording."""
     sandbox.call()
     done = told(sandbox, say, "process", AWS_S3_BUCKET="no-such-bucket")
     _expect(done.exit_code == 1, "a wrong bucket does not pass by itself: exit code 1")
@@ -155,5 +155,4 @@ def _check_links(
 
 def _deaf_server() -> socket.socket:
     """Listen, and never answer."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=128)
-    return server
+    return socket.create_server(("127.0.0.1", 0), backlog=128)

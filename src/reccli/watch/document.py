@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reccli.core.errors import Failure
     from reccli.flow.case import Outcome
     from reccli.flow.result import Result
     from reccli.watch.report import Report
@@ -90,13 +89,17 @@ def _recording(outcome: Outcome) -> dict[str, Any]:
 
 
 def reason(outcome: Outcome) -> str:
+    """Say why, and until when where that is known."""
     until = outcome.step.until
-    return f"{outcome.step.reason} until {until:%Y-%m-%d %H:%M} UTC" if until else (
-        outcome.step.reason.value
+    return (
+        f"{outcome.step.reason} until {until:%Y-%m-%d %H:%M} UTC"
+        if until
+        else (outcome.step.reason.value)
     )
 
 
 def error_entries(result: Result) -> Iterator[dict[str, Any]]:
+    """List what went wrong: with the run itself first, then with each recording."""
     for failure in result.failures:
         yield error(failure.code, f"{failure.service}: {failure.message}", failure.hint)
     for outage in result.outages:

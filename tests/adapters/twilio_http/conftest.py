@@ -54,3 +54,8 @@ def twilio_adapter() -> Iterator[Callable[..., TwilioAdapter]]:
             return made
 
         yield make
+
+
+@pytest.fixture
+def adapter(server: Server, twilio_adapter: Callable[..., TwilioAdapter]) -> TwilioAdapter:
+    return twilio_adapter(server, read_timeout=5)

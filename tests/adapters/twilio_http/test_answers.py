@@ -1,6 +1,5 @@
 """Answers that Twilio would never give, and a proxy, a portal or an attacker might."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -26,11 +25,6 @@ from .samples import (
     verdict_of,
 )
 from .scripted import Reply, Server, always, as_json, to
-
-
-@pytest.fixture
-def adapter(server: Server, twilio_adapter: Callable[..., TwilioAdapter]) -> TwilioAdapter:
-    return twilio_adapter(server, read_timeout=5)
 
 
 @pytest.mark.parametrize(

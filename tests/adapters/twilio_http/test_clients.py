@@ -4,19 +4,16 @@ import logging
 import threading
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from reccli.adapters.twilio import Origin, TwilioAdapter
+from reccli.adapters.twilio.session import Session
 from reccli.core.errors import FailureKind
 from reccli.core.model import Ref
 
-from .samples import ACCOUNT, REF, TOKENS, download, failure_of, resource, sid, verdict_of
+from .samples import ACCOUNT, LIST, REF, TOKENS, download, failure_of, resource, sid, verdict_of
 from .scripted import Reply, Server, always, as_json, to
-
-
-@pytest.fixture
-def adapter(server: Server, twilio_adapter: Callable[..., TwilioAdapter]) -> TwilioAdapter:
-    return twilio_adapter(server, read_timeout=5)
 
 
 def in_thread(work: Callable[[], object]) -> None:
@@ -125,6 +122,22 @@ def test_nothing_is_logged(
     server.answer = always(Reply(401))
     assert verdict_of(lambda: adapter.fetch(REF))[0] is FailureKind.DENIED
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["{other}", "{server}.evil.example", "{server}@evil.example", "https://127.0.0.1", "//["],
+)
+def test_the_sdk_itself_is_held_back_from_other_origins(
+    server: Server, other: Server, base: str
+) -> None:
+    origin = Origin("us1", ACCOUNT, server.url, ACCOUNT, TOKENS["us1"])
+    url = base.format(server=server.url, other=other.url) + LIST
+    with httpx.Client() as http:
+        session = Session(origin, http)
+        failure = failure_of(lambda: session.recordings.get_page(url))
+    assert failure.code in {"foreign_origin", "bad_answer"}
+    assert server.seen == other.seen == []
 
 
 def test_an_origin_does_not_show_its_secret() -> None:

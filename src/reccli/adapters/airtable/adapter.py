@@ -37,7 +37,7 @@ LONGEST_PAUSE = 120.0
 LONGEST_MESSAGE = 200
 """Airtable's messages may repeat cell values: enough to act on, not enough to leak a row."""
 
-_CONNECT, _READ = 5, 60  # a formula over a large table is slow (facts/airtable.md section 2)
+_CONNECT, _READ = 5, 30  # a formula over a large table is slow (facts/airtable.md section 2)
 _CONNECTIONS = 8
 
 

@@ -22,7 +22,7 @@ LONGEST_FORMULA = 14_000
 
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 _RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
-_ROW_ID = re.compile(r"rec[0-9A-Za-z]{14}")
+_ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 
 
 def containing(needles: Sequence[str], fields: Sequence[str]) -> str:

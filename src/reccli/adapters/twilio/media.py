@@ -28,7 +28,6 @@ CHUNK = 256 * 1024
 NOT_READY_SECONDS = 1.5
 """Twilio advises 1 to 3 s after an early 404 (help article 44750147594523)."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _EXCERPT = 16 * 1024
 _DUAL = 2
 
@@ -69,10 +68,15 @@ def _follow(session: Session, url: httpx.URL, what: str) -> httpx.Response:
             message = f"{what} was answered with compressed bytes, which we had declined"
             raise failed(FailureKind.OUTAGE, "compressed", message, "a proxy may be the cause")
         body = _excerpt(response)
-        if response.status_code not in _REDIRECTS:
+        if response.next_request is None:  # which httpx makes of a Location, and does not send
             asked = what if trusted else f"{what}, redirected to {url.host},"
             raise _failure(session, response, body, what=asked, trusted=trusted)
-        url = _target(session, response, what)
+        url = response.next_request.url
+        if url.scheme not in {"https", origin.url.scheme} or url.userinfo:
+            # Of a Location only this is ever shown: the rest may be signed.
+            message = f"{what} was redirected to {url.scheme}://{url.host}, which is not followed"
+            hint = "only https addresses without a user name are"
+            raise failed(FailureKind.PERMANENT, "bad_redirect", message, hint)
     message = f"{what} was redirected more than {MAX_REDIRECTS} times"
     raise failed(FailureKind.PERMANENT, "redirect_loop", message)
 
@@ -83,25 +87,6 @@ def _send(http: httpx.Client, url: httpx.URL, auth: httpx.Auth | None) -> httpx.
         return http.send(request, stream=True, auth=auth, follow_redirects=False)
     except BROKEN as error:
         raise unreachable(error, url.host) from error
-
-
-def _target(session: Session, response: httpx.Response, what: str) -> httpx.URL:
-    """Read a Location; of what it says only the host is ever shown, for it may be signed."""
-    schemes = {"https", session.origin.url.scheme}
-    try:
-        target = response.url.join(response.headers.get("Location", ""))
-    except httpx.InvalidURL:
-        target = httpx.URL()
-    known = "Location" in response.headers and target.host
-    if not known or target.scheme not in schemes or target.userinfo:
-        where = f"{target.scheme}://{target.host}" if target.host else "nowhere"
-        raise failed(
-            FailureKind.PERMANENT,
-            "bad_redirect",
-            f"{what} was redirected to {where}, which is not followed",
-            "only https addresses without a user name are",
-        )
-    return target
 
 
 def _failure(

@@ -1,0 +1,76 @@
+"""A table of calls on a stand-in, and an adapter that talks to it over real HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli.flow.pacer import Pacer
+
+if TYPE_CHECKING:
+    from reccli.sandbox.airtable import AirtableStandIn
+
+API_KEY = "patSecret.0123456789"
+BASE, TABLE = "appBase", "Call Logs/2026 & more"
+CALL, MAIN, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
+PROVIDER, EMPLOYEE = "Provider", "Employee's name"
+FIELDS = (CALL, MAIN, TRANSFER, PROVIDER, EMPLOYEE, "Notes")
+ACCOUNT = "AC" + "a" * 32
+
+
+def recording(number: int) -> str:
+    return f"RE{number:032x}"
+
+
+def call(number: int) -> str:
+    return f"CA{number:032x}"
+
+
+def fallback(number: int) -> str:
+    return f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/{recording(number)}.mp3"
+
+
+class CountingPacer(Pacer):
+    """A pacer that holds nobody back, and tells what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(1000, sleep=lambda _: None, clock=lambda: 0.0)
+        self.waits = 0
+        self.pauses: list[float] = []
+
+    def wait(self) -> None:
+        self.waits += 1
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def make_options(endpoint_url: str, **changes: Any) -> AirtableOptions:  # noqa: ANN401
+    settings: dict[str, Any] = {
+        "api_key": API_KEY,
+        "base_id": BASE,
+        "table": TABLE,
+        "endpoint_url": endpoint_url,
+        "call_sid_field": CALL,
+        "link_fields": (MAIN, TRANSFER),
+        "key_fields": {"provider": PROVIDER, "employee": EMPLOYEE},
+        "needles": ("twilio.com", "127.0.0.1:4010"),
+    }
+    return AirtableOptions(**(settings | changes))
+
+
+class Base:
+    """The stand-in, the adapter, and the pacer between them."""
+
+    def __init__(self, server: AirtableStandIn) -> None:
+        self.server = server
+        self.pacer = CountingPacer()
+        self.adapter = self.adapt()
+
+    def adapt(self, **changes: Any) -> AirtableAdapter:  # noqa: ANN401
+        return AirtableAdapter(make_options(self.server.url, **changes), self.pacer)
+
+    def add(self, **cells: object) -> str:
+        names = {"call": CALL, "main": MAIN, "transfer": TRANSFER, "provider": PROVIDER}
+        names |= {"employee": EMPLOYEE, "notes": "Notes"}
+        return self.server.add_row(**{names[key]: cell for key, cell in cells.items()}).id

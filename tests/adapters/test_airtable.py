@@ -1,0 +1,349 @@
+"""What is read and written, over real HTTP against the stand-in."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+import pytest
+
+from reccli.adapters.airtable import AirtableAdapter, formulas
+from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.model import Row
+from reccli.flow.pacer import Pacer
+from reccli.sandbox.airtable import AirtableStandIn, Paging
+
+from .airtable_samples import (
+    API_KEY,
+    BASE,
+    CALL,
+    EMPLOYEE,
+    FIELDS,
+    MAIN,
+    PROVIDER,
+    TABLE,
+    TRANSFER,
+    Base,
+    call,
+    fallback,
+    make_options,
+    recording,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reccli.flow.ports import AirtablePort, Page
+
+S3_LINK = "https://calls.s3.amazonaws.com/x.mp3"
+
+
+@pytest.fixture
+def base() -> Iterator[Base]:
+    types = {MAIN: "url", TRANSFER: "url"}
+    with AirtableStandIn(
+        API_KEY, BASE, TABLE, fields=FIELDS, types=types, requests_per_second=None
+    ) as server:
+        base = Base(server)
+        yield base
+        base.adapter.close()
+
+
+def scan(adapter: AirtableAdapter) -> list[Page[Row]]:
+    pages = [adapter.fallbacks(None)]
+    while pages[-1].cursor:
+        pages.append(adapter.fallbacks(pages[-1].cursor))
+    return pages
+
+
+def test_it_is_the_port(base: Base) -> None:
+    port: AirtablePort = base.adapter
+    assert port.fallbacks(None).items == []
+    assert API_KEY not in repr(make_options("http://x"))
+
+
+class TestCells:
+    def test_a_row(self, base: Base) -> None:
+        row = base.add(
+            call=f" {call(1)}\n", main=fallback(1), provider="Acme", employee="Ann", notes="private"
+        )
+        assert base.adapter.read([row]) == [
+            Row(
+                row,
+                call(1),
+                {MAIN: fallback(1), TRANSFER: ""},
+                {"provider": "Acme", "employee": "Ann"},
+            )
+        ]
+
+    def test_only_what_is_needed_is_asked_for(self, base: Base) -> None:
+        base.adapter.fallbacks(None)
+        (request,) = base.server.requests
+        assert request.query["fields[]"] == [CALL, MAIN, TRANSFER, PROVIDER, EMPLOYEE]
+        assert request.query["pageSize"] == ["100"]
+
+    @pytest.mark.parametrize("cell", [5, 0.5, True, ["a"], {"url": fallback(7)}, [{"id": "att"}]])
+    def test_a_link_cell_that_is_no_text_is_taken(self, base: Base, cell: object) -> None:
+        row = base.add(main=cell)
+        (found,) = base.adapter.read([row])
+        assert found.links[MAIN] == json.dumps(cell)
+        assert found.links[TRANSFER] == ""
+
+    @pytest.mark.parametrize(
+        ("cell", "text"),
+        [("Acme", "Acme"), (["Acme", "Other"], "Acme"), (5, ""), ([5], ""), ([{"a": 1}], "")],
+    )
+    def test_key_columns(self, base: Base, cell: object, text: str) -> None:
+        row = base.add(provider=cell, call=[call(1)])
+        (found,) = base.adapter.read([row])
+        assert found.fields == {"provider": text, "employee": ""}
+        assert found.call_sid == call(1)  # a lookup of one value
+
+
+class TestFallbacks:
+    def test_any_needle_in_any_link_field(self, base: Base) -> None:
+        wanted = {
+            base.add(main=fallback(1)),
+            base.add(transfer=fallback(2)),
+            base.add(main=S3_LINK, transfer="http://127.0.0.1:4010/2010-04-01/x"),
+        }
+        base.add(main=S3_LINK)
+        base.add(notes=fallback(3))
+        base.add()
+        assert {row.id for row in base.adapter.fallbacks(None).items} == wanted
+
+    def test_pages_of_a_hundred(self, base: Base) -> None:
+        wanted = {base.add(main=fallback(n)) for n in range(250)}
+        pages = scan(base.adapter)
+        assert [len(page.items) for page in pages] == [100, 100, 50]
+        assert {row.id for page in pages for row in page.items} == wanted
+        assert pages[-1].cursor is None
+        assert base.pacer.waits == len(base.server.requests) == 3
+
+    def test_a_listing_may_be_carried_on_by_another_process(self, base: Base) -> None:
+        for n in range(150):
+            base.add(main=fallback(n))
+        cursor = base.adapter.fallbacks(None).cursor
+        assert len(base.adapt().fallbacks(cursor).items) == 50
+
+    @pytest.mark.parametrize("paging", list(Paging))
+    def test_rows_rewritten_meanwhile_do_not_trouble_it(self, base: Base, paging: Paging) -> None:
+        base.server.paging = paging
+        rows = [base.add(main=fallback(n)) for n in range(150)]
+        first = base.adapter.fallbacks(None)
+        base.adapter.write({row.id: {MAIN: S3_LINK} for row in first.items[:10]})
+        rest = base.adapter.fallbacks(first.cursor)
+        assert {row.id for row in (*first.items, *rest.items)} <= set(rows)
+
+    @pytest.mark.parametrize("cursor", [None, "nonsense"])
+    def test_an_expired_listing_is_begun_anew_by_the_caller(
+        self, base: Base, cursor: str | None
+    ) -> None:
+        for n in range(101):
+            base.add(main=fallback(n))
+        cursor = cursor or base.adapter.fallbacks(None).cursor
+        base.server.expire_iterators()
+        with pytest.raises(ServiceError) as caught:
+            base.adapter.fallbacks(cursor)
+        assert caught.value.failure.code == "iterator_expired"
+        assert caught.value.failure.kind is FailureKind.BUSY
+
+
+class TestFind:
+    def test_by_call_and_by_mention(self, base: Base) -> None:
+        own = base.add(call=call(1), notes="nothing linked yet")
+        other = base.add(call=call(9), transfer=fallback(1))
+        second = base.add(call=call(2), main=fallback(2))
+        base.add(call=call(3), main=fallback(3), notes=fallback(1))
+        found = base.adapter.find([(recording(1), call(1)), (recording(2), call(2))])
+        assert sorted(row.id for row in found) == sorted([own, other, second])
+
+    def test_without_a_call(self, base: Base) -> None:
+        row = base.add(main=fallback(1))
+        base.add(main=S3_LINK)
+        assert [r.id for r in base.adapter.find([(recording(1), None)])] == [row]
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            "",
+            "CA",
+            call(1) + "\n",
+            call(1) + "0",
+            "' OR TRUE() OR '",
+            "CAlinus",
+            "x'),TRUE(),('",
+            "{CallSid}",
+        ],
+    )
+    def test_a_call_sid_that_is_none_is_left_out(self, base: Base, odd: str) -> None:
+        base.add(call=call(1))
+        base.add(call=odd)
+        mention = base.add(main=fallback(1))
+        assert [row.id for row in base.adapter.find([(recording(1), odd)])] == [mention]
+
+    @pytest.mark.parametrize("odd", ["", "RE1", "x') , TRUE(), FIND('", call(1)])
+    def test_a_recording_sid_that_is_none_is_refused(self, base: Base, odd: str) -> None:
+        with pytest.raises(ServiceError) as caught:
+            base.adapter.find([(odd, call(1))])
+        assert (caught.value.failure.kind, caught.value.failure.code) == (
+            FailureKind.PERMANENT,
+            "odd_id",
+        )
+        assert not base.server.requests
+
+    def test_hundreds_of_subjects_in_few_requests_and_short_urls(self, base: Base) -> None:
+        rows = {base.add(call=call(n), main=fallback(n)) for n in range(1, 301)}
+        subjects = [(recording(n), call(n)) for n in range(1, 301)]
+        assert {row.id for row in base.adapter.find(subjects)} == rows
+        targets = [f"{base.server.url}{request.target}" for request in base.server.requests]
+        assert {request.method for request in base.server.requests} == {"GET"}
+        assert max(map(len, targets)) < 16_000
+        assert len(targets) <= 300 / 45 + 1
+        assert base.pacer.waits == len(targets)
+
+    def test_many_rows_for_few_subjects_are_paged(self, base: Base) -> None:
+        rows = {base.add(call=call(1)) for _ in range(230)}
+        assert {row.id for row in base.adapter.find([(recording(1), call(1))])} == rows
+        assert base.pacer.waits == 3
+
+    def test_a_row_that_two_requests_find_comes_once(self, base: Base) -> None:
+        row = base.add(call=call(1), main=fallback(200))
+        subjects = [(recording(n), call(n)) for n in range(1, 201)]
+        assert [found.id for found in base.adapter.find(subjects)] == [row]
+
+    def test_nobody_is_looked_for_without_a_request(self, base: Base) -> None:
+        assert base.adapter.find([]) == []
+        assert not base.server.requests
+
+    def test_an_enormous_filter_goes_by_post(self, base: Base) -> None:
+        names = tuple(f"Field {'x' * 4000} {n}" for n in range(5))
+        with AirtableStandIn(API_KEY, BASE, TABLE, fields=(CALL, *names)) as server:
+            wide = Base(server)
+            row = server.add_row(**{names[4]: fallback(1)}).id
+            adapter = wide.adapt(link_fields=names, key_fields={})
+            assert [found.id for found in adapter.find([(recording(1), None)])] == [row]
+            assert {request.method for request in server.requests} == {"POST"}
+            adapter.close()
+
+    def test_names_with_quotes_and_brackets(self, base: Base) -> None:
+        name = "Link's \"URL\" (new) {v2 & more, 50%"
+        with AirtableStandIn(API_KEY, BASE, TABLE, fields=(CALL, name)) as server:
+            row = server.add_row(**{name: fallback(1)}).id
+            adapter = Base(server).adapt(link_fields=(name,), key_fields={})
+            assert [found.id for found in adapter.fallbacks(None).items] == [row]
+            adapter.close()
+
+    @pytest.mark.parametrize("name", ["a}b", "a\\b", "a}} OR TRUE() {b"])
+    def test_a_name_that_no_formula_can_hold_is_a_clear_failure(
+        self, base: Base, name: str
+    ) -> None:
+        adapter = base.adapt(link_fields=(name,))
+        for ask in (lambda: adapter.fallbacks(None), lambda: adapter.find([(recording(1), None)])):
+            with pytest.raises(ServiceError) as caught:
+                ask()
+            failure = caught.value.failure
+            assert (failure.kind, failure.code) == (FailureKind.PERMANENT, "unusable_field_name")
+            assert "airtable.link_fields" in failure.hint
+        assert not base.server.requests
+
+    def test_each_text_is_quoted(self) -> None:
+        assert formulas.containing(["a'b\\"], ["F"]) == r"OR(FIND('a\'b\\',{F}))"
+
+
+class TestRead:
+    def test_rows_that_are_gone_are_missing(self, base: Base) -> None:
+        row, gone = base.add(main="x"), base.add(main="y")
+        del base.server.rows[gone]
+        assert [found.id for found in base.adapter.read([gone, row, row])] == [row]
+
+    def test_a_hundred_in_one_request(self, base: Base) -> None:
+        rows = [base.add(call=call(n)) for n in range(230)]
+        assert {row.id for row in base.adapter.read(rows)} == set(rows)
+        assert base.pacer.waits == len(base.server.requests) == 3
+        assert all(len(request.target) < 15_000 for request in base.server.requests)
+
+    @pytest.mark.parametrize("odd", ["", "recShort", "rec') , TRUE(), ('", "tblAAAAAAAAAAAAAA"])
+    def test_an_id_that_is_none_is_refused(self, base: Base, odd: str) -> None:
+        with pytest.raises(ServiceError):
+            base.adapter.read([odd])
+        assert not base.server.requests
+
+
+class TestWrite:
+    def test_the_answer_is_the_read_back(self, base: Base) -> None:
+        rows = [base.add(call=call(n), main=fallback(n), notes="kept") for n in range(10)]
+        written = base.adapter.write({row: {MAIN: S3_LINK, TRANSFER: "x"} for row in rows})
+        assert [row.id for row in written] == rows
+        assert {tuple(row.links.values()) for row in written} == {(S3_LINK, "x")}
+        assert [row.call_sid for row in written] == [call(n) for n in range(10)]
+        assert {base.server.rows[row].fields["Notes"] for row in rows} == {"kept"}
+        (request,) = base.server.requests
+        assert (request.method, base.pacer.waits) == ("PATCH", 1)
+        assert json.loads(request.body)["typecast"] is False
+
+    def test_a_row_that_did_not_take_it_is_seen(self, base: Base) -> None:
+        row = base.add(main=fallback(1))
+        base.server.ignore_writes.add(row)
+        assert base.adapter.write({row: {MAIN: S3_LINK}})[0].links[MAIN] == fallback(1)
+
+    def test_nothing_to_write(self, base: Base) -> None:
+        assert base.adapter.write({}) == []
+        assert not base.server.requests
+
+    def test_more_than_airtable_takes_is_a_mistake_of_ours(self, base: Base) -> None:
+        with pytest.raises(ValueError, match="11 rows"):
+            base.adapter.write({f"rec{n}": {MAIN: "x"} for n in range(11)})
+
+
+def test_credentials_come_from_configuration_alone(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    base.adapter.fallbacks(None)  # the stand-in refuses any other credentials
+
+
+def test_threads_share_it_and_each_gets_its_own_answer(base: Base) -> None:
+    rows = [base.add(call=call(n), main=fallback(n)) for n in range(200)]
+    base.server.latency = 0.005
+
+    def rewrite(number: int) -> bool:
+        link = f"{S3_LINK}?{number}"
+        (written,) = base.adapter.write({rows[number]: {MAIN: link}})
+        (found,) = base.adapter.find([(recording(10_000), call(number))])
+        return written.id == found.id == rows[number] and found.links[MAIN] == link
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(rewrite, range(200)))
+    assert base.pacer.waits == len(base.server.requests) == 400
+    assert not [t for t in threading.enumerate() if t.name.startswith("airtable")]
+
+
+def test_a_real_pacer_keeps_the_limit(base: Base) -> None:
+    base.server.requests_per_second = 20
+    adapter = AirtableAdapter(make_options(base.server.url), Pacer(18))
+    row = base.add(main=fallback(1))
+    start = time.monotonic()
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: adapter.read([row]), range(27)))
+    assert base.server.throttled == 0
+    assert time.monotonic() - start >= 26 / 18
+    adapter.close()
+
+
+def test_the_filter_as_it_is_sent(base: Base) -> None:
+    base.adapter.find([(recording(1), call(1))])
+    (formula,) = base.server.requests[0].query["filterByFormula"]
+    assert formula == (
+        f"OR({{{CALL}}}='{call(1)}',FIND('{recording(1)}',{{{MAIN}}}),"
+        f"FIND('{recording(1)}',{{{TRANSFER}}}))"
+    )
+    assert unquote_plus(base.server.requests[0].target).startswith(f"/v0/{BASE}/{TABLE}?")

@@ -1,0 +1,434 @@
+"""The ledger: what it keeps, through whatever happens to its file, and how it fails.
+
+Runs on PostgreSQL too when TEST_POSTGRES_URL names a database that may be emptied.
+"""
+
+# ruff: noqa: SLF001 - faults are put where the ledger cannot see them coming
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from reccli.adapters import ledger as module
+from reccli.adapters.ledger import Event, Ledger, LedgerError, PendingCallback
+from reccli.core.errors import FailureKind, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POSTGRES = os.environ.get("TEST_POSTGRES_URL")
+NOW = datetime(2026, 11, 22, 9, 30, 0, 123457, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ACCOUNT = "AC" + "0" * 32
+
+
+def sid(number: int) -> str:
+    return f"RE{number:032x}"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state/reccli/ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger.open(f"sqlite:///{path}") as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgres"] if POSTGRES else ["sqlite"])
+def either(request: pytest.FixtureRequest, path: Path) -> Iterator[Ledger]:
+    url = f"sqlite:///{path}"
+    if request.param == "postgres":
+        url = POSTGRES or ""
+        engine = sa.create_engine(url)
+        module._metadata.drop_all(engine)
+        engine.dispose()
+    with Ledger.open(url) as opened:
+        yield opened
+
+
+def add(ledger: Ledger, number: int = 1, *, after: int = 0, **changes: object) -> bool:
+    values: dict[str, Any] = {
+        "recording_sid": sid(number),
+        "status": "completed",
+        "account_sid": ACCOUNT,
+        "call_sid": None,
+        "body": b"a=1",
+        "received": NOW + after * SECOND,
+    }
+    return ledger.add_callback(**(values | changes))
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
+
+
+# --- what it keeps
+
+
+def test_events_are_counted_by_name_and_window(either: Ledger) -> None:
+    either.record(
+        "r1",
+        [
+            Event("saved", NOW),
+            Event("saved", NOW + SECOND, sid(1), "CA1", {"bytes": 2**40, "text": "ü\0\ud800"}),
+            Event("lost", NOW + SECOND),
+            Event("saved", NOW + 2 * SECOND),
+        ],
+    )
+    either.record("r1", [])
+    names = ["saved", "lost", "never"]
+    window = (NOW, NOW + 2 * SECOND)
+    assert either.count_events(names, *window) == {"saved": 2, "lost": 1, "never": 0}
+    assert either.count_events([], *window) == {}
+
+
+def test_times_of_any_zone_are_kept_to_the_microsecond(either: Ledger) -> None:
+    there = NOW.astimezone(tz=datetime.strptime("+1030", "%z").tzinfo)
+    add(either, received=there)
+    (pending,) = either.pending_callbacks(10)
+    assert pending == PendingCallback(sid(1), ACCOUNT, None, NOW)
+    assert pending.received.utcoffset() == timedelta(0)
+    with pytest.raises(ValueError, match="without a zone"):
+        add(either, received=NOW.replace(tzinfo=None))
+
+
+def test_a_callback_is_kept_once_as_it_came(ledger: Ledger, path: Path) -> None:
+    body = b"From=%2B1\0\xff\xfe"
+    assert add(ledger, body=body)
+    assert not add(ledger, body=b"again", after=5)
+    assert rows(path, "SELECT body, typeof(body), attempts, fence FROM callbacks") == [
+        (body, "blob", 0, 0)
+    ]
+
+
+def test_pending_callbacks_are_recordings_the_oldest_first(either: Ledger) -> None:
+    assert either.pending_callbacks(10) == []
+    add(either, 2, after=1, status="in-progress")
+    add(either, 2, after=9, call_sid="CA2")
+    add(either, 1, after=5)
+    add(either, 3, after=7)
+    found = either.pending_callbacks(2)
+    assert [(one.recording_sid, one.call_sid) for one in found] == [(sid(2), "CA2"), (sid(1), None)]
+    assert either.callbacks_pending() == 3
+
+
+def test_finishing_leaves_what_came_in_later(either: Ledger) -> None:
+    add(either, status="in-progress")
+    add(either, status="completed", after=5)
+    assert either.finish_callback(sid(1), NOW + SECOND)
+    assert either.callbacks_pending() == 1
+    assert not either.finish_callback(sid(1), NOW + SECOND)
+    assert either.finish_callback(sid(1), NOW + 5 * SECOND)
+    assert either.callbacks_pending() == 0
+    assert not add(either)  # told again by Twilio: still finished
+    assert either.callbacks_pending() == 0
+    assert not either.finish_callback(sid(9), NOW)
+
+
+def test_text_from_outside_that_no_database_takes(either: Ledger) -> None:
+    assert add(either, call_sid="CA\0\ud800'; DROP TABLE callbacks; --")
+    (pending,) = either.pending_callbacks(1)
+    assert pending.call_sid == "CA?'; DROP TABLE callbacks; --"
+
+
+def test_runs(ledger: Ledger, path: Path) -> None:
+    ledger.start_run("r1", "process", NOW)
+    ledger.start_run("r1", "process", NOW + SECOND)
+    ledger.finish_run("r1", NOW + SECOND, 5, {"copied": 3})
+    ledger.finish_run("unknown", NOW, 0, {})
+    begun = int(NOW.timestamp() * 1_000_000)
+    assert rows(path, "SELECT * FROM runs") == [
+        ("r1", "process", begun, begun + 1_000_000, 5, '{"copied": 3}')
+    ]
+
+
+def test_ping(either: Ledger) -> None:
+    either.ping()
+
+
+def test_opening_again_finds_everything(path: Path) -> None:
+    for number in range(3):
+        with Ledger.open(f"sqlite:///{path}") as ledger:
+            assert ledger.callbacks_pending() == number
+            add(ledger, number)
+    assert rows(path, "SELECT version FROM schema_version") == [(1,)]
+
+
+# --- the file
+
+
+def test_the_file_is_private_and_durable(ledger: Ledger, path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    for engine in (ledger._reader, ledger._writer):
+        with engine.connect() as db:
+            for pragma, value in (
+                ("journal_mode", "truncate"),
+                ("synchronous", 2),
+                ("foreign_keys", 1),
+                ("busy_timeout", 6000),
+            ):
+                assert db.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+    strict = rows(path, "SELECT name FROM pragma_table_list WHERE strict")
+    assert {name for (name,) in strict} == set(module._metadata.tables)
+
+
+def test_a_ledger_in_wal_mode_is_turned_back(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    with Ledger.open(f"sqlite:///{path}") as ledger:
+        ledger.ping()
+    assert rows(path, "PRAGMA journal_mode") == [("delete",)]  # the file's own: not WAL
+
+
+def test_what_cannot_be_made_durable_is_refused() -> None:
+    with (
+        closing(sqlite3.connect(":memory:")) as db,  # its journal is always in memory
+        pytest.raises(sqlite3.OperationalError, match="journal_mode memory"),
+    ):
+        module._harden(db, read_only=False)
+
+
+def test_an_odd_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Ledger.open("sqlite:///odd%3F%2520 #name/l.db") as ledger:
+        monkeypatch.chdir("/")
+        add(ledger)
+    assert (tmp_path / "odd?%20 #name/l.db").is_file()
+
+
+def test_read_only_reads_and_never_writes(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    with pytest.raises(LedgerError, match="there is no ledger yet"):
+        Ledger.open(url, read_only=True)
+    assert not path.parent.exists()
+    with Ledger.open(url) as ledger:
+        add(ledger)
+    with Ledger.open(url, read_only=True) as ledger:
+        assert ledger.callbacks_pending() == 1
+        with pytest.raises(LedgerError, match="may not be written"):
+            add(ledger, 2)
+
+
+@pytest.mark.parametrize("when", ["deleted", "moved", "replaced"])
+def test_losing_the_file_under_way_loses_history_only(
+    ledger: Ledger, path: Path, when: str
+) -> None:
+    add(ledger, 1)
+    if when == "deleted":
+        path.unlink()
+    else:
+        path.rename(path.with_suffix(".old"))
+    if when == "replaced":
+        with Ledger.open(f"sqlite:///{path}") as other:
+            add(other, 2)
+    add(ledger, 3)
+    ledger.record("r", [Event("saved", NOW)])
+    found = rows(path, "SELECT recording_sid FROM callbacks ORDER BY 1")
+    assert found == [(sid(number),) for number in ((2, 3) if when == "replaced" else (3,))]
+
+
+# --- how it fails
+
+
+def failure(caught: pytest.ExceptionInfo[LedgerError]) -> tuple[FailureKind, str]:
+    return caught.value.failure.kind, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, " * 512, b"SQLite format 3\0" + b"\xff" * 9000]
+)
+def test_a_corrupt_file_says_that_it_can_be_moved_away(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(f"sqlite:///{path}")
+    kind, text = failure(caught)
+    assert kind is FailureKind.PERMANENT
+    assert text.startswith(f"{path}: is corrupt (move the file away")
+    path.rename(path.with_suffix(".bad"))
+    with Ledger.open(f"sqlite:///{path}") as ledger:
+        ledger.ping()
+
+
+def test_a_page_that_goes_bad_under_way(ledger: Ledger, path: Path) -> None:
+    ledger.record("r", [Event("saved", NOW, detail={"text": "x" * 500})] * 100)
+    ledger.close()  # or the pages would come from memory
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    with pytest.raises(LedgerError, match="is corrupt"):
+        ledger.count_events(["saved"], NOW, NOW + SECOND)
+
+
+def test_a_full_disk_fails_the_write_and_nothing_else(ledger: Ledger) -> None:
+    add(ledger, 1)
+    with ledger._writer.begin() as db:  # the writer has but one connection
+        pages = db.exec_driver_sql("PRAGMA page_count").scalar()
+        db.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(LedgerError) as caught:
+        add(ledger, 2, body=b"x" * 100_000)
+    assert isinstance(caught.value, ServiceError)
+    kind, text = failure(caught)
+    assert kind is FailureKind.OUTAGE
+    assert "the disk is full" in text
+    assert ledger.callbacks_pending() == 1
+    with ledger._writer.begin() as db:
+        db.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert add(ledger, 2, body=b"x" * 100_000)
+
+
+def test_many_events_are_kept_all_or_none(ledger: Ledger) -> None:
+    good, bad = Event("saved", NOW), Event("saved", NOW, detail={"n": "x" * 200_000})
+    with ledger._writer.begin() as db:
+        db.exec_driver_sql("PRAGMA max_page_count = 20")
+    with pytest.raises(LedgerError):
+        ledger.record("r", [good, good, bad])
+    assert ledger.count_events(["saved"], NOW, NOW + SECOND) == {"saved": 0}
+
+
+def test_a_lock_that_is_never_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
+    with Ledger.open(f"sqlite:///{path}") as ledger, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="another process keeps it locked") as caught:
+            add(ledger)
+        assert caught.value.failure.transient
+        assert ledger.callbacks_pending() == 0  # reading goes on
+        other.rollback()
+        assert add(ledger)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(LedgerError, match="Permission denied"):
+            Ledger.open(f"sqlite:///{tmp_path}/l.db")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_path_that_can_be_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match=r"Not a directory|File exists"):
+        Ledger.open(f"sqlite:///{tmp_path}/file/l.db")
+    with pytest.raises(LedgerError, match="Is a directory"):
+        Ledger.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_schema_from_the_future_is_left_alone(path: Path) -> None:
+    Ledger.open(f"sqlite:///{path}").close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE schema_version SET version = 2")
+    with pytest.raises(LedgerError, match="has schema 2, not 1"):
+        Ledger.open(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "nonsense", "nosuch://h/d"])
+def test_a_url_that_keeps_nothing(url: str) -> None:
+    with pytest.raises(LedgerError, match=r"^ledger\.url: "):
+        Ledger.open(url)
+
+
+def test_no_password_in_a_message() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open("postgresql+psycopg://me:s3cr3t@127.0.0.1:1/db")
+    kind, text = failure(caught)
+    assert kind is FailureKind.OUTAGE
+    assert "127.0.0.1" in text
+    assert "s3cr3t" not in text
+
+
+@pytest.mark.parametrize(("magic", "name"), module.NETWORK_FILE_SYSTEMS.items())
+def test_network_file_systems_are_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, magic: int, name: str
+) -> None:
+    monkeypatch.setattr(module, "_file_system", lambda _path: magic)
+    with pytest.raises(LedgerError, match=rf"network file system \({name}\)"):
+        Ledger.open(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="statfs of Linux")
+def test_the_kernel_is_asked_for_the_file_system() -> None:
+    assert module._file_system(Path("/proc")) == 0x9FA0
+    assert module._file_system(Path("/nonexistent")) == 0
+
+
+# --- many at once
+
+WRITER = """
+import sys
+from datetime import datetime, UTC
+from reccli.adapters.ledger import Event, Ledger
+url, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+now = datetime.now(UTC)
+with Ledger.open(url) as ledger:
+    for number in range(count):
+        ledger.add_callback(recording_sid=f"{name}-{number}", status="completed",
+            account_sid="AC", call_sid=None, body=b"x", received=now)
+        ledger.record(name, [Event("saved", now)] * 3)
+        print(number, flush=True)
+"""
+
+
+def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, f"sqlite:///{path}", name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_make_and_write_one_ledger_at_once(path: Path) -> None:
+    count = 25
+    processes = [writer(path, name, count) for name in ("a", "b", "c")]
+    for process in processes:
+        with process:
+            process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert rows(path, "SELECT count(*) FROM callbacks") == [(3 * count,)]
+    assert rows(path, "SELECT count(*) FROM events") == [(9 * count,)]
+
+
+def test_threads_share_one_ledger(ledger: Ledger) -> None:
+    def work(start: int) -> None:
+        for number in range(start, start + 20):
+            add(ledger, number)
+            ledger.pending_callbacks(5)
+
+    threads = [threading.Thread(target=work, args=(start * 20,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.callbacks_pending() == 160
+
+
+def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+    acknowledged = 0
+    for round_ in range(3):
+        with writer(path, f"round{round_}", 10_000) as process:
+            assert process.stdout
+            acknowledged += sum(1 for _, _line in zip(range(25), process.stdout, strict=False))
+            process.send_signal(signal.SIGKILL)
+    ((kept,),) = rows(path, "SELECT count(*) FROM callbacks")
+    assert kept >= acknowledged == 75
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
