@@ -84,7 +84,7 @@ def _open(stream: IO[str] | None) -> IO[str]:
 @contextmanager
 def services(rows: int, large: int) -> Iterator[Services]:
     """Start the services, and see that they are gone afterwards."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - a script of ours
         [sys.executable, "-m", "bench.services", f"--rows={rows}", f"--large={large}"],
         cwd=ROOT,
         stdin=subprocess.PIPE,

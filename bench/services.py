@@ -24,17 +24,18 @@ from urllib.parse import urlsplit
 from bench.delayed_s3 import DelayedS3
 from bench.figures import lane
 from bench.large import CHANNELS, LargeMedia
-from reccli.sandbox.services import LINK, Sandbox
+from reccli.sandbox.services import BUCKET, LINK, Sandbox
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow
     from reccli.sandbox.recordings import FakeRecording
+    from reccli.sandbox.seaweed import SeaweedFS
 
 TWILIO_S, MEDIA_S, S3_S, AIRTABLE_S = 0.12, 0.15, 0.06, 0.25
 SHORTEST, LONGEST = 20, 60
 """Seconds that a recording lasts."""
 TIME_LIMIT = 600
-READERS = 8
+READERS, WRITERS = 8, 32
 
 
 @dataclass(slots=True)
@@ -107,6 +108,29 @@ def _digest(link: str) -> str | None:
     return digest.hexdigest() if answer.status == 200 else None  # noqa: PLR2004
 
 
+def warm_up(s3: SeaweedFS) -> None:
+    """Have SeaweedFS make its volumes: until it has some, a first write takes a second."""
+    import boto3
+    from botocore.config import Config
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=s3.access_key,
+        aws_secret_access_key=s3.secret_key,
+        region_name=s3.region,
+        config=Config(s3={"addressing_style": "path"}, max_pool_connections=WRITERS),
+    )
+
+    def write(number: int) -> None:
+        client.put_object(Bucket=BUCKET, Key=f"warm-up/{number}", Body=bytes(1000))
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for _ in pool.map(write, range(4 * WRITERS)):
+            pass
+    client.close()
+
+
 def _leave(_number: int, _frame: object) -> NoReturn:
     sys.exit(1)
 
@@ -126,6 +150,7 @@ def main() -> None:
         if large:
             sandbox.twilio.media = large
         stack.enter_context(sandbox)
+        warm_up(sandbox.s3)
         s3 = stack.enter_context(DelayedS3(sandbox.s3.endpoint_url, S3_S))
         sandbox.twilio.latency, sandbox.twilio.media.latency = TWILIO_S, MEDIA_S
         sandbox.airtable.latency = AIRTABLE_S

@@ -22,6 +22,7 @@ from reccli.core.model import Recording
 from reccli.flow.ports import Provenance
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
 SID = "RE" + "a1" * 16
@@ -100,7 +101,6 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0
     cut: bool = False
-    length: int | None = None
 
 
 def refusal(status: int, code: str, message: str = "", **headers: str) -> Reply:
@@ -111,7 +111,7 @@ def refusal(status: int, code: str, message: str = "", **headers: str) -> Reply:
 class ScriptedS3:
     """Answers each request by `script`, and keeps what it has seen."""
 
-    def __init__(self, script: Callable[[Seen], Reply]) -> None:
+    def __init__(self, script: Callable[[Seen], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.seen: list[Seen] = []
         self.date: str | None = None
@@ -132,9 +132,10 @@ class ScriptedS3:
                 if date:
                     self.send_header("Date", date)
                 for name, text in reply.headers.items():
-                    self.send_header(name, text)
-                length = len(reply.body) if reply.length is None else reply.length
-                self.send_header("Content-Length", str(length))
+                    if text:
+                        self.send_header(name, text)
+                if "Content-Length" not in reply.headers:
+                    self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(
@@ -150,7 +151,11 @@ class ScriptedS3:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.endpoint_url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:

@@ -26,8 +26,9 @@ from tests.adapters.s3_fakes import (
     refusal,
 )
 
+OTHER_SHA256 = base64.b64encode(bytes(32)).decode()
 OUTAGE, BUSY = FailureKind.OUTAGE, FailureKind.BUSY
-DENIED, PERMANENT = FailureKind.DENIED, FailureKind.PERMANENT
+PERMANENT = FailureKind.PERMANENT
 
 
 def test_a_read_back_that_breaks_off_is_an_outage() -> None:
@@ -97,9 +98,12 @@ def test_a_put_without_an_echo_is_read_back() -> None:
     assert [request.method for request in server.seen] == ["PUT", "HEAD", "GET"]
 
 
-def test_a_put_that_stored_something_else_is_a_conflict() -> None:
+@pytest.mark.parametrize("echoed", ["", OTHER_SHA256])
+def test_a_put_that_stored_something_else_is_a_conflict(echoed: str) -> None:
     def script(request: Seen) -> Reply:
-        return Reply() if request.method == "PUT" else head_of(AUDIO[::-1])
+        if request.method == "PUT":
+            return Reply(headers={"x-amz-checksum-sha256": echoed})
+        return head_of(AUDIO[::-1])
 
     with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
         assert s3.put(KEY, body(), provenance()).state is S3State.CONFLICT
@@ -153,3 +157,15 @@ def test_a_store_without_conditional_writes_is_never_written_to() -> None:
         s3.put(KEY, body(), provenance())
     assert (caught.value.failure.kind, caught.value.failure.code) == (PERMANENT, "NotImplemented")
     assert "If-None-Match" in caught.value.failure.hint
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Last-Modified": "once"}, {"Content-Length": ""}, {"x-amz-mp-parts-count": "x"}]
+)
+def test_an_answer_that_cannot_be_read_is_no_observation(headers: dict[str, str]) -> None:
+    with (
+        ScriptedS3(lambda _: head_of(headers=headers)) as server,
+        adapter(endpoint_url=server.endpoint_url) as s3,
+    ):
+        expected = (OUTAGE, "UnreadableAnswer")
+        assert failure_in(lambda: s3.observe(KEY, SID, read_back=False)) == expected

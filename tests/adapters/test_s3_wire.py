@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from reccli.adapters.s3 import S3Options
 from reccli.core.errors import FailureKind
@@ -25,15 +32,54 @@ from tests.adapters.s3_fakes import (
     recording,
 )
 
-OUTAGE, BUSY = FailureKind.OUTAGE, FailureKind.BUSY
-DENIED, PERMANENT = FailureKind.DENIED, FailureKind.PERMANENT
+PERMANENT = FailureKind.PERMANENT
 
 
-def test_one_put_carries_the_proof_and_the_condition() -> None:
-    def script(_: Seen) -> Reply:
-        return Reply(200, headers={"x-amz-checksum-sha256": SHA256})
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a self-signed certificate for 127.0.0.1, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return path
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def echo(_: Seen) -> Reply:
+    return Reply(200, headers={"x-amz-checksum-sha256": SHA256})
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_one_put_carries_the_proof_and_the_condition(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch, *, secure: bool
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with (
+        ScriptedS3(echo, tls if secure else None) as server,
+        adapter(endpoint_url=server.endpoint_url) as s3,
+    ):
         assert s3.put(KEY, body(), provenance()).proven
     (put,) = server.seen
     assert (put.method, put.path) == ("PUT", f"/rec/{KEY}")
@@ -57,15 +103,19 @@ def test_one_put_carries_the_proof_and_the_condition() -> None:
     }
 
 
+def test_an_unknown_certificate_is_denied_before_anything_is_sent(tls: ssl.SSLContext) -> None:
+    with ScriptedS3(echo, tls) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+        expected = (FailureKind.DENIED, "SSLError")
+        assert failure_in(lambda: s3.put(KEY, body(), provenance())) == expected
+    assert server.seen == []
+
+
 def test_only_configured_options_are_sent() -> None:
     options = S3Options("rec", storage_class="STANDARD", kms_key_id="k", secret_access_key="hidden")
     assert "hidden" not in repr(options)
 
-    def script(_: Seen) -> Reply:
-        return Reply(200, headers={"x-amz-checksum-sha256": SHA256})
-
     with (
-        ScriptedS3(script) as server,
+        ScriptedS3(echo) as server,
         adapter(
             endpoint_url=server.endpoint_url,
             storage_class="STANDARD",

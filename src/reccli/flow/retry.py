@@ -1,8 +1,9 @@
 """The one policy for failures that pass: back off, honour Retry-After, and stop hammering.
 
 Adapters say what kind a failure is; only this module decides to try again. Each service has a
-circuit breaker, shared by all threads of a run: after some failures in a row it is not asked
-any more for a while, so that the rest of the run goes on with what is possible.
+circuit breaker, shared by all threads of a run: after some calls in a row that failed in spite
+of that patience it is not asked for a while, so that the rest of the run goes on with what is
+possible. A hiccup that patience outlives opens nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _OPENS_CIRCUIT = frozenset({FailureKind.OUTAGE, FailureKind.DENIED})
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How patient a run is; all times in seconds. `failures_to_open` counts failures in a row."""
+    """How patient a run is; all times in seconds. `failures_to_open` counts calls in a row."""
 
     attempts: int = 4
     first: float = 0.5
@@ -78,39 +79,32 @@ class Retry:
         self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Call until it succeeds or patience ends; raises the last `ServiceError`."""
+        breaker = self._breakers[service]
+        if breaker.opened and (outage := self._failing.get(service)):
+            self._opened[service] = outage
+            raise ServiceError(_not_asked(outage))
         retrying = Retrying(
             stop=stop_after_attempt(self._backoff.attempts)
             | stop_after_delay(self._backoff.budget),
             wait=self._wait,
-            retry=retry_if_exception(_worth_retrying),
+            retry=retry_if_exception(_is_transient),
             sleep=self._sleep,
             reraise=True,
         )
-        result: R = retrying(self._once, service, call, *args, **kwargs)
+        result: R = breaker.call(retrying, self._once, service, call, *args, **kwargs)
         return result
 
     @property
     def outages(self) -> tuple[Outage, ...]:
-        """Which services this run gave up asking at some time."""
-        return tuple(self._opened.values())
+        """Which services this run gave up asking at some time, or that fail still."""
+        return tuple({**self._failing, **self._opened}.values())
 
     def _once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        breaker = self._breakers[service]
-        outage = self._failing.get(service)
-        if breaker.opened and outage:
-            self._opened[service] = outage
-            raise ServiceError(
-                replace(
-                    outage.failure,
-                    code=CIRCUIT_OPEN,
-                    message=f"not asked again, it has failed since {outage.since:%H:%M:%S} UTC",
-                    retry_after=None,
-                )
-            )
+        """Try once, and remember since when a service fails."""
         try:
-            result: R = breaker.call(call, *args, **kwargs)
+            result = call(*args, **kwargs)
         except ServiceError as error:
-            if error.failure.kind in _OPENS_CIRCUIT:
+            if _opens_circuit(type(error), error):
                 since = self._failing[service].since if service in self._failing else self._now()
                 self._failing[service] = Outage(service, since, error.failure)
             raise
@@ -132,13 +126,14 @@ class Retry:
         return wait_random_exponential(self._backoff.first, self._backoff.longest)(state)
 
 
-def _worth_retrying(error: BaseException) -> bool:
-    return (
-        isinstance(error, ServiceError)
-        and error.failure.transient
-        and error.failure.code != CIRCUIT_OPEN
-    )
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, ServiceError) and error.failure.transient
 
 
 def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:
     return isinstance(error, ServiceError) and error.failure.kind in _OPENS_CIRCUIT
+
+
+def _not_asked(outage: Outage) -> Failure:
+    message = f"not asked again, it has failed since {outage.since:%H:%M:%S} UTC"
+    return replace(outage.failure, code=CIRCUIT_OPEN, message=message, retry_after=None)

@@ -6,11 +6,12 @@ Writes are all or nothing, as integrators report (facts/airtable.md section 4).
 import hashlib
 import string
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache, partial
+from itertools import dropwhile, islice
 from typing import NamedTuple
 
 from reccli.sandbox.formula import FormulaError, compile_formula
@@ -131,20 +132,17 @@ class FakeTable:
     def page(self, params: ListParams) -> dict[str, object]:
         """Show a page of the rows as they are now."""
         only = None if params.fields is None else [self.field(name) for name in params.fields]
-        found = self._found(params)
-        shown, start = 0, 0
-        if params.offset is not None:
-            place = self._place(params.offset)
-            shown = place.shown
-            start = self._resume(found, params, place)
+        place = None if params.offset is None else self._place(params.offset)
+        shown = place.shown if place else 0
         size = params.page_size
         if params.max_records is not None:
             size = min(size, params.max_records - shown)
-        page = found[start : start + size]
+        page = list(islice(self._after(place, params), size + 1))
+        more, page = len(page) > size, page[:size]
         show = partial(self.document, only=only, by_field_id=params.by_field_id)
         answer: dict[str, object] = {"records": [show(row) for row in page]}
         shown += len(page)
-        if page and start + size < len(found) and shown != params.max_records:
+        if page and more and shown != params.max_records:
             iterator = (params.offset or made_id("itr", f"{time.monotonic_ns()}")).partition("/")[0]
             answer["offset"] = f"{iterator}/{page[-1].id}"
             self._places[f"{iterator}/{page[-1].id}"] = _Place(shown, page[-1].id, time.monotonic())
@@ -154,15 +152,31 @@ class FakeTable:
         """Forget every listing under way, as Airtable does on a restart of its servers."""
         self._places.clear()
 
-    def _found(self, params: ListParams) -> list[FakeRow]:
-        found = [self.rows[key] for key in sorted(self.rows)]  # the order seen without a sort
+    def _after(self, place: _Place | None, params: ListParams) -> Iterator[FakeRow]:
+        """Show the rows behind PLACE, filtered as they are now."""
+        found = self._found(params)
+        if place is None:
+            return found
+        if self.paging is Paging.POSITION:
+            return islice(found, place.shown, None)
+        if not params.sort:
+            return dropwhile(lambda row: row.id <= place.last, found)
+        rows = list(found)
+        ids = [row.id for row in rows]
+        return iter(rows[ids.index(place.last) + 1 if place.last in ids else place.shown :])
+
+    def _found(self, params: ListParams) -> Iterator[FakeRow]:
+        found = (self.rows[key] for key in sorted(self.rows))  # the order seen without a sort
         if params.formula:
             passes, now = compiled(params.formula, self.fields), self.clock()
-            found = [row for row in found if passes(row, now)]
+            found = (row for row in found if passes(row, now))
+        if not params.sort:
+            return found
+        rows = list(found)
         for name, descending in reversed(params.sort):
             known = self.field(name)
-            found.sort(key=lambda row: as_text(row.fields.get(known)), reverse=descending)
-        return found
+            rows.sort(key=lambda row: as_text(row.fields.get(known)), reverse=descending)
+        return iter(rows)
 
     def _place(self, offset: str) -> _Place:
         if not offset.startswith("itr") or "/rec" not in offset:
@@ -173,14 +187,6 @@ class FakeTable:
         if place is None or (ttl is not None and time.monotonic() - place.at > ttl):
             raise AirtableError(422, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE")
         return place
-
-    def _resume(self, found: Sequence[FakeRow], params: ListParams, place: _Place) -> int:
-        if self.paging is Paging.POSITION:
-            return place.shown
-        if not params.sort:
-            return sum(row.id <= place.last for row in found)
-        ids = [row.id for row in found]
-        return ids.index(place.last) + 1 if place.last in ids else place.shown
 
     # --- writing
 

@@ -45,6 +45,9 @@ def plain(function: Callable[..., Value]) -> Callable[..., Node]:
     """Make a node of a function of values."""
 
     def make(*arguments: Node) -> Node:
+        if len(arguments) == 2:  # noqa: PLR2004 - the usual number, without a list on every row
+            first, second = arguments
+            return lambda row, now: function(first(row, now), second(row, now))
         return lambda row, now: function(*[argument(row, now) for argument in arguments])
 
     return make
@@ -73,7 +76,8 @@ def choose(condition: Node, then: Node, otherwise: Node | None = None) -> Node:
 
 def find(needle: Value, hay: Value, start: Value = None) -> float:
     """FIND: the position from 1, or 0."""
-    return float(as_text(hay).find(as_text(needle), max(0, int(as_number(start)) - 1)) + 1)
+    offset = 0 if start is None else max(0, int(as_number(start)) - 1)
+    return float(as_text(hay).find(as_text(needle), offset) + 1)
 
 
 def search(needle: Value, hay: Value, start: Value = None) -> Value:

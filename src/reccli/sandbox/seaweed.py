@@ -17,19 +17,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import randrange
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 START_DEADLINE = 60.0
 STOP_DEADLINE = 8.0
 GRPC_OFFSET = 10_000
 """Each of its services also listens that much above its HTTP port."""
 LAST_PORT = 65_535
+PROBE = "sandbox-readiness"
+"""A bucket with one object, to see that data can be stored and read."""
 PORTS = ("master", "volume", "filer", "s3", "admin")
 
 
@@ -90,6 +95,7 @@ class SeaweedFS:
         self._port = port
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_probe = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -186,7 +192,7 @@ class SeaweedFS:
 
     def pause(self) -> None:
         """Freeze it: connections open, and no answer comes."""
-        self._signal(signal.SIGSTOP)
+        os.waitpid(self._signal(signal.SIGSTOP), os.WUNTRACED)  # its threads run on for a moment
 
     def resume(self) -> None:
         """Let it go on."""
@@ -194,24 +200,32 @@ class SeaweedFS:
 
     def create_bucket(self, name: str) -> None:
         """Make a bucket."""
+        with closing(self._client()) as client:
+            client.create_bucket(Bucket=name)
+
+    def _client(self, *, read_timeout: float = 10) -> "S3Client":
         import boto3
         from botocore.config import Config
 
-        client = boto3.client(
+        return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
-            config=Config(s3={"addressing_style": "path"}),
+            config=Config(
+                connect_timeout=2,
+                read_timeout=read_timeout,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
         )
-        client.create_bucket(Bucket=name)
-        client.close()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> int:
         if self._process is None:
             raise SeaweedError("SeaweedFS is not running")
         self._process.send_signal(number)
+        return self._process.pid
 
     def _at_home(self, name: str) -> Path:
         if self._home is None:
@@ -255,18 +269,36 @@ class SeaweedFS:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise SeaweedError(f"SeaweedFS exited ({process.returncode}):\n{self._log_end()}")
-            if self._answers():
+            if self._is_ready():
                 return
             time.sleep(0.05)
         raise SeaweedError(f"SeaweedFS is not ready:\n{self._log_end()}")
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
+        return self._listens() and self._has_data()
+
+    def _listens(self) -> bool:
         # Anonymous: a refusal in S3's own words means that its identities are loaded.
         with closing(HTTPConnection("127.0.0.1", self._ports["s3"], timeout=1)) as connection:
             try:
                 connection.request("GET", "/")
                 return connection.getresponse().status == HTTPStatus.FORBIDDEN
             except (OSError, HTTPException):
+                return False
+
+    def _has_data(self) -> bool:
+        # After a restart S3 answers a while before it knows where old data is: GET is a 500 then.
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with closing(self._client(read_timeout=1)) as client:
+            try:
+                if not self._has_probe:
+                    with suppress(client.exceptions.BucketAlreadyExists):
+                        client.create_bucket(Bucket=PROBE)
+                    client.put_object(Bucket=PROBE, Key=PROBE, Body=b"ready")
+                    self._has_probe = True
+                return client.get_object(Bucket=PROBE, Key=PROBE)["Body"].read() == b"ready"
+            except (BotoCoreError, ClientError):
                 return False
 
     def _log_end(self) -> str:

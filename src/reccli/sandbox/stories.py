@@ -34,7 +34,6 @@ class StoryError(Exception):
 
 def outage(sandbox: Sandbox, say: Say) -> None:
     """S3 goes down and comes back; nothing is lost and every link works."""
-    hours = str(RETENTION_S / 3600)
     say("Five calls come in, one of them with two recordings, while S3 is down.")
     calls = [sandbox.call(duration=20 + 7 * n, channels=1 + n % 2) for n in range(4)]
     calls.append(sandbox.call(recordings=2))
@@ -53,12 +52,12 @@ def outage(sandbox: Sandbox, say: Say) -> None:
     told(sandbox, say, "migrate-fallbacks")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "every row has an S3 link")
 
-    say("Twilio may not be cleaned yet: the retention has just begun.")
-    told(sandbox, say, "purge-twilio", RECCLI_TWILIO__RETENTION_HOURS=hours)
+    say("Twilio may not be cleaned yet: the retention of 24 h has just begun.")
+    told(sandbox, say, "purge-twilio")
     _expect(not sandbox.twilio.deletions, "nothing is deleted within the retention")
-    say(f"Time passes ({RETENTION_S} s stand for the {24} h of production).")
-    time.sleep(RETENTION_S + 1)
-    told(sandbox, say, "purge-twilio", RECCLI_TWILIO__RETENTION_HOURS=hours)
+    say(f"Time passes; here {RETENTION_S} s stand for the 24 h.")
+    time.sleep(RETENTION_S)
+    told(sandbox, say, "purge-twilio", "--retention", f"{RETENTION_S / 3600:.4f}")
     _expect(len(sandbox.twilio.deletions) == len(recordings), "Twilio is clean")
     report = told(sandbox, say, "report")
     _expect(report.exit_code in {0, 6}, "the report can be made")

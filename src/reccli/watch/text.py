@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reccli.core.model import Reason, StepKind
 from reccli.watch.document import error_entries, reason
@@ -54,13 +54,12 @@ def _route(outcome: Outcome, *, dry_run: bool) -> str:
 
 def _needs_a_person(result: Result) -> Iterator[str]:
     """List failures by cause, each with its fix, then what is held without a failure."""
-    causes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    causes: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for entry in error_entries(result):
-        cause = (entry["code"], entry["message"], entry["hint"])
-        causes[cause].extend([entry["sid"]] if entry["sid"] else [])
-    for (code, message, hint), sids in causes.items():
-        yield f"error: {message} [{code}]"
-        yield from _names(sids)
+        causes[entry["code"], entry["hint"]].append(entry)
+    for (code, hint), entries in causes.items():
+        yield f"error: {entries[0]['message']} [{code}]"
+        yield from _names([entry["sid"] for entry in entries if entry["sid"]])
         if hint:
             yield f"  fix: {hint}"
     held: dict[Reason, list[str]] = defaultdict(list)
@@ -107,7 +106,7 @@ def report_lines(report: Report, result: Result) -> Iterator[str]:
         ("recordings kept at Twilio", number(report.preserved_recordings)),
         ("their minutes", number(report.preserved_minutes)),
         ("their storage a month", f"{report.monthly_cost_usd:.2f} USD"),
-        ("stored in S3 at first attempt", share(report.s3_success_rate)),
+        ("stored in S3", share(report.s3_success_rate)),
         ("fell back to a Twilio link", share(report.fallback_rate)),
         ("failed updates of Airtable", number(report.airtable_update_failures)),
         ("callbacks not finished", number(report.callbacks_pending)),

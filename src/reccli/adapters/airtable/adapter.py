@@ -22,6 +22,8 @@ from reccli.flow.ports import Page
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from requests import Response
+
     from reccli.adapters.airtable.options import AirtableOptions
     from reccli.flow.pacer import Pacer
 
@@ -58,6 +60,7 @@ class AirtableAdapter:
         session = self._api.session
         session.trust_env = False  # a .netrc would replace the Bearer header
         session.max_redirects = 0  # no redirect is documented, and it turns a PATCH into a GET
+        session.hooks["response"].append(_raise_for_status)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
@@ -133,8 +136,6 @@ class AirtableAdapter:
             raise ServiceError(odd_answer("not JSON")) from error
         except RequestException as error:
             raise self._refused(failure_of(error)) from error
-        except TypeError as error:  # pyairtable looks for "error" in a body that is a bare number
-            raise ServiceError(odd_answer("no JSON object")) from error
         if not isinstance(body, dict):
             raise ServiceError(odd_answer("no JSON object"))
         return body
@@ -164,6 +165,11 @@ class AirtableAdapter:
                     {name: _words(fields.get(text)) for name, text in options.key_fields.items()},
                 )
         raise ServiceError(odd_answer("a record without an ID or fields"))
+
+
+def _raise_for_status(response: Response, **_: object) -> None:
+    """Come before pyairtable, which stumbles over an error whose body is no JSON object."""
+    response.raise_for_status()
 
 
 def _link(cell: object) -> str:

@@ -9,12 +9,12 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from requests.exceptions import HTTPError, Timeout, TooManyRedirects
+from requests.exceptions import HTTPError, RequestException, Timeout, TooManyRedirects
 
 from reccli.core.errors import Failure, FailureKind, Service
 
 if TYPE_CHECKING:
-    from requests import RequestException, Response
+    from requests import Response
 
 RATE_LIMITED = "rate_limited"
 ITERATOR_EXPIRED = "iterator_expired"
@@ -103,7 +103,7 @@ def _error(response: Response) -> tuple[str, str]:
     """Read Airtable's type and message out of either shape of body; empty where there is none."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RequestException):  # no JSON, or the body broke off
         return "", ""
     error = body.get("error", body.get("errors")) if isinstance(body, dict) else None
     if isinstance(error, list):

@@ -215,6 +215,8 @@ class S3Adapter:
             yield
         except errors.SDK_ERRORS as error:
             raise ServiceError(errors.failure_of(error, action, self._place(key))) from error
+        except ValueError as error:  # a header that botocore or `facts_of` cannot read
+            raise ServiceError(errors.unreadable(error, action, self._place(key))) from error
 
     def _busy(self, code: str, key: str, text: str) -> ServiceError:
         return ServiceError(errors.failure(FailureKind.BUSY, code, f"{self._place(key)}: {text}"))

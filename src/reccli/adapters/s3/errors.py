@@ -122,6 +122,12 @@ def failure(kind: FailureKind, code: str, message: str, hint: str = "") -> Failu
     return Failure(Service.S3, kind, code, message, hint or _hint(code))
 
 
+def unreadable(error: ValueError, action: str, place: str) -> Failure:
+    """Say that something answered, but not as S3 does: a proxy, a login page, a broken store."""
+    message = f"cannot {action} {place}: unreadable answer: {_plain(str(error))}"
+    return failure(FailureKind.OUTAGE, "UnreadableAnswer", message)
+
+
 def missing_bucket(bucket: str) -> ServiceError:
     """Say that there is no such bucket: a missing key in it proves nothing."""
     message = f"there is no bucket {bucket}"

@@ -73,11 +73,14 @@ def describe(provenance: Provenance) -> dict[str, str]:
 
 
 def facts_of(answer: Mapping[str, Any]) -> Facts:
-    """Read an answer of HeadObject or GetObject, leaving out what is missing or unreadable."""
+    """Read an answer of HeadObject or GetObject; without a length it is a ValueError."""
+    size = answer.get("ContentLength")
+    if not isinstance(size, int):
+        raise ValueError("it has no Content-Length")  # noqa: TRY004
     metadata = {name.lower(): text for name, text in answer.get("Metadata", {}).items()}
     composite = answer.get("ChecksumType") == "COMPOSITE"  # of the parts' checksums: no proof
     return Facts(
-        size=answer.get("ContentLength", 0),
+        size=size,
         metadata=metadata,
         sha256=None if composite else _hex(answer.get("ChecksumSHA256", "")),
         age=_age(answer),

@@ -70,10 +70,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK carries no type in
             )
         what = f"{method} {url.path}"
         try:
-            # An empty mapping would take the query of a next page away.
-            answer = self._http.request(
-                method, url, params=params or None, headers=headers, auth=auth
-            )
+            answer = self._http.request(method, url, params=params, headers=headers, auth=auth)
         except BROKEN as error:
             raise unreachable(error, url.host) from error
         if answer.status_code >= httpx.codes.MULTIPLE_CHOICES:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli.core.errors import Failure, Service, ServiceError
 from reccli.flow.pacer import Pacer
+from reccli.sandbox.standin import Fault, FaultKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reccli.sandbox.airtable import AirtableStandIn
 
 API_KEY = "patSecret.0123456789"
@@ -16,6 +23,7 @@ CALL, MAIN, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recordi
 PROVIDER, EMPLOYEE = "Provider", "Employee's name"
 FIELDS = (CALL, MAIN, TRANSFER, PROVIDER, EMPLOYEE, "Notes")
 ACCOUNT = "AC" + "a" * 32
+S3_LINK = "https://calls.s3.amazonaws.com/x.mp3"
 
 
 def recording(number: int) -> str:
@@ -27,7 +35,9 @@ def call(number: int) -> str:
 
 
 def fallback(number: int) -> str:
-    return f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/{recording(number)}.mp3"
+    return (
+        f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/{recording(number)}.mp3"
+    )
 
 
 class CountingPacer(Pacer):
@@ -74,3 +84,25 @@ class Base:
         names = {"call": CALL, "main": MAIN, "transfer": TRANSFER, "provider": PROVIDER}
         names |= {"employee": EMPLOYEE, "notes": "Notes"}
         return self.server.add_row(**{names[key]: cell for key, cell in cells.items()}).id
+
+
+def failure_of(call: Callable[[], object]) -> Failure:
+    with pytest.raises(ServiceError) as caught:
+        call()
+    failure = caught.value.failure
+    assert failure.service is Service.AIRTABLE
+    assert len(failure.message) <= 200
+    assert API_KEY not in f"{caught.value} {failure}"
+    return failure
+
+
+def answer(
+    base: Base, status: int, body: object, *, kind: str = "application/json", **headers: str
+) -> Failure:
+    """Tell what the adapter makes of one answer."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    base.server.faults.add(
+        Fault(FaultKind.STATUS, status=status, body=data, content_type=kind, headers=names)
+    )
+    return failure_of(lambda: base.adapter.fallbacks(None))

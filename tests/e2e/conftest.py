@@ -1,0 +1,70 @@
+"""One sandbox for a worker of the test run, made clean for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from reccli.sandbox.services import Sandbox
+from tests.e2e.lab import Lab
+from tests.e2e.tap import Tap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[tuple[Sandbox, Tap, S3Client]]:
+    with Sandbox(penalty_s=0.2) as sandbox:
+        client: S3Client = boto3.Session(
+            sandbox.s3.access_key, sandbox.s3.secret_key, region_name=sandbox.s3.region
+        ).client(
+            "s3",
+            endpoint_url=sandbox.s3.endpoint_url,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        with Tap(urlsplit(sandbox.s3.endpoint_url).port or 0) as tap:
+            yield sandbox, tap, client
+        client.close()
+
+
+@pytest.fixture
+def lab(services: tuple[Sandbox, Tap, S3Client], tmp_path: Path) -> Iterator[Lab]:
+    sandbox, tap, client = services
+    twilio, airtable = sandbox.twilio, sandbox.airtable
+    twilio.recordings.clear()
+    twilio.deletions.clear()
+    twilio.max_concurrent = None
+    airtable.rows.clear()
+    airtable.refuse.clear()
+    airtable.ignore_writes.clear()
+    # Runs follow one another faster here than cron would start them; pacing has its own tests.
+    airtable.requests_per_second = None
+    airtable.monthly_cap = None
+    airtable.read_only = False
+    for service in (twilio, twilio.media, airtable):
+        service.faults.clear()
+        service.clear_requests()
+        service.latency = 0.0
+        service.down = False
+    tap.faults.clear()
+    tap.requests.clear()
+    tap.cut = False
+    home = tmp_path / "reccli"
+    home.mkdir()
+    sandbox.home = home
+    bucket = f"b{uuid4().hex[:20]}"
+    client.create_bucket(Bucket=bucket)
+    made = Lab(sandbox, client, tap, bucket, home)
+    yield made
+    made.check_nothing_lost()
+    # Redirects lead to the media origin: credentials are not for it.
+    assert all(request.authorization is None for request in twilio.media.requests)

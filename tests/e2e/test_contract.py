@@ -1,0 +1,231 @@
+"""The public contract, command by command: documents, exit codes, events, flags."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.sandbox.faults import Fault, FaultKind
+from tests.e2e.lab import Tripwire
+
+if TYPE_CHECKING:
+    from tests.e2e.lab import Lab
+
+REPORT = {
+    *("fallback_rows", "oldest_waiting_hours", "preserved_recordings", "preserved_minutes"),
+    *("monthly_cost_usd", "s3_success_rate", "fallback_rate", "airtable_update_failures"),
+    "callbacks_pending",
+}
+
+
+def test_from_a_new_recording_to_a_clean_twilio(lab: Lab) -> None:
+    twilio = lab.sandbox.twilio
+    row, mine = lab.call()
+    unlisted = twilio.add(duration=2)  # its call has no row
+    running, nothing = twilio.add(status="in-progress"), twilio.add(status="absent")
+
+    before = dict(row.fields)
+    dry = lab.json("process", "--dry-run")
+    assert (dry.code, lab.writes(), lab.keys(), row.fields) == (0, [], [], before)
+    assert (dry.doc["dry_run"], dry.of(mine)["steps"]) == (True, ["Copy", "Relink"])
+
+    told = lab.json("process")
+    assert told.code == 0
+    assert told.summary == {"seen": 4, "copied": 2, "relinked": 1, "waiting": 2, "held": 1}
+    assert told.doc["summary"]["bytes"] == 2 * len(mine.media("mp3", 1))
+    assert told.doc["dry_run"] is False
+    entry = told.of(mine)
+    assert (entry["steps"], entry["step"]) == (["Copy", "Relink"], "Wait")
+    assert (entry["call_sid"], entry["error"]) == (mine.call_sid, None)
+    assert entry["key"] == f"call-recordings/{mine.call_sid}/{mine.sid}.mp3"
+    assert entry["link"] == lab.link(row).partition("?")[0]
+    assert (told.of(unlisted)["step"], told.of(unlisted)["steps"]) == ("Hold", ["Copy"])
+    assert told.of(running)["step"] == "Wait"
+    assert (told.of(nothing)["step"], told.of(nothing)["reason"]) == (
+        "Done",
+        "nothing was recorded",
+    )
+    assert lab.archived(mine)
+    assert lab.archived(unlisted)
+    assert lab.holds(row, mine) == "s3"
+    assert told.names == {
+        "recording_download_success": 2,
+        "recording_s3_upload_success": 2,
+        "recording_saved_to_airtable_s3": 1,
+        "twilio_deletion_scheduled": 1,
+        "call_log_not_found": 1,
+    }
+    for name in ("recording_saved_to_airtable_s3", "twilio_deletion_scheduled"):
+        event = told.event(name)
+        assert (event["recording_sid"], event["call_sid"]) == (mine.sid, mine.call_sid)
+    assert told.event("call_log_not_found")["call_sid"] == unlisted.call_sid
+
+    quiet = lab.run("process", "-q")
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, "", "")
+
+    changes = lab.writes()
+    dry = lab.json("purge-twilio", "-n", "--retention", "0")
+    assert (dry.code, dry.of(mine)["steps"]) == (0, ["Delete"])
+    assert (dry.summary["seen"], lab.writes(), lab.deleted()) == (4, changes, set())
+
+    purge = lab.json("purge-twilio", "--retention", "0")  # no terminal: nobody is asked
+    assert (purge.code, purge.summary["deleted"], lab.deleted()) == (0, 1, {mine.sid})
+    assert purge.of(mine)["steps"] == ["Delete"]
+    assert purge.event("twilio_recording_deleted")["recording_sid"] == mine.sid
+
+    report = lab.json("report")
+    assert report.code == 0
+    assert report.doc["report"].keys() >= REPORT
+    assert report.doc["report"]["preserved_recordings"] == 1
+    assert report.doc["report"]["s3_success_rate"] == 1.0
+
+
+def test_an_outage_of_s3_is_told_reported_and_repaired(lab: Lab) -> None:
+    (row, mine), (_, other) = lab.call(), lab.call()
+    lab.tap.cut = True
+    told = lab.json("process")
+    assert told.code == 5
+    assert told.summary == {"seen": 2, "fallback": 2, "held": 2, "failed": 2}
+    assert told.of(mine)["steps"] == ["LinkTwilio"]
+    assert (told.of(mine)["step"], told.of(mine)["reason"]) == (
+        "Hold",
+        "S3 unreachable, Twilio copy preserved",
+    )
+    for name in (
+        "recording_s3_fallback_to_twilio",
+        "recording_saved_to_airtable_twilio",
+        "twilio_recording_preserved",
+    ):
+        mentioned = {e["recording_sid"] for e in told.events if e["event"] == name}
+        assert mentioned == {mine.sid, other.sid}
+    assert lab.holds(row, mine) == "twilio"
+
+    lab.tap.cut = False
+    report = lab.json("report")
+    assert report.code == 6
+    assert report.error_codes == {"threshold"}
+    figures = report.doc["report"]
+    assert (figures["fallback_rows"], figures["fallback_rate"]) == (2, 1.0)
+    assert figures["preserved_minutes"] == 2
+    assert figures["oldest_waiting_hours"] == pytest.approx(0.09, abs=0.03)
+
+    changes = lab.writes()
+    dry = lab.json("migrate-fallbacks", "--dry-run")
+    assert (dry.code, dry.of(mine)["steps"], lab.writes()) == (0, ["Copy", "Relink"], changes)
+
+    one = lab.json("migrate-fallbacks", "--limit", "1", "--concurrency", "1")
+    assert (one.code, one.summary["relinked"]) == (0, 1)
+    none = lab.json("migrate-fallbacks", "--max-duration", "0s")
+    assert (none.code, none.summary.get("relinked", 0)) == (0, 0)
+    rest = lab.run("migrate-fallbacks", "-v")  # flags come after the command
+    assert rest.code == 0
+    assert "1 relinked" in rest.stdout
+    assert lab.holds(row, mine) == "s3"
+    assert lab.archived(mine)
+    assert lab.archived(other)
+
+
+def test_what_is_lost_or_refused_is_an_error(lab: Lab) -> None:
+    twilio = lab.sandbox.twilio
+    row, lost = lab.call(linked=True)
+    twilio.delete(lost.sid)
+    lab.tampered.add(lost.sid)
+    _, page = lab.call(linked=True)
+    twilio.media.faults.add(Fault(FaultKind.HTML, path=page.sid, times=None))
+    told = lab.json("migrate-fallbacks")
+    assert told.code == 1
+    assert told.summary == {"seen": 2, "held": 1, "lost": 1, "failed": 1}
+    assert told.of(lost)["step"] == "Lost"
+    assert told.event("recording_lost")["recording_sid"] == lost.sid
+    assert told.event("recording_download_failed")["call_sid"] == page.call_sid
+    assert {"lost", "not_the_recording"} <= told.error_codes
+    assert lab.holds(row, lost) == "twilio"
+
+    refused = lab.json("process", RECCLI_S3__SECRET_ACCESS_KEY="wrong-secret-key")
+    assert refused.code == 0  # nothing to do: both have a link
+    _, new = lab.call()
+    refused = lab.json("process", RECCLI_S3__SECRET_ACCESS_KEY="wrong-secret-key")
+    assert (refused.code, refused.of(new)["steps"]) == (4, ["LinkTwilio"])
+
+    words = lab.run("process", "RE" + "0" * 32)  # there is no such recording
+    assert (words.code, "error: " in words.stdout) == (1, True)
+
+    assert lab.json("process", TWILIO_AUTH_TOKEN="wrong-auth-token").code == 4
+    assert lab.json("migrate-fallbacks", AIRTABLE_API_KEY="patWrong.0123456789").code == 4
+
+
+def test_a_second_run_finds_the_lock(lab: Lab) -> None:
+    _, mine = lab.call()
+    stall = Fault(FaultKind.STALL, path=mine.sid, delay=4)
+    lab.sandbox.twilio.media.faults.add(stall)
+    first = lab.start("process", "--json")
+    deadline = time.monotonic() + 20
+    while not lab.sandbox.twilio.media.requests and time.monotonic() < deadline:
+        time.sleep(0.02)
+    second = lab.json("migrate-fallbacks")
+    assert (second.code, second.error_codes) == (11, {"locked"})
+    assert (second.doc["recordings"], lab.run("purge-twilio").code) == ([], 11)
+    assert first.end().code == 0
+    assert lab.archived(mine)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_the_next_converges(
+    lab: Lab, number: signal.Signals
+) -> None:
+    calls = [lab.call() for _ in range(4)]
+    wire = Tripwire(at=1, method=r"GET /RE\w+\.mp3", signal=number)
+    told = lab.trip(wire, "process", "--json", "--concurrency", "1")
+    assert wire.tripped.is_set()
+    assert told.code == 130
+    assert told.summary.get("relinked", 0) < 4
+    again = lab.json("process")
+    assert again.code == 0
+    for row, mine in calls:
+        assert lab.archived(mine)
+        assert lab.holds(row, mine) == "s3"
+
+
+def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab) -> None:
+    _, mine = lab.call()
+    assert lab.run("process").code == 0
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "reccli", "purge-twilio", "--retention", "0"],
+        env=lab.environment(TERM="dumb"),
+        cwd=lab.home,
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+    ) as process:
+        os.close(theirs)
+        asked = b""
+        while b"for ever?" not in asked:
+            asked += os.read(ours, 1000)
+        os.write(ours, b"n\n")
+        stdout, _ = process.communicate(timeout=30)
+    os.close(ours)
+    assert b"Delete 1 recordings" in asked
+    assert (process.returncode, lab.deleted()) == (3, set())
+    assert b"not confirmed" in stdout
+    assert mine.status == "completed"
+
+
+def test_too_many_deletes_are_refused(lab: Lab) -> None:
+    calls = [lab.call(duration=1) for _ in range(25)]
+    assert lab.json("process").summary["relinked"] == 25
+    told = lab.json("purge-twilio", "--retention", "0", "--yes")
+    assert (told.code, told.error_codes, lab.deleted()) == (3, {"unsafe"}, set())
+    assert {entry["step"] for entry in told.doc["recordings"]} == {"Hold"}
+    assert not [r for r in lab.sandbox.twilio.requests if r.method == "DELETE"]
+    few = lab.json("purge-twilio", "--retention", "0", RECCLI_SAFETY__MAX_DELETES="3")
+    assert (few.code, lab.deleted()) == (3, set())
+    meant = lab.json("purge-twilio", "--retention=0", RECCLI_SAFETY__MAX_DELETE_FRACTION="1")
+    assert (meant.code, lab.deleted()) == (0, {mine.sid for _, mine in calls})

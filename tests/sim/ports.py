@@ -1,0 +1,360 @@
+"""The three ports over the world in memory, as one run sees them.
+
+Every call goes through the run's `Wire`: it is counted, may meet a fault, may be held up while
+other runs go on, and is followed by a check of the invariants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.model import Recording, Ref, Row, S3State, StoredObject, TwilioState
+from reccli.core.rows import concerns
+from reccli.flow.ports import Listing, Media, Page, Provenance
+
+from .faults import BODY, SECONDS, CrashError, Fault, Plan, error
+from .world import FRESH, LOOK, Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from .world import Past, World
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+CALL_SECONDS = 0.2
+CHUNK = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a run has seen last of something: which version of a system, and when (true time)."""
+
+    version: int
+    at: float
+
+
+@dataclass(slots=True)
+class Wire:
+    """What one run does to the world, and what it has seen of it."""
+
+    world: World
+    plan: Plan = field(default_factory=Plan)
+    pause: Callable[[str], None] = lambda _name: None
+    retention: timedelta = timedelta(hours=24)
+    calls: list[str] = field(default_factory=list)
+    rows_seen: dict[str, Glance] = field(default_factory=dict)
+    looked: dict[tuple[str, str], Glance] = field(default_factory=dict)
+
+    def enter(self, name: str, service: Service) -> Fault | None:
+        """Begin a call; a fault that has to do with what it carries out is handed back."""
+        self.pause(name)
+        self.calls.append(name)
+        number = len(self.calls)
+        fault = self.plan.due(number, name)
+        self.world.sleep(SECONDS.get(fault, CALL_SECONDS) if fault else CALL_SECONDS)
+        match fault:
+            case None:
+                return None
+            case Fault.CRASH_BEFORE:
+                self._fire(fault)
+                raise CrashError(name)
+            case Fault.REFUSED | Fault.BUSY | Fault.BROKEN | Fault.TIMEOUT | Fault.DENIED:
+                self._fire(fault)
+                raise error(service, fault)
+            case _:
+                return fault
+
+    def leave(self, service: Service, fault: Fault | None) -> None:
+        """End a call whose effect has been carried out."""
+        self.world.check()
+        match fault:
+            case Fault.CRASH_AFTER:
+                self._fire(fault)
+                raise CrashError(self.calls[-1])
+            case Fault.LATE | Fault.LOST:
+                self._fire(fault)
+                raise error(service, fault)
+            case _:
+                pass
+
+    def _fire(self, fault: Fault) -> None:
+        self.plan.fired.append((len(self.calls), self.calls[-1], fault))
+
+    def fire(self, fault: Fault) -> None:
+        """Note a fault that a port carries out by itself."""
+        self._fire(fault)
+
+    def read(
+        self, name: str, service: Service, past: Past[S], look: Callable[[S], T]
+    ) -> tuple[T, int]:
+        """Read from a system; answers with which version of it was read, too."""
+        fault = self.enter(name, service)
+        number = past.number
+        answer = look(past.now)
+        if fault is Fault.STALE and number:
+            old = look(past.versions[number - 1])
+            if old != answer:
+                self._fire(fault)
+                answer, number = old, number - 1
+        self.leave(service, fault)
+        return answer, number
+
+    def glance(self, version: int) -> Glance:
+        return Glance(version, self.world.elapsed)
+
+
+class FakeTwilio:
+    """Recordings with their media, until they are deleted: then the metadata alone."""
+
+    regions = ("us1",)
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._world = wire, wire.world
+
+    def page(self, listing: Listing, cursor: str | None) -> Page[Recording]:
+        def look(tapes: Mapping[str, Recording]) -> Page[Recording]:
+            found = sorted(
+                (tape for tape in tapes.values() if _listed(tape, listing)),
+                key=lambda tape: (tape.created is not None, tape.created, tape.sid),
+                reverse=True,
+            )
+            at = int(cursor or 0)
+            end = at + self._world.page
+            return Page(found[at:end], str(end) if end < len(found) else None)
+
+        return self._wire.read("twilio.page", Service.TWILIO, self._world.tapes, look)[0]
+
+    def fetch(self, ref: Ref) -> Recording:
+        def look(tapes: Mapping[str, Recording]) -> Recording | None:
+            return tapes.get(ref.sid)
+
+        found, _ = self._wire.read("twilio.fetch", Service.TWILIO, self._world.tapes, look)
+        if found is None:
+            raise _permanent(Service.TWILIO, "not_found")
+        return found
+
+    @contextmanager
+    def media(self, recording: Recording, extension: str) -> Iterator[Media]:
+        fault = self._wire.enter("twilio.media", Service.TWILIO)
+        if self._world.tapes.now[recording.sid].state is not TwilioState.COMPLETED:
+            failure = Failure(Service.TWILIO, FailureKind.BUSY, "media_not_ready", "404")
+            raise ServiceError(failure)
+        body = self._world.originals[recording.sid][extension]
+        if fault in BODY:
+            self._wire.fire(fault)
+        self._wire.leave(Service.TWILIO, fault)
+        yield _media(body, fault)
+
+    def delete(self, recording: Recording) -> None:
+        fault = self._wire.enter("twilio.delete", Service.TWILIO)
+        tape = self._world.tapes.now[recording.sid]
+        if tape.state is TwilioState.COMPLETED:
+            self._check_delete(tape.sid)
+            deleted = replace(tape, status="deleted")
+            self._world.tapes.now = {**self._world.tapes.now, tape.sid: deleted}
+        elif tape.state is not TwilioState.DELETED:
+            raise _permanent(Service.TWILIO, "not_completed")
+        self._wire.leave(Service.TWILIO, fault)
+
+    def _check_delete(self, sid: str) -> None:
+        """Hold I1 against the truth, with what this run could not know any more left out."""
+        world, wire = self._world, self._wire
+        for what in ("rows", "object"):
+            seen = wire.looked.get((what, sid))
+            if seen is None or world.elapsed - seen.at > LOOK:
+                world.accuse(f"I1: {sid} is deleted on no look or an old look at its {what}")
+        keys = world.proven(sid)
+        if not keys:
+            objects = world.objects.versions[wire.looked["object", sid].version]
+            if not world.proven(sid, objects):
+                world.accuse(f"I1: {sid} is deleted, and its bytes are not in S3")
+            world.lost.append(f"{sid} was deleted just when its object vanished")
+        elif all(self._age(key) < wire.retention for key in keys):
+            world.accuse(f"I1: {sid} is deleted, and in retention")
+        rows = world.rows.versions[wire.looked["rows", sid].version]
+        if dangling := world.dangling(sid, rows) & world.dangling(sid):
+            world.accuse(f"I1: {sid} is deleted, and {dangling} did not name its object")
+
+    def _age(self, key: str) -> timedelta:
+        return self._world.clock("s3") - self._world.objects.now[key].at
+
+
+class FakeS3:
+    """A bucket that checks what it is sent, and takes nothing for a key that is taken."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._world = wire, wire.world
+
+    def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
+        def look(objects: Mapping[str, Thing]) -> StoredObject:
+            return self._judge(objects.get(key), sid, read_back=read_back)
+
+        past = self._world.objects
+        answer, version = self._wire.read("s3.observe", Service.S3, past, look)
+        self._wire.looked["object", sid] = self._wire.glance(version)
+        return answer
+
+    def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
+        fault = self._wire.enter("s3.put", Service.S3)
+        body.seek(0)
+        arrived = body.read()
+        if fault is Fault.FLIPPED:
+            arrived = bytes([arrived[0] ^ 1]) + arrived[1:]
+            self._wire.fire(fault)
+        sha256 = hashlib.sha256(arrived).hexdigest()
+        if sha256 != provenance.sha256:
+            raise error(Service.S3, Fault.FLIPPED)
+        if self.takes(key):
+            metadata = {
+                "recording-sid": provenance.recording.sid,
+                "size": str(provenance.size),
+                "sha256": provenance.sha256,
+            }
+            thing = Thing(arrived, metadata, sha256, self._world.clock("s3"))
+            self._world.objects.now = {**self._world.objects.now, key: thing}
+        self._wire.leave(Service.S3, fault)
+        self._wire.looked["object", provenance.recording.sid] = self._wire.glance(
+            self._world.objects.number
+        )
+        return self._judge(self._world.objects.now[key], provenance.recording.sid, read_back=True)
+
+    def takes(self, key: str) -> bool:
+        return key not in self._world.objects.now
+
+    def presign(self, key: str) -> str:
+        return self._world.object_link(key)
+
+    def _judge(self, thing: Thing | None, sid: str, *, read_back: bool) -> StoredObject:
+        if thing is None:
+            return StoredObject(S3State.ABSENT)
+        told = thing.sha256 if read_back or self._world.checksums else None
+        claimed = thing.metadata.get("sha256")
+        mine = thing.metadata.get("recording-sid") == sid
+        whole = thing.metadata.get("size") == str(len(thing.body)) and told in {None, claimed}
+        if claimed is None or not mine or not whole:
+            return StoredObject(S3State.CONFLICT, self._age(thing), len(thing.body), told)
+        age, size = self._age(thing), len(thing.body)
+        return StoredObject(S3State.VERIFIED, age, size, claimed, proven=told is not None)
+
+    def _age(self, thing: Thing) -> timedelta:
+        return self._world.clock("s3") - thing.at
+
+
+class FakeAirtable:
+    """A table with link fields: the last write of a cell wins, and a write is all or nothing."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._world = wire, wire.world
+
+    def fallbacks(self, cursor: str | None) -> Page[Row]:
+        def look(rows: Mapping[str, Row]) -> Page[Row]:
+            found = [
+                row for row in rows.values() if any("twilio.com" in t for t in row.links.values())
+            ]
+            at = int(cursor or 0)
+            end = at + self._world.page
+            return Page(found[at:end], str(end) if end < len(found) else None)
+
+        answer, version = self._read("airtable.fallbacks", look)
+        self._saw(answer.items, version)
+        return answer
+
+    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
+        def look(rows: Mapping[str, Row]) -> list[Row]:
+            return [row for row in rows.values() if any(concerns(row, *who) for who in subjects)]
+
+        answer, version = self._read("airtable.find", look)
+        self._saw(answer, version)
+        for sid, _ in subjects:
+            self._wire.looked["rows", sid] = self._wire.glance(version)
+        return answer
+
+    def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
+        def look(rows: Mapping[str, Row]) -> list[Row]:
+            return [rows[row_id] for row_id in row_ids if row_id in rows]
+
+        answer, version = self._read("airtable.read", look)
+        self._saw(answer, version)
+        return answer
+
+    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+        fault = self._wire.enter("airtable.write", Service.AIRTABLE)
+        if len(cells) > 10 or cells.keys() - self._world.rows.now.keys():
+            raise _permanent(Service.AIRTABLE, "row_not_found")
+        for row_id, wanted in cells.items():
+            self._check_write(row_id, wanted)
+        answer = [self._world.write_row(row_id, wanted) for row_id, wanted in cells.items()]
+        self._wire.leave(Service.AIRTABLE, fault)
+        self._saw(answer, self._world.rows.number)
+        return answer
+
+    def _read(self, name: str, look: Callable[[Mapping[str, Row]], T]) -> tuple[T, int]:
+        return self._wire.read(name, Service.AIRTABLE, self._world.rows, look)
+
+    def _saw(self, rows: Sequence[Row], version: int) -> None:
+        for row in rows:
+            self._wire.rows_seen[row.id] = self._wire.glance(version)
+
+    def _check_write(self, row_id: str, cells: Mapping[str, str]) -> None:
+        """Hold I3 against what this run knew, or could have known with a fresh look."""
+        world = self._world
+        glance = self._wire.rows_seen.get(row_id)
+        if glance is None:
+            world.accuse(f"I3: {row_id} is written, and was never looked at")
+            return
+        age = world.elapsed - glance.at
+        for name, text in cells.items():
+            mine = world.sid_of(text)
+            seen = world.rows.versions[glance.version][row_id].links[name]
+            there = world.rows.now[row_id].links[name]
+            where = f"{name} of {row_id}"
+            if seen and world.sid_of(seen) != mine:
+                world.accuse(f"I3: {where} holds {seen}, and {text} is written over it")
+            if there == seen or not there or world.sid_of(there) == mine:
+                continue
+            if age > FRESH:
+                world.accuse(f"I3: {where} has changed, and was looked at {age:.0f} s ago")
+            else:
+                world.lost.append(f"{where} was written over just when it had changed")
+
+
+def _listed(tape: Recording, listing: Listing) -> bool:
+    created = tape.created
+    if tape.status == "deleted" or listing.call_sid not in {None, tape.call_sid}:
+        return False
+    if created is None:
+        return True
+    return (listing.since or created) <= created <= (listing.until or created)
+
+
+def _media(body: bytes, fault: Fault | None) -> Media:
+    kind, length = "audio/mpeg", len(body)
+    match fault:
+        case Fault.CUT:
+            return Media(kind, length, iter([body[: length // 10]]))
+        case Fault.CUT_CHUNKED:
+            return Media(kind, None, iter([body[: length // 10]]))
+        case Fault.TORN:
+            return Media(kind, length, _torn(body[: length // 10]))
+        case Fault.HTML:
+            page = b"<html>we will be back soon</html>"
+            return Media("text/html", len(page), iter([page]))
+        case _:
+            chunks = (body[at : at + CHUNK] for at in range(0, length, CHUNK))
+            return Media(kind, length, chunks)
+
+
+def _torn(part: bytes) -> Iterator[bytes]:
+    yield part
+    raise error(Service.TWILIO, Fault.TORN)
+
+
+def _permanent(service: Service, code: str) -> ServiceError:
+    return ServiceError(Failure(service, FailureKind.PERMANENT, code, code))

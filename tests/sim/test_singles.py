@@ -1,0 +1,102 @@
+"""One fault at every call of every command, of every kind; then the faults stop.
+
+Whatever happened, the invariants hold all the time, and the runs of the next days bring every
+recording to its end. Pairs of faults are a fault in one run and another in the run after it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.flow.commands import Command
+
+from .faults import Fault, Plan, faults_of
+from .interpret import Run
+from .scenes import SCENES, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .world import World
+
+SHAPES = [*product(SCENES, (1, 100), (1, 2))]
+"""Every command, one case at a time and all together, without and with a second try."""
+
+LEAST_SINGLES = {
+    Command.PROCESS: 140,
+    Command.MIGRATE_FALLBACKS: 200,
+    Command.PURGE_TWILIO: 90,
+}
+LEAST_PAIRS = {Command.PROCESS: 150, Command.MIGRATE_FALLBACKS: 150, Command.PURGE_TWILIO: 100}
+SECOND = frozenset({Fault.LOST, Fault.STALE, Fault.CRASH_AFTER, Fault.BUSY, Fault.TORN})
+"""The second faults of pairs: one of each effect that a fault can have."""
+
+
+def singles(world: World, run: Run, kinds: frozenset[Fault] = frozenset(Fault)) -> Iterator[World]:
+    """Run once for each call and kind of fault; the worlds in which a fault was met come back."""
+    calls = Run(run.command, run.window, run.attempts).on(world.fork()).calls
+    for number, name in enumerate(calls, 1):
+        for fault in faults_of(name):
+            if fault not in kinds:
+                continue
+            plan = Plan({number: fault})
+            after = world.fork()
+            Run(run.command, run.window, run.attempts, plan=plan).on(after)
+            if plan.fired:
+                yield after
+
+
+@pytest.mark.parametrize(("command", "window", "attempts"), SHAPES)
+def test_one_fault(command: Command, window: int, attempts: int) -> None:
+    schedules, states = 0, set[object]()
+    for after in singles(SCENES[command](), Run(command, window, attempts)):
+        schedules += 1
+        state = after.fingerprint()
+        if state not in states:
+            states.add(state)
+            assert settle(after) == []
+        assert not after.violations
+        assert not after.lost
+    assert schedules >= LEAST_SINGLES[command]
+    assert len(states) > 1
+
+
+@pytest.mark.parametrize("command", SCENES)
+def test_two_faults(command: Command) -> None:
+    schedules, first, second = 0, set[object](), set[object]()
+    for world in singles(SCENES[command](), Run(command)):
+        if world.fingerprint() in first:
+            continue
+        first.add(world.fingerprint())
+        for after in singles(world, Run(command), SECOND):
+            schedules += 1
+            if after.fingerprint() not in second:
+                second.add(after.fingerprint())
+                assert settle(after) == []
+            assert not after.violations
+    assert schedules >= LEAST_PAIRS[command]
+
+
+@pytest.mark.parametrize("command", SCENES)
+def test_every_kind_of_fault_is_met(command: Command) -> None:
+    met: Counter[Fault] = Counter()
+    calls = Run(command).on(SCENES[command]()).calls
+    for number, fault in product(range(1, len(calls) + 1), Fault):
+        if fault in faults_of(calls[number - 1]):
+            plan = Plan({number: fault})
+            Run(command, plan=plan).on(SCENES[command]())
+            met.update(fault for _, _, fault in plan.fired)
+    media = {Fault.CUT, Fault.CUT_CHUNKED, Fault.TORN, Fault.HTML, Fault.FLIPPED}
+    missing = set(Fault) - met.keys()
+    assert missing <= (media if command is Command.PURGE_TWILIO else set())
+
+
+@pytest.mark.parametrize("command", SCENES)
+def test_without_faults_one_day_is_enough(command: Command) -> None:
+    world = SCENES[command]()
+    assert settle(world) == []
+    assert not world.violations

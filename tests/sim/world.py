@@ -1,0 +1,331 @@
+"""A world in memory: Twilio, S3 and Airtable as far as reccli knows them, and the invariants.
+
+Each system has a clock of its own and keeps its past, so that a read can be answered with what
+was true before. The invariants are checked after every call of a port against the whole truth,
+which no run ever sees:
+
+I1  A recording that is gone from Twilio has its original bytes in S3, every row that referred
+    to it refers to that object, and its retention was over by S3's clock when it was deleted.
+I2  Nothing in S3 is ever overwritten or lies under the key of another recording.
+I3  A link that a person or another recording has put into a cell is never replaced.
+I4  All bytes in S3 are the whole original audio of the recording that the key names.
+
+Airtable has no conditional write and no lock: what changes between the last look at a cell and
+the write can be lost. I1 and I3 allow exactly that, for a look of at most `FRESH` (I3), or
+`LOOK` (I1, rows and object before a delete), and `lost` counts it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from reccli.core.links import ForeignLink, Link, LinkBook, ObjectLink, TwilioLink
+from reccli.core.model import Recording, Row
+from reccli.core.naming import Naming
+from reccli.sandbox.audio import mp3, wav
+from tests.core.samples import ACCOUNT, BUCKET, MAIN, TRANSFER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+S = TypeVar("S")
+
+START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+FIELDS = (MAIN, TRANSFER)
+FRESH = 30.0
+"""Seconds for which a look at a cell is good enough to write into it."""
+LOOK = 120.0
+"""Seconds for which the last look before a delete counts: it includes retries and read-backs."""
+NAMING = Naming("call-recordings/", "{call_sid}/{recording_sid}.{ext}", "mp3")
+SECONDS = 4
+"""Of audio in each recording: enough for a tenth of it to be refused as cut."""
+
+_SID = re.compile(r"RE[0-9a-f]{32}")
+
+
+def re_sid(number: int) -> str:
+    return f"RE{number:032x}"
+
+
+def ca_sid(number: int) -> str:
+    return f"CA{number:032x}"
+
+
+class Book(LinkBook):
+    """Reads the same links over and over: remembers them, which makes schedules cheap."""
+
+    _links: ClassVar[dict[str, Link | None]] = {}
+
+    def parse(self, text: str) -> Link | None:
+        if text not in self._links:
+            self._links[text] = super().parse(text)
+        return self._links[text]
+
+
+class Past(Generic[S]):
+    """The state of one system, and every state before it; states are never changed in place."""
+
+    def __init__(self, first: S) -> None:
+        self.versions = [first]
+
+    @property
+    def now(self) -> S:
+        return self.versions[-1]
+
+    @now.setter
+    def now(self, state: S) -> None:
+        self.versions.append(state)
+
+    @property
+    def number(self) -> int:
+        return len(self.versions) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thing:
+    """One object in S3. `sha256` is what S3 has computed itself; `at` is on S3's clock."""
+
+    body: bytes
+    metadata: Mapping[str, str]
+    sha256: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How wrong each clock is."""
+
+    twilio: timedelta = timedelta()
+    s3: timedelta = timedelta()
+    ours: timedelta = timedelta()
+
+
+class World:
+    """The truth. `page` is how many items a page of a listing holds."""
+
+    def __init__(self, *, skew: Skew | None = None, page: int = 2, checksums: bool = True) -> None:
+        self.book = Book(ACCOUNT, {"us1": "https://api.twilio.com"}, BUCKET)
+        self.skew = skew or Skew()
+        self.page = page
+        self.checksums = checksums
+        self.elapsed = 0.0
+        self.originals: dict[str, dict[str, bytes]] = {}
+        self.tapes: Past[dict[str, Recording]] = Past({})
+        self.objects: Past[dict[str, Thing]] = Past({})
+        self.rows: Past[dict[str, Row]] = Past({})
+        self.referred: defaultdict[str, set[str]] = defaultdict(set)
+        self.edited: set[tuple[str, str]] = set()
+        self.vanished: set[str] = set()
+        self.planted: set[str] = set()
+        self.lost: list[str] = []
+        self.violations: list[str] = []
+        self._checked = (-1, -1, -1)
+
+    def fork(self) -> World:
+        """Make another world that goes on from here."""
+        other = copy(self)
+        other.tapes, other.objects = Past(self.tapes.now), Past(self.objects.now)
+        other.rows = Past(self.rows.now)
+        other.referred = defaultdict(set, {k: set(v) for k, v in self.referred.items()})
+        other.edited, other.vanished = set(self.edited), set(self.vanished)
+        other.lost, other.violations = list(self.lost), list(self.violations)
+        other._checked = (-1, -1, -1)
+        other.planted = set(self.objects.now)  # they have been checked
+        return other
+
+    # Time
+
+    def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+    def clock(self, system: str) -> datetime:
+        skew: timedelta = getattr(self.skew, system)
+        return START + timedelta(seconds=self.elapsed) + skew
+
+    def now(self) -> datetime:
+        return self.clock("ours")
+
+    # Making it
+
+    def record(self, number: int, call: int, status: str = "completed") -> str:
+        """Let Twilio have recorded something, an hour ago and in the order of the numbers."""
+        sid = re_sid(number)
+        self.originals[sid] = _audio(sid)
+        created = self.clock("twilio") - timedelta(hours=1) + timedelta(seconds=number)
+        tape = Recording(
+            sid, ACCOUNT, "us1", status, ca_sid(call), duration=SECONDS, channels=1, created=created
+        )
+        self.tapes.now = {**self.tapes.now, sid: tape}
+        return sid
+
+    def add_row(self, row_id: str, call: int, *cells: str) -> None:
+        texts = (*cells, *("" for _ in FIELDS))[: len(FIELDS)]
+        self._set_row(Row(row_id, ca_sid(call), dict(zip(FIELDS, texts, strict=True))))
+
+    def store(self, sid: str, *, hours: float = 0, body: bytes | None = None) -> str:
+        """Put an object in place as an earlier run would have; another `body` plants a fake."""
+        key = self.key(sid)
+        original = self.originals[sid]["mp3"]
+        body = original if body is None else body
+        if body != original:
+            self.planted.add(key)
+        metadata = {
+            "recording-sid": sid,
+            "size": str(len(original)),
+            "sha256": sha256(original).hexdigest(),
+        }
+        at = self.clock("s3") - timedelta(hours=hours)
+        thing = Thing(body, metadata, sha256(body).hexdigest(), at)
+        self.objects.now = {**self.objects.now, key: thing}
+        return key
+
+    def key(self, sid: str) -> str:
+        return NAMING.key(self.tapes.now[sid], ()) or ""
+
+    def twilio_link(self, sid: str) -> str:
+        return self.book.twilio_url(self.tapes.now[sid].ref, "mp3")
+
+    def object_link(self, key: str) -> str:
+        """Sign a link, by our clock, for the longest time."""
+        date = f"{self.now():%Y%m%dT%H%M%SZ}"
+        query = f"X-Amz-Date={date}&X-Amz-Expires=604800&X-Amz-Signature=0f"
+        return f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com/{key}?{query}"
+
+    # What others do
+
+    def edit(self, row_id: str, field: str, text: str) -> None:
+        """Let a person change a cell."""
+        row = self.rows.now[row_id]
+        self.edited.add((row_id, field))
+        self._set_row(replace(row, links={**row.links, field: text}))
+
+    def _set_row(self, row: Row) -> None:
+        self.rows.now = {**self.rows.now, row.id: row}
+        for text in row.links.values():
+            if (sid := self.sid_of(text)) is not None:
+                self.referred[sid].add(row.id)
+
+    def write_row(self, row_id: str, cells: Mapping[str, str]) -> Row:
+        """Change a row as Airtable does: other cells stay, and the last write wins."""
+        row = self.rows.now[row_id]
+        self._set_row(replace(row, links={**row.links, **cells}))
+        return self.rows.now[row_id]
+
+    def sid_of(self, text: str) -> str | None:
+        link = self.book.parse(text)
+        return None if link is None or isinstance(link, ForeignLink) else link.sid
+
+    # What is true
+
+    def accuse(self, message: str) -> None:
+        """Note a violation and stop: whatever comes after it proves nothing."""
+        self.violations.append(message)
+        raise AssertionError(message)
+
+    def proven(self, sid: str, objects: Mapping[str, Thing] | None = None) -> set[str]:
+        """Tell the keys at which the original bytes of a recording are."""
+        things = self.objects.now if objects is None else objects
+        originals = self.originals[sid].values()
+        return {key for key, thing in things.items() if sid in key and thing.body in originals}
+
+    def dangling(self, sid: str, rows: Mapping[str, Row] | None = None) -> set[str]:
+        """Tell the rows with a link to a recording that names none of its proven objects."""
+        keys = self.proven(sid)
+        found = set()
+        for row in (self.rows.now if rows is None else rows).values():
+            for text in row.links.values():
+                link = self.book.parse(text)
+                is_mine = isinstance(link, TwilioLink | ObjectLink) and link.sid == sid
+                if is_mine and not (isinstance(link, ObjectLink) and link.key in keys):
+                    found.add(row.id)
+        return found
+
+    def forgotten(self, sid: str) -> set[str]:
+        """Tell the rows that referred to a recording once, and do not although nobody edited."""
+        edited = {row_id for row_id, _ in self.edited}
+        rows = self.rows.now
+        return {
+            row_id
+            for row_id in self.referred[sid]
+            if row_id in rows
+            and row_id not in edited
+            and not any(self.sid_of(text) == sid for text in rows[row_id].links.values())
+        }
+
+    def gone(self) -> Iterable[str]:
+        return (sid for sid, tape in self.tapes.now.items() if tape.status == "deleted")
+
+    def converged(self) -> list[str]:
+        """Tell what is still to do, in words; nothing when all is as it should be."""
+        todo = []
+        for sid, tape in self.tapes.now.items():
+            if not self.proven(sid):
+                todo.append(f"{sid} is not in S3")
+            if tape.status != "deleted":
+                todo.append(f"{sid} is still on Twilio")
+            todo.extend(f"{row_id} dangles for {sid}" for row_id in self.dangling(sid))
+            for row in self.rows.now.values():
+                links = (self.book.parse(text) for text in row.links.values())
+                named = [link for link in links if isinstance(link, ObjectLink)]
+                if row.call_sid == tape.call_sid and sid not in {link.sid for link in named}:
+                    todo.append(f"{row.id} does not refer to {sid}")
+        return todo
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Name the state as far as it matters to what can happen next."""
+        objects = tuple(
+            (key, thing.sha256, (self.clock("s3") - thing.at) // timedelta(hours=1))
+            for key, thing in sorted(self.objects.now.items())
+        )
+        rows = tuple(
+            (row.id, *(text.split("?")[0] for text in row.links.values()))
+            for row in sorted(self.rows.now.values(), key=lambda row: row.id)
+        )
+        return tuple(tape.status for tape in self.tapes.now.values()), objects, rows
+
+    # The invariants that need no knowledge of who did it; the ports check the others
+
+    def check(self) -> None:
+        """Check what has changed since the last check."""
+        versions = (self.tapes.number, self.objects.number, self.rows.number)
+        if versions == self._checked:
+            return
+        for old, new in zip(
+            self.objects.versions[max(self._checked[1], 0) : -1],
+            self.objects.versions[max(self._checked[1], 0) + 1 :],
+            strict=True,
+        ):
+            self._check_objects(old, new)
+        self._checked = versions
+        for sid in self.gone():
+            if not self.proven(sid) and sid not in self.vanished:
+                self.accuse(f"I1: {sid} is gone from Twilio, and its bytes are not in S3")
+            if forgotten := self.forgotten(sid):
+                self.accuse(f"I1: {sid} is gone from Twilio, and {forgotten} forgot it")
+            if dangling := self.dangling(sid):
+                self.accuse(f"I1: {sid} is gone from Twilio, and {dangling} still links it there")
+
+    def _check_objects(self, old: Mapping[str, Thing], new: Mapping[str, Thing]) -> None:
+        for key, thing in old.items():
+            if new.get(key) is not thing and key not in self.vanished:
+                self.accuse(f"I2: the object at {key} was overwritten or removed")
+        for key in new.keys() - old.keys() - self.planted:
+            sids = set(_SID.findall(key))
+            owner = sids.pop() if len(sids) == 1 else ""
+            audio = self.originals.get(owner, {}).values()
+            if new[key].body not in audio:
+                self.accuse(f"I4: what lies at {key} is not the whole of {owner}")
+            if new[key].metadata["recording-sid"] != owner:
+                self.accuse(f"I2: {key} says that it is {new[key].metadata['recording-sid']}")
+
+
+@cache
+def _audio(sid: str) -> dict[str, bytes]:
+    return {"mp3": mp3(sid, SECONDS), "wav": wav(sid, SECONDS)}
