@@ -184,7 +184,7 @@ def _world(settings: Settings, options: Options, hooks: Hooks, stack: ExitStack)
     s3 = S3Adapter(_s3_options(settings, concurrency))
     stack.callback(s3.close)
     airtable = AirtableAdapter(
-        _airtable_options(settings, book), Pacer(settings.airtable.requests_per_second, sleep=sleep)
+        _airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
     )
     stack.callback(airtable.close)
     return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))

@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from reccli.sandbox.faults import Faults
 from reccli.sandbox.services import Sandbox
 from tests.e2e.lab import Lab
 from tests.e2e.tap import Tap
@@ -51,11 +52,11 @@ def lab(services: tuple[Sandbox, Tap, S3Client], tmp_path: Path) -> Iterator[Lab
     airtable.monthly_cap = None
     airtable.read_only = False
     for service in (twilio, twilio.media, airtable):
-        service.faults.clear()
+        service.faults = Faults()
         service.clear_requests()
         service.latency = 0.0
         service.down = False
-    tap.faults.clear()
+    tap.faults = Faults()
     tap.requests.clear()
     tap.cut = False
     home = tmp_path / "reccli"

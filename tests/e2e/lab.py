@@ -137,6 +137,19 @@ class Tripwire(Faults):
         return Fault(FaultKind.REFUSE) if self.lost else None
 
 
+class Gate(Faults):
+    """Holds every request until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.open = threading.Event(), threading.Event()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        self.arrived.set()
+        self.open.wait(60)
+        return None
+
+
 @dataclass
 class Lab:
     """One test's world: the sandbox, a bucket of its own, and the wire to it."""

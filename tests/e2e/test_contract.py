@@ -7,13 +7,12 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reccli.sandbox.faults import Fault, FaultKind
-from tests.e2e.lab import Tripwire
+from tests.e2e.lab import Gate, Tripwire
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -163,15 +162,15 @@ def test_what_is_lost_or_refused_is_an_error(lab: Lab) -> None:
 
 def test_a_second_run_finds_the_lock(lab: Lab) -> None:
     _, mine = lab.call()
-    stall = Fault(FaultKind.STALL, path=mine.sid, delay=4)
-    lab.sandbox.twilio.media.faults.add(stall)
-    first = lab.start("process", "--json")
-    deadline = time.monotonic() + 20
-    while not lab.sandbox.twilio.media.requests and time.monotonic() < deadline:
-        time.sleep(0.02)
-    second = lab.json("migrate-fallbacks")
-    assert (second.code, second.error_codes) == (11, {"locked"})
-    assert (second.doc["recordings"], lab.run("purge-twilio").code) == ([], 11)
+    gate = lab.sandbox.twilio.media.faults = Gate()
+    try:
+        first = lab.start("process", "--json")
+        assert gate.arrived.wait(60)
+        second = lab.json("migrate-fallbacks")
+        assert (second.code, second.error_codes) == (11, {"locked"})
+        assert (second.doc["recordings"], lab.run("purge-twilio").code) == ([], 11)
+    finally:
+        gate.open.set()
     assert first.end().code == 0
     assert lab.archived(mine)
 
@@ -185,7 +184,7 @@ def test_an_interrupted_run_says_so_and_the_next_converges(
     told = lab.trip(wire, "process", "--json", "--concurrency", "1")
     assert wire.tripped.is_set()
     assert told.code == 130
-    assert told.summary.get("relinked", 0) < 4
+    assert told.summary["seen"] == 4
     again = lab.json("process")
     assert again.code == 0
     for row, mine in calls:

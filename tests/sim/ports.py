@@ -317,12 +317,24 @@ class FakeAirtable:
             where = f"{name} of {row_id}"
             if seen and world.sid_of(seen) != mine:
                 world.accuse(f"I3: {where} holds {seen}, and {text} is written over it")
-            if there == seen or not there or world.sid_of(there) == mine:
+            victim = world.sid_of(there)
+            if mine is not None and victim == mine:
+                self._check_late(row_id, mine, text)
                 continue
-            if age > FRESH:
-                world.accuse(f"I3: {where} has changed, and was looked at {age:.0f} s ago")
-            else:
+            if there and there != seen:
+                if age > FRESH:
+                    world.accuse(f"I3: {where} has changed, and was looked at {age:.0f} s ago")
                 world.lost.append(f"{where} was written over just when it had changed")
+                if victim is not None:
+                    world.late.add((row_id, victim))
+            self._check_late(row_id, mine, text)
+
+    def _check_late(self, row_id: str, sid: str | None, text: str) -> None:
+        """Note a link to Twilio that comes when the recording is gone: it is repaired later."""
+        tape = self._world.tapes.now.get(sid or "")
+        if tape is not None and tape.state is TwilioState.DELETED and "twilio.com" in text:
+            self._world.late.add((row_id, tape.sid))
+            self._world.lost.append(f"{row_id} got a link to Twilio for a deleted recording")
 
 
 def _listed(tape: Recording, listing: Listing) -> bool:

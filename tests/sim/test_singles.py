@@ -7,8 +7,9 @@ recording to its end. Pairs of faults are a fault in one run and another in the 
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,23 +18,29 @@ from reccli.flow.commands import Command
 from .faults import Fault, Plan, faults_of
 from .interpret import Run
 from .scenes import SCENES, settle
+from .world import Skew, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .world import World
 
 SHAPES = [*product(SCENES, (1, 100), (1, 2))]
 """Every command, one case at a time and all together, without and with a second try."""
 
 LEAST_SINGLES = {
-    Command.PROCESS: 140,
+    Command.PROCESS: 130,
     Command.MIGRATE_FALLBACKS: 200,
     Command.PURGE_TWILIO: 90,
 }
-LEAST_PAIRS = {Command.PROCESS: 150, Command.MIGRATE_FALLBACKS: 150, Command.PURGE_TWILIO: 100}
+LEAST_PAIRS = {Command.PROCESS: 250, Command.MIGRATE_FALLBACKS: 500, Command.PURGE_TWILIO: 90}
+LEAST_DOUBLES = {Command.PROCESS: 400, Command.MIGRATE_FALLBACKS: 900, Command.PURGE_TWILIO: 200}
 SECOND = frozenset({Fault.LOST, Fault.STALE, Fault.CRASH_AFTER, Fault.BUSY, Fault.TORN})
-"""The second faults of pairs: one of each effect that a fault can have."""
+"""The faults of pairs: one of each effect that a fault can have."""
+CRASHES = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER})
+VARIANTS: list[dict[str, Any]] = [
+    {"checksums": False},
+    {"skew": Skew(ours=timedelta(hours=-30), twilio=timedelta(hours=2)), "page": 1},
+    {"skew": Skew(ours=timedelta(hours=30), s3=timedelta(hours=-5)), "checksums": False},
+]
 
 
 def singles(world: World, run: Run, kinds: frozenset[Fault] = frozenset(Fault)) -> Iterator[World]:
@@ -66,7 +73,43 @@ def test_one_fault(command: Command, window: int, attempts: int) -> None:
 
 
 @pytest.mark.parametrize("command", SCENES)
-def test_two_faults(command: Command) -> None:
+@pytest.mark.parametrize("how", VARIANTS, ids=str)
+def test_one_fault_with_wrong_clocks_and_a_poor_store(
+    command: Command, how: dict[str, Any]
+) -> None:
+    schedules, states = 0, set[object]()
+    for after in singles(SCENES[command](**how), Run(command, 100, 2)):
+        schedules += 1
+        if after.fingerprint() not in states:
+            states.add(after.fingerprint())
+            assert settle(after) == []
+        assert not after.violations
+    assert schedules >= LEAST_SINGLES[command]
+
+
+@pytest.mark.parametrize("command", SCENES)
+def test_two_faults_in_one_run(command: Command) -> None:
+    schedules, states = 0, set[object]()
+    calls = Run(command).on(SCENES[command]()).calls
+    numbers = range(1, len(calls) + 2)
+    for (one, two), first, second in product(combinations(numbers, 2), SECOND, SECOND):
+        if first in CRASHES or (calls[one - 1] == "twilio.media") is not (first is Fault.TORN):
+            continue
+        plan = Plan({one: first, two: second})
+        after = SCENES[command]()
+        Run(command, plan=plan).on(after)
+        if len(plan.fired) < 2:
+            continue
+        schedules += 1
+        if after.fingerprint() not in states:
+            states.add(after.fingerprint())
+            assert settle(after) == []
+        assert not after.violations
+    assert schedules >= LEAST_DOUBLES[command]
+
+
+@pytest.mark.parametrize("command", SCENES)
+def test_two_faults_in_two_runs(command: Command) -> None:
     schedules, first, second = 0, set[object](), set[object]()
     for world in singles(SCENES[command](), Run(command)):
         if world.fingerprint() in first:

@@ -12,7 +12,8 @@ I4  All bytes in S3 are the whole original audio of the recording that the key n
 
 Airtable has no conditional write and no lock: what changes between the last look at a cell and
 the write can be lost. I1 and I3 allow exactly that, for a look of at most `FRESH` (I3), or
-`LOOK` (I1, rows and object before a delete), and `lost` counts it.
+`LOOK` (I1, rows and object before a delete). `lost` tells what got lost so, and `late` in which
+row which recording lost its link, or got one to Twilio when it was gone from there.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ class World:
         self.vanished: set[str] = set()
         self.planted: set[str] = set()
         self.lost: list[str] = []
+        self.late: set[tuple[str, str]] = set()
         self.violations: list[str] = []
         self._checked = (-1, -1, -1)
 
@@ -135,6 +137,7 @@ class World:
         other.rows = Past(self.rows.now)
         other.referred = defaultdict(set, {k: set(v) for k, v in self.referred.items()})
         other.edited, other.vanished = set(self.edited), set(self.vanished)
+        other.late = set(self.late)
         other.lost, other.violations = list(self.lost), list(self.violations)
         other._checked = (-1, -1, -1)
         other.planted = set(self.objects.now)  # they have been checked
@@ -307,9 +310,10 @@ class World:
         for sid in self.gone():
             if not self.proven(sid) and sid not in self.vanished:
                 self.accuse(f"I1: {sid} is gone from Twilio, and its bytes are not in S3")
-            if forgotten := self.forgotten(sid):
+            late = {row_id for row_id, victim in self.late if victim == sid}
+            if forgotten := self.forgotten(sid) - late:
                 self.accuse(f"I1: {sid} is gone from Twilio, and {forgotten} forgot it")
-            if dangling := self.dangling(sid):
+            if dangling := self.dangling(sid) - late:
                 self.accuse(f"I1: {sid} is gone from Twilio, and {dangling} still links it there")
 
     def _check_objects(self, old: Mapping[str, Thing], new: Mapping[str, Thing]) -> None:

@@ -1,4 +1,4 @@
-"""A local Airtable: one base with one table, over the Web API (facts/airtable.md).
+"""A local Airtable: one base with one table, over the Web API.
 
 It keeps the limits that shape reccli: 5 requests a second with a penalty, ten rows in a write,
 pages that shift while rows are rewritten, iterators that expire, a monthly cap that looks like

@@ -1,6 +1,6 @@
 """The table of a local Airtable: its rows, how they are filtered and paged, how they are written.
 
-Writes are all or nothing, as integrators report (facts/airtable.md section 4).
+Writes are all or nothing, as integrators report.
 """
 
 import hashlib

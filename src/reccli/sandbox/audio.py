@@ -1,7 +1,7 @@
 """Real audio, cheap to make and different for each recording.
 
 WAV is PCM as Twilio stores it: 8 kHz, 16 bit, one or two channels (128 kbps a channel). MP3 is what
-it transcodes to: 32 kbps (facts/twilio.md section 2), here MPEG-2.5 layer III at 8 kHz, so that
+it transcodes to: 32 kbps, here MPEG-2.5 layer III at 8 kHz, so that
 a frame is 576 samples = 72 ms = 288 bytes. Every byte follows from the seed.
 """
 

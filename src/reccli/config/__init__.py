@@ -1,0 +1,44 @@
+"""Settings: every key that an operator can set, checked before anything is touched.
+
+A wrong setting must never be found out half-way through a run that deletes recordings. So
+everything is read once, from every source, every problem is reported together, each with its key
+and where the value came from, and no message ever holds a value, as any of them may be a secret.
+
+For `app` and `cli`; everybody else is given what they need. Only this package imports pydantic,
+which is slow to import: the command line imports it lazily, inside a command.
+"""
+
+from reccli.config.loading import load
+from reccli.config.model import Settings
+from reccli.config.problems import ConfigError
+from reccli.config.sections import (
+    S3,
+    Airtable,
+    Alerts,
+    Engine,
+    Ledger,
+    Links,
+    Region,
+    Safety,
+    Twilio,
+    Webhook,
+)
+from reccli.config.sources import find_config, state_dir
+
+__all__ = [
+    "S3",
+    "Airtable",
+    "Alerts",
+    "ConfigError",
+    "Engine",
+    "Ledger",
+    "Links",
+    "Region",
+    "Safety",
+    "Settings",
+    "Twilio",
+    "Webhook",
+    "find_config",
+    "load",
+    "state_dir",
+]

@@ -1,0 +1,163 @@
+"""Kinds of values: what a single key may hold, in words that people understand.
+
+Apart from the sections, so that those read as a list of keys. For `sections` only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import string
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+
+from reccli.core.naming import placeholders
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _check_url(value: str, *, query: bool = False, plain: bool = False) -> str:
+    """Check a base URL; credentials will be sent there, so be strict about what it is."""
+    if not value:
+        return value
+    # urlsplit drops tabs and line ends silently, and so would judge another URL.
+    if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
+        raise ValueError("is not a URL")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("must be an http(s) URL with a host")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    if not query and (parts.query or parts.fragment or value.endswith(("?", "#"))):
+        raise ValueError("must not have a query or a fragment")
+    if parts.scheme == "http" and not plain and not _is_loopback(host):
+        raise ValueError("must be https; plain http is for loopback hosts only")
+    return value.rstrip("/")
+
+
+def _check_ping(value: SecretStr) -> SecretStr:
+    _check_url(value.get_secret_value(), query=True)
+    return value
+
+
+def _check_given(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _check_secret(value: SecretStr) -> SecretStr:
+    """Refuse what would fail later as a garbled header: blanks, "…", half a paste."""
+    text = value.get_secret_value().strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds blanks or characters that it cannot have")
+    return SecretStr(text)
+
+
+def _check_key(value: str) -> None:
+    """Keep to characters that mean the same to every store, proxy and URL parser."""
+    if value.startswith("/") or "//" in value:
+        raise ValueError("must not begin with a slash, nor have an empty part")
+    if {".", ".."} & set(value.split("/")):
+        raise ValueError("must not have a part that is '.' or '..'")
+    if not re.fullmatch(r"[A-Za-z0-9!_.*'()/=-]*", value):
+        raise ValueError("may only have letters, digits and ! - _ . * ' ( ) = /")
+
+
+def _check_prefix(value: str) -> str:
+    value = value and value.rstrip("/") + "/"
+    _check_key(value)
+    return value
+
+
+def _check_template(template: str) -> str:
+    """Take a format string without formats, whose names make one key for each recording."""
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError:
+        raise ValueError("has an unpaired brace") from None
+    for literal, name, spec, conversion in parsed:
+        if spec or conversion or name == "" or {"{", "}"} & set(literal):
+            raise ValueError("may only have plain {placeholders}")
+    _check_key(re.sub(r"\{[^}]*\}", "x", template))
+    for name in ("recording_sid", "ext"):
+        if name not in placeholders(template):
+            raise ValueError(f"must have {{{name}}}: one key for each recording")
+    return template
+
+
+def _check_storage_class(value: str) -> str:
+    readable = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+    if value in {"GLACIER", "DEEP_ARCHIVE"}:
+        raise ValueError(f"{value} cannot be read at once, so no link would work; GLACIER_IR can")
+    if value not in readable:
+        raise ValueError(f"must be one of {', '.join(readable)}")
+    return value
+
+
+def _check_unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("must not name a field twice")
+    return values
+
+
+def _check_database(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    try:
+        urlsplit(text)
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://).", text):
+        raise ValueError("must be sqlite:///<path> or postgresql+psycopg://…")
+    return value
+
+
+def like(pattern: str, what: str) -> AfterValidator:
+    """Check for a pattern."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def paired_with(key: str) -> AfterValidator:
+    """Check that an earlier key of the section and this secret are both given, or neither."""
+
+    def check(secret: SecretStr, info: ValidationInfo) -> SecretStr:
+        if bool(secret) != bool(info.data.get(key, secret)):
+            raise ValueError(f"must be given together with {key}")
+        return secret
+
+    return AfterValidator(check)
+
+
+Hours = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, AfterValidator(_check_given)]
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+NO_SECRET = SecretStr("")
+
+Url = Annotated[str, AfterValidator(_check_url)]
+GivenUrl = Annotated[Url, AfterValidator(_check_given)]
+PlainUrl = Annotated[str, AfterValidator(lambda value: _check_url(value, plain=True))]
+PingUrl = Annotated[Secret, AfterValidator(_check_ping)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
+
+Prefix = Annotated[str, AfterValidator(_check_prefix)]
+Template = Annotated[str, AfterValidator(_check_template)]
+StorageClass = Annotated[str, AfterValidator(_check_storage_class)]
+FieldNames = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_check_unique)]

@@ -1,0 +1,118 @@
+"""The whole of the settings, and what its keys are called outside the file.
+
+The one class that the rest of reccli is handed. For the rest of this package, which exports it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from reccli.config.sections import (
+    S3,
+    TEMPLATE_NAMES,
+    Airtable,
+    Alerts,
+    Engine,
+    Ledger,
+    Links,
+    Safety,
+    Section,
+    Twilio,
+    Webhook,
+)
+from reccli.core.naming import placeholders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+
+PREFIX = "RECCLI_"
+WELL_KNOWN = {  # of two names for one key, the first wins
+    "TWILIO_ACCOUNT_SID": ("twilio", "account_sid"),
+    "TWILIO_AUTH_TOKEN": ("twilio", "auth_token"),
+    "AWS_S3_BUCKET": ("s3", "bucket"),
+    "S3_BUCKET": ("s3", "bucket"),
+    "AWS_REGION": ("s3", "region"),
+    "AWS_S3_RECORDINGS_PREFIX": ("s3", "prefix"),
+    "AIRTABLE_API_KEY": ("airtable", "api_key"),
+    "AIRTABLE_BASE_ID": ("airtable", "base_id"),
+}
+
+
+class Settings(Section):
+    """Everything `reccli` can be told, checked; made by `load`, which knows every section."""
+
+    twilio: Twilio
+    s3: S3
+    airtable: Airtable
+    links: Links
+    ledger: Ledger
+    engine: Engine
+    safety: Safety
+    webhook: Webhook
+    alerts: Alerts
+
+    _file: Path | None = PrivateAttr(default=None)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that was read, if there was one."""
+        return self._file
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each key that was set came from, as `{"s3.bucket": "env AWS_S3_BUCKET"}`."""
+        return self._origins
+
+    def secret_values(self) -> list[str]:
+        """Every secret that is set, for the log redaction; never for anything else."""
+        found = [*_secrets_in(self), *self.links.secrets]
+        url = self.ledger.url.get_secret_value()
+        found.remove(url)  # as a whole it is a path, which people need to see
+        if password := urlsplit(url).password:
+            found += [password, unquote(password)]
+        return [text for text in dict.fromkeys(found) if text]
+
+    @field_validator("airtable")
+    @classmethod
+    def _template_is_known(cls, airtable: Airtable, info: ValidationInfo) -> Airtable:
+        if s3 := info.data.get("s3"):
+            known = TEMPLATE_NAMES | set(airtable.key_fields)
+            if odd := placeholders(s3.key_template) - known:
+                names = {"odd": ", ".join(sorted(odd)), "known": ", ".join(sorted(known))}
+                message = "unknown placeholder {odd}; known are {known}"
+                raise PydanticCustomError("template", message, {"at": "s3.key_template", **names})
+        return airtable
+
+
+def _secrets_in(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _secrets_in(item)
+
+
+def fields(path: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
+    """Tell the keys of the section at a path; none where there is no such section."""
+    model: Any = Settings
+    for part in path:
+        if isinstance(part, str):
+            known = model.model_fields.get(part)
+            model = known and known.annotation
+            if get_origin(model) is tuple:
+                model = get_args(model)[0]
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return {}
+    found: Mapping[str, FieldInfo] = model.model_fields
+    return found

@@ -1,0 +1,236 @@
+"""The sections: one class a table of the file, one line a key, with its default.
+
+The list of what can be set, to be read beside config.example.toml. For the rest of this package,
+and for whoever is handed one section.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from reccli.config.checks import (
+    NO_SECRET,
+    DatabaseUrl,
+    FieldNames,
+    Fraction,
+    GivenUrl,
+    Hours,
+    PingUrl,
+    PlainUrl,
+    Prefix,
+    Secret,
+    StorageClass,
+    Template,
+    Text,
+    Url,
+    like,
+    paired_with,
+)
+
+SIGV4_LIMIT_HOURS = 168
+TEMPLATE_NAMES = frozenset({"call_sid", "recording_sid", "ext", "account_sid", "date"})
+
+
+class Section(BaseModel):
+    """What all tables have in common."""
+
+    # validate_default: a check of one key against another lives on the later key, and
+    # has to run when that key was left out; that is most often the mistake.
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
+
+
+class Region(Section):
+    """Recordings kept in another Twilio region, under that region's own token."""
+
+    region: Annotated[str, like(r"[a-z]{2}[0-9]+", "a region such as au1")]
+    api_base: Url = ""
+    edge: Annotated[str, like(r"[a-z-]*", "an edge such as sydney")] = ""
+    auth_token: Secret = NO_SECRET
+
+    @field_validator("edge")
+    @classmethod
+    def _has_host(cls, edge: str, info: ValidationInfo) -> str:
+        # Without an edge Twilio's own SDK makes api.<region>.twilio.com: a dead host.
+        if not edge and not info.data.get("api_base", "invalid"):
+            raise ValueError("missing; a region needs its edge (such as sydney) or an api_base")
+        return edge
+
+    @field_validator("auth_token")
+    @classmethod
+    def _has_token(cls, token: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not token:
+            name = str(info.data.get("region", "<region>")).upper()
+            raise ValueError(f"missing; set it in the file or in TWILIO_{name}_AUTH_TOKEN")
+        return token
+
+
+class Twilio(Section):
+    """The account whose recordings are moved."""
+
+    account_sid: Annotated[str, like(r"AC[0-9a-f]{32}", "AC and 32 hex digits")]
+    api_key_sid: Annotated[str, like(r"(SK[0-9a-f]{32})?", "SK and 32 hex digits")] = ""
+    api_key_secret: Annotated[Secret, paired_with("api_key_sid")] = NO_SECRET
+    auth_token: Secret = NO_SECRET
+    api_base: GivenUrl = "https://api.twilio.com"
+    media_format: Literal["mp3", "wav"] = "mp3"
+    retention_hours: Hours = 24
+    regions: tuple[Region, ...] = ()
+
+    @field_validator("auth_token")
+    @classmethod
+    def _has_credentials(cls, token: SecretStr, info: ValidationInfo) -> SecretStr:
+        if not token and not info.data.get("api_key_secret", "invalid"):
+            raise ValueError(
+                "missing; set it in the file or in TWILIO_AUTH_TOKEN, "
+                "or give api_key_sid and api_key_secret"
+            )
+        return token
+
+    @field_validator("regions")
+    @classmethod
+    def _are_distinct(cls, regions: tuple[Region, ...]) -> tuple[Region, ...]:
+        if len({region.region for region in regions}) != len(regions):
+            raise ValueError("must not list a region twice")
+        return regions
+
+
+class S3(Section):
+    """Where recordings end up, and how their objects are named and kept."""
+
+    bucket: Annotated[str, like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket name")]
+    region: Annotated[str, like(r"[a-z0-9-]+", "a region such as ap-southeast-2")] = (
+        "ap-southeast-2"
+    )
+    prefix: Prefix = "call-recordings/"
+    key_template: Template = "{call_sid}/{recording_sid}.{ext}"
+    storage_class: StorageClass = "STANDARD_IA"
+    server_side_encryption: Literal["AES256", "aws:kms", ""] = "AES256"
+    kms_key_id: str = ""
+    endpoint_url: PlainUrl = ""
+    access_key_id: str = ""
+    secret_access_key: Annotated[Secret, paired_with("access_key_id")] = NO_SECRET
+
+    @field_validator("kms_key_id")
+    @classmethod
+    def _is_for_kms(cls, key: str, info: ValidationInfo) -> str:
+        if key and info.data.get("server_side_encryption", "aws:kms") != "aws:kms":
+            raise ValueError('needs server_side_encryption = "aws:kms"')
+        return key
+
+
+class Airtable(Section):
+    """The base whose rows link to the recordings."""
+
+    api_key: Secret
+    base_id: Annotated[str, like(r"[A-Za-z0-9_-]+", "a base id such as app…")]
+    table: Text = "Call Logs"
+    endpoint_url: GivenUrl = "https://api.airtable.com"
+    requests_per_second: Annotated[float, Field(gt=0, le=5)] = 4.5
+    call_sid_field: Text = "CallSid"
+    link_fields: FieldNames = ("Recording URL (Twilio/S3)", "Transfer Recording URL")
+    key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = {
+        "provider": "Provider",
+        "employee": "Employee",
+    }
+
+    @field_validator("key_fields")
+    @classmethod
+    def _shadows_nothing(cls, fields: dict[str, str]) -> dict[str, str]:
+        if taken := TEMPLATE_NAMES & set(fields):
+            raise ValueError(f"must not redefine {', '.join(sorted(taken))}")
+        return fields
+
+
+class Links(Section):
+    """What a row's link looks like, and how long it lives."""
+
+    style: Literal["presigned", "permalink", "object"] = "presigned"
+    ttl_hours: Annotated[float, Field(gt=0)] = SIGV4_LIMIT_HOURS
+    refresh_before_hours: Hours = 48
+    base_url: Url = ""
+    secret: SecretStr = NO_SECRET
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that verifies a permalink; the first one signs new ones."""
+        return tuple(part.strip() for part in self.secret.get_secret_value().split(",") if part)
+
+    @field_validator("ttl_hours")
+    @classmethod
+    def _fits_sigv4(cls, hours: float, info: ValidationInfo) -> float:
+        if info.data.get("style") == "presigned" and hours > SIGV4_LIMIT_HOURS:
+            raise ValueError(f"must be at most {SIGV4_LIMIT_HOURS}: S3 signs no link for longer")
+        return hours
+
+    @field_validator("refresh_before_hours")
+    @classmethod
+    def _leaves_a_life(cls, hours: float, info: ValidationInfo) -> float:
+        # A link that is due from birth would be signed again on every run.
+        if info.data.get("style") == "presigned" and hours >= info.data.get("ttl_hours", hours + 1):
+            raise ValueError("must be less than links.ttl_hours")
+        return hours
+
+    @field_validator("base_url")
+    @classmethod
+    def _names_the_host(cls, url: str, info: ValidationInfo) -> str:
+        if info.data.get("style") == "permalink" and not url:
+            raise ValueError("missing; permalinks need the public URL of `reccli serve`")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _can_sign(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
+        text = secret.get_secret_value()
+        if info.data.get("style") == "permalink" and not text:
+            raise ValueError("missing; permalinks are signed with it")
+        if text and not all(part.strip() for part in text.split(",")):
+            raise ValueError("has an empty part; several secrets are separated by single commas")
+        return secret
+
+
+class Ledger(Section):
+    """The local memory of callbacks, events and runs."""
+
+    url: DatabaseUrl  # secret, as it may hold a password; `load` knows the default
+
+
+class Engine(Section):
+    """What carries the copies out."""
+
+    kind: Literal["threads", "dask"] = "threads"
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 32
+    scheduler: Annotated[str, like(r"|[a-z]+://\S+", "an address such as tcp://host:8786")] = ""
+
+
+class Safety(Section):
+    """The brake on deleting many recordings at once."""
+
+    max_deletes: Annotated[int, Field(ge=0)] = 5000
+    max_delete_fraction: Fraction = 0.9
+
+
+class Webhook(Section):
+    """Where callbacks come in."""
+
+    public_url: Url = ""
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+
+class Alerts(Section):
+    """When and how people hear of trouble."""
+
+    fallback_rate_above: Fraction = 0.05
+    window_hours: Annotated[float, Field(gt=0)] = 24
+    # Apprise URLs carry tokens, and whoever knows a ping URL can silence the dead-man alarm.
+    notify: tuple[Secret, ...] = ()
+    healthcheck_url: PingUrl = NO_SECRET
+    metrics_file: str = ""

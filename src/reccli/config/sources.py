@@ -1,0 +1,140 @@
+"""Where values come from: the file, variables and credential files, each read as it is.
+
+Nothing is judged here beyond what keeps a source from being read. For `load`; `find_config` and
+`state_dir` are exported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, get_origin
+
+import platformdirs
+
+from reccli.config.model import PREFIX, WELL_KNOWN, Settings, fields
+from reccli.config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Names = dict[str, tuple[str, str]]
+"""Name → (text, where from), for what is given as single texts: variables and files."""
+Values = dict[tuple[str, ...], tuple[object, str]]
+"""Path of a key → (value, where from): what one source has to say."""
+
+_REGION_TOKEN = re.compile(r"TWILIO_[A-Z]{2}[0-9]+_AUTH_TOKEN")
+
+
+def state_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Where local state lives: what systemd gave, else the user's own directory."""
+    given = env.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else platformdirs.user_state_path("reccli")
+
+
+def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
+    """Find the file to read: one that was named must exist, the usual ones may."""
+    named = path or env.get(f"{PREFIX}CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise ConfigError([f"{named}: no such file"])
+        return Path(named)
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    usual = (Path("reccli.toml"), home / "reccli/config.toml", Path("/etc/reccli/config.toml"))
+    return next((file for file in usual if file.is_file()), None)
+
+
+def from_file(file: Path, problems: list[str]) -> Values:
+    """Read the file; "" for a key that must be given means that another source has it."""
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{file}: {error}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{file}: not UTF-8"]) from None
+    except OSError as error:
+        raise ConfigError([f"{file}: {error.strerror}"]) from None
+    values: Values = {}
+    for section, body in document.items():
+        known = fields((section,))
+        if isinstance(body, dict):
+            values[section,] = ({}, str(file))
+            for key, value in body.items():
+                if value != "" or key not in known or not known[key].is_required():
+                    values[section, key] = (value, str(file))
+        elif known:
+            problems.append(f"{section}: must be a table, written [{section}] ({file})")
+        else:  # will be told as unknown
+            values[section,] = (body, str(file))
+    return values
+
+
+def from_variables(env: Mapping[str, str]) -> Names:
+    """Take our own variables; an empty one counts as not set."""
+    return {
+        name: (value.strip(), f"env {name}")
+        for name, value in env.items()
+        if value.strip() and _is_ours(name)
+    }
+
+
+def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
+    """Read the files that systemd (LoadCredential=) or an orchestrator put there for us."""
+    names: Names = {}
+    if not (directory := env.get("CREDENTIALS_DIRECTORY")):
+        return names
+    try:
+        for file in sorted(Path(directory).iterdir()):
+            name = file.name.upper()
+            section, separator, _ = name.partition("__")
+            if separator and section.lower() in Settings.model_fields:
+                name = PREFIX + name
+            if _is_ours(name) and file.is_file():
+                if text := file.read_text(encoding="utf-8").strip():
+                    names[name] = (text, f"file {file}")
+    except OSError as error:
+        problems.append(f"{error.filename or directory}: {error.strerror}")
+    except UnicodeDecodeError:
+        problems.append(f"{file}: not UTF-8")
+    return names
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) or name in WELL_KNOWN or bool(_REGION_TOKEN.fullmatch(name))
+
+
+def by_key(names: Names, problems: list[str]) -> Values:
+    """Find the key of each name; reccli's own name of a key comes before the well-known ones."""
+    near_misses = {
+        f"{PREFIX}{section}_{key}".upper(): f"{PREFIX}{section}__{key}".upper()
+        for section in Settings.model_fields
+        for key in fields((section,))
+    }
+    values: Values = {}
+    for name, (text, origin) in names.items():
+        path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if name in near_misses:
+            problems.append(f"{name}: not read; did you mean {near_misses[name]}?")
+        elif name.startswith(PREFIX) and len(path) > 1:
+            try:
+                values.setdefault(path, (_parsed(path, text), origin))
+            except ValueError:
+                problems.append(f"{'.'.join(path)}: not valid JSON ({origin})")
+    for name, path in WELL_KNOWN.items():
+        if name in names:
+            values.setdefault(path, names[name])
+    return values
+
+
+def _parsed(path: tuple[str, ...], text: str) -> object:
+    """Read a text for its key: tables are JSON, lists JSON or one entry a line."""
+    known = fields(path[:-1]).get(path[-1])
+    kind = known and get_origin(known.annotation)
+    if kind is dict or (kind is tuple and text.startswith("[")):
+        return json.loads(text)
+    if kind is tuple:
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    return text

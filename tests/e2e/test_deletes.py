@@ -1,0 +1,119 @@
+"""What must be true before Twilio is asked to delete, and what counts as deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.services import LINK
+
+if TYPE_CHECKING:
+    from reccli.sandbox.recordings import FakeRecording
+    from tests.e2e.lab import Lab
+
+PERSON = "https://files.example.org/the-better-recording.mp3"
+
+
+def replace(lab: Lab, recording: FakeRecording, body: bytes) -> None:
+    """Put other bytes where the object is, with the object's own metadata."""
+    (key,) = lab.objects(recording)
+    metadata = lab.s3.head_object(Bucket=lab.bucket, Key=key)["Metadata"]
+    lab.s3.put_object(Bucket=lab.bucket, Key=key, Body=body, Metadata=metadata)
+
+
+def test_what_is_not_proven_any_more_stays_on_twilio(lab: Lab) -> None:
+    calls = [lab.call() for _ in range(8)]
+    recordings = [mine for _, mine in calls]
+    good, same_size, shorter, bare, gone, relinked, emptied, removed = recordings
+    assert lab.json("process").summary["relinked"] == 8
+    audio = same_size.media("mp3", 1)
+    replace(lab, same_size, audio[:-1] + b"!")
+    replace(lab, shorter, audio[:-100])
+    lab.s3.put_object(Bucket=lab.bucket, Key=lab.objects(bare)[0], Body=bare.media("mp3", 1))
+    lab.s3.delete_object(Bucket=lab.bucket, Key=lab.objects(gone)[0])
+    rows = {mine.sid: row for row, mine in calls}
+    rows[relinked.sid].fields[LINK] = PERSON
+    rows[emptied.sid].fields.pop(LINK)
+    lab.sandbox.airtable.rows.pop(rows[removed.sid].id)
+
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert lab.deleted() == {good.sid}
+    for spoiled in (same_size, shorter, bare):
+        assert (told.of(spoiled)["step"], told.of(spoiled)["reason"]) == (
+            "Hold",
+            "another object has the key: a person must look",
+        )
+    assert told.of(gone)["step"] == "Copy"  # which this command may not
+    assert told.of(relinked)["step"] == told.of(emptied)["step"] == "Relink"
+    assert (told.of(removed)["step"], told.event("call_log_not_found")["recording_sid"]) == (
+        "Hold",
+        removed.sid,
+    )
+    assert told.names["twilio_recording_deleted"] == 1
+    assert lab.link(rows[relinked.sid]) == PERSON
+
+    told = lab.json("process", gone.sid, same_size.sid)
+    assert lab.archived(gone)
+    assert lab.read(lab.objects(same_size)[0]) == audio[:-1] + b"!"  # nothing is overwritten
+    assert told.of(same_size)["step"] == "Hold"
+
+
+def test_only_twilios_own_word_counts_as_deleted(lab: Lab) -> None:
+    (_, page), (_, unheard), (_, plain) = (lab.call() for _ in range(3))
+    lab.json("process")
+    faults = lab.sandbox.twilio.faults
+    faults.add(Fault(FaultKind.HTML, "DELETE", page.sid, times=None))
+    faults.add(Fault(FaultKind.LOST_RESPONSE, "DELETE", unheard.sid))
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert told.code == 5
+    assert told.summary["deleted"] == 2
+    assert lab.deleted() == {unheard.sid, plain.sid}
+    assert "Delete" not in told.of(page)["steps"]
+    assert told.event("twilio_recording_delete_error")["recording_sid"] == page.sid
+    faults.clear()
+    assert lab.json("purge-twilio", "--retention", "0").code == 0
+    assert page.sid in lab.deleted()
+
+
+def test_a_delete_that_is_forbidden_is_no_delete(lab: Lab) -> None:
+    _, mine = lab.call()
+    lab.json("process")
+    body = b'{"code": 20403, "message": "Forbidden", "status": 403}'
+    lab.sandbox.twilio.faults.add(
+        Fault(FaultKind.STATUS, "DELETE", times=None, status=403, body=body)
+    )
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert (told.code, lab.deleted(), mine.status) == (4, set(), "completed")
+    assert told.names["twilio_recording_delete_error"] == 1
+
+
+def test_a_listing_that_breaks_off_archives_what_it_showed_and_deletes_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import reccli.sandbox.twilio as module
+
+    real = module.whole_number
+
+    def small(query: dict[str, str], name: str, default: int, allowed: range) -> int:
+        """Let a page hold two recordings, whatever was asked for."""
+        number = real(query, name, default, allowed)
+        return min(number, 2) if name == "PageSize" else number
+
+    monkeypatch.setattr(module, "whole_number", small)
+    calls = [lab.call() for _ in range(7)]
+    broken = Fault(FaultKind.STATUS, "GET", r"Recordings\.json$", None, after=2, status=500)
+    lab.sandbox.twilio.faults.add(broken)
+    told = lab.json("process")
+    assert (told.code, told.summary["relinked"]) == (5, 4)
+    assert sum(lab.archived(mine) for _, mine in calls) == 4
+
+    lab.sandbox.twilio.faults.clear()
+    assert lab.json("process").summary["relinked"] == 3
+    broken.after = 2
+    lab.sandbox.twilio.faults.add(broken)
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert (told.code, lab.deleted()) == (5, set())
+    assert not [r for r in lab.sandbox.twilio.requests if r.method == "DELETE"]
+    assert told.summary["seen"] == 4
