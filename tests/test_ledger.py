@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from reccli.adapters import ledger as module
-from reccli.adapters.ledger import Event, Ledger, LedgerError, PendingCallback
+from reccli.adapters.ledger import Event, Ledger, LedgerError, PendingCallback, connect, schema
 from reccli.core.errors import FailureKind, ServiceError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def either(request: pytest.FixtureRequest, path: Path) -> Iterator[Ledger]:
     if request.param == "postgres":
         url = POSTGRES or ""
         engine = sa.create_engine(url)
-        module._metadata.drop_all(engine)
+        schema.metadata.drop_all(engine)
         engine.dispose()
     with Ledger.open(url) as opened:
         yield opened
@@ -187,7 +186,7 @@ def test_the_file_is_private_and_durable(ledger: Ledger, path: Path) -> None:
             ):
                 assert db.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
     strict = rows(path, "SELECT name FROM pragma_table_list WHERE strict")
-    assert {name for (name,) in strict} == set(module._metadata.tables)
+    assert {name for (name,) in strict} == set(schema.metadata.tables)
 
 
 def test_a_ledger_in_wal_mode_is_turned_back(path: Path) -> None:
@@ -204,7 +203,7 @@ def test_what_cannot_be_made_durable_is_refused() -> None:
         closing(sqlite3.connect(":memory:")) as db,  # its journal is always in memory
         pytest.raises(sqlite3.OperationalError, match="journal_mode memory"),
     ):
-        module._harden(db, read_only=False)
+        connect.harden(db, read_only=False)
 
 
 def test_an_odd_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +305,7 @@ def test_many_events_are_kept_all_or_none(ledger: Ledger) -> None:
 
 
 def test_a_lock_that_is_never_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.05)
     with Ledger.open(f"sqlite:///{path}") as ledger, closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="another process keeps it locked") as caught:
@@ -359,11 +358,11 @@ def test_no_password_in_a_message() -> None:
     assert "s3cr3t" not in text
 
 
-@pytest.mark.parametrize(("magic", "name"), module.NETWORK_FILE_SYSTEMS.items())
+@pytest.mark.parametrize(("magic", "name"), connect.NETWORK_FILE_SYSTEMS.items())
 def test_network_file_systems_are_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch, magic: int, name: str
 ) -> None:
-    monkeypatch.setattr(module, "_file_system", lambda _path: magic)
+    monkeypatch.setattr(connect, "file_system", lambda _path: magic)
     with pytest.raises(LedgerError, match=rf"network file system \({name}\)"):
         Ledger.open(f"sqlite:///{path}")
     assert not path.exists()
@@ -371,8 +370,8 @@ def test_network_file_systems_are_refused(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="statfs of Linux")
 def test_the_kernel_is_asked_for_the_file_system() -> None:
-    assert module._file_system(Path("/proc")) == 0x9FA0
-    assert module._file_system(Path("/nonexistent")) == 0
+    assert connect.file_system(Path("/proc")) == 0x9FA0
+    assert connect.file_system(Path("/nonexistent")) == 0
 
 
 # --- many at once

@@ -130,10 +130,10 @@ class Tripwire(Faults):
             mine = self.seen == self.at
         if not mine or self.process is None:
             return None
+        self.tripped.set()
         self.process.send_signal(self.signal)
         if self.signal is signal.SIGKILL:
             self.process.wait(10)
-        self.tripped.set()
         return Fault(FaultKind.REFUSE) if self.lost else None
 
 

@@ -21,7 +21,7 @@ from .faults import BODY, SECONDS, CrashError, Fault, Plan, error
 from .world import FRESH, LOOK, Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .world import Past, World
 
@@ -34,10 +34,14 @@ CHUNK = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a run has seen last of something: which version of a system, and when (true time)."""
+    """What a run has seen last of something: which version of a system, and when.
+
+    `at` is true time, `own` leaves out the time in which the run was held up.
+    """
 
     version: int
     at: float
+    own: float
 
 
 @dataclass(slots=True)
@@ -49,12 +53,17 @@ class Wire:
     pause: Callable[[str], None] = lambda _name: None
     retention: timedelta = timedelta(hours=24)
     calls: list[str] = field(default_factory=list)
-    rows_seen: dict[str, Glance] = field(default_factory=dict)
+    rows_seen: dict[tuple[str, str], Glance] = field(default_factory=dict)
     looked: dict[tuple[str, str], Glance] = field(default_factory=dict)
+    held: float = 0.0
+    held_in_all: float = 0.0
 
     def enter(self, name: str, service: Service) -> Fault | None:
         """Begin a call; a fault that has to do with what it carries out is handed back."""
+        since = self.world.elapsed
         self.pause(name)
+        self.held = self.world.elapsed - since
+        self.held_in_all += self.held
         self.calls.append(name)
         number = len(self.calls)
         fault = self.plan.due(number, name)
@@ -107,7 +116,12 @@ class Wire:
         return answer, number
 
     def glance(self, version: int) -> Glance:
-        return Glance(version, self.world.elapsed)
+        return Glance(version, self.world.elapsed, self.own)
+
+    @property
+    def own(self) -> float:
+        """Tell the time that has passed without the time in which the run was held up."""
+        return self.world.elapsed - self.held_in_all
 
 
 class FakeTwilio:
@@ -168,7 +182,7 @@ class FakeTwilio:
         world, wire = self._world, self._wire
         for what in ("rows", "object"):
             seen = wire.looked.get((what, sid))
-            if seen is None or world.elapsed - seen.at > LOOK:
+            if seen is None or wire.own - seen.own > LOOK:
                 world.accuse(f"I1: {sid} is deleted on no look or an old look at its {what}")
         keys = world.proven(sid)
         if not keys:
@@ -179,8 +193,12 @@ class FakeTwilio:
         elif all(self._age(key) < wire.retention for key in keys):
             world.accuse(f"I1: {sid} is deleted, and in retention")
         rows = world.rows.versions[wire.looked["rows", sid].version]
-        if dangling := world.dangling(sid, rows) & world.dangling(sid):
-            world.accuse(f"I1: {sid} is deleted, and {dangling} did not name its object")
+        dangling = world.dangling(sid)
+        if known := dangling & world.dangling(sid, rows):
+            world.accuse(f"I1: {sid} is deleted, and {known} did not name its object")
+        for row_id in dangling:
+            world.late.add((row_id, sid))
+            world.lost.append(f"{row_id} got a link to Twilio just when {sid} was deleted")
 
     def _age(self, key: str) -> timedelta:
         return self._world.clock("s3") - self._world.objects.now[key].at
@@ -263,7 +281,8 @@ class FakeAirtable:
             return Page(found[at:end], str(end) if end < len(found) else None)
 
         answer, version = self._read("airtable.fallbacks", look)
-        self._saw(answer.items, version)
+        for row in answer.items:
+            self._saw(row, self._named_in(row.links.values()), version)
         return answer
 
     def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
@@ -271,8 +290,10 @@ class FakeAirtable:
             return [row for row in rows.values() if any(concerns(row, *who) for who in subjects)]
 
         answer, version = self._read("airtable.find", look)
-        self._saw(answer, version)
-        for sid, _ in subjects:
+        for sid, call_sid in subjects:
+            for row in answer:
+                if concerns(row, sid, call_sid):
+                    self._saw(row, {sid}, version)
             self._wire.looked["rows", sid] = self._wire.glance(version)
         return answer
 
@@ -280,9 +301,7 @@ class FakeAirtable:
         def look(rows: Mapping[str, Row]) -> list[Row]:
             return [rows[row_id] for row_id in row_ids if row_id in rows]
 
-        answer, version = self._read("airtable.read", look)
-        self._saw(answer, version)
-        return answer
+        return self._read("airtable.read", look)[0]
 
     def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
         fault = self._wire.enter("airtable.write", Service.AIRTABLE)
@@ -292,33 +311,40 @@ class FakeAirtable:
             self._check_write(row_id, wanted)
         answer = [self._world.write_row(row_id, wanted) for row_id, wanted in cells.items()]
         self._wire.leave(Service.AIRTABLE, fault)
-        self._saw(answer, self._world.rows.number)
+        for row in answer:
+            self._saw(row, self._named_in(cells[row.id].values()), self._world.rows.number)
         return answer
 
     def _read(self, name: str, look: Callable[[Mapping[str, Row]], T]) -> tuple[T, int]:
         return self._wire.read(name, Service.AIRTABLE, self._world.rows, look)
 
-    def _saw(self, rows: Sequence[Row], version: int) -> None:
-        for row in rows:
-            self._wire.rows_seen[row.id] = self._wire.glance(version)
+    def _named_in(self, texts: Iterable[str]) -> set[str]:
+        sids = {self._world.sid_of(text) for text in texts}
+        return {sid for sid in sids if sid is not None}
+
+    def _saw(self, row: Row, sids: set[str], version: int) -> None:
+        """Note a look at a row: each case has its own, though a run has many."""
+        for sid in sids:
+            self._wire.rows_seen[row.id, sid] = self._wire.glance(version)
 
     def _check_write(self, row_id: str, cells: Mapping[str, str]) -> None:
-        """Hold I3 against what this run knew, or could have known with a fresh look."""
+        """Hold I3 against what the case knew, or could have known with a fresh look."""
         world = self._world
-        glance = self._wire.rows_seen.get(row_id)
-        if glance is None:
-            world.accuse(f"I3: {row_id} is written, and was never looked at")
-            return
-        age = world.elapsed - glance.at
         for name, text in cells.items():
-            mine = world.sid_of(text)
+            mine = world.sid_of(text) or ""
+            glance = self._wire.rows_seen.get((row_id, mine))
+            if glance is None:
+                world.accuse(f"I3: {row_id} is written, and was never looked at")
+                return
+            # Leaving out how long the request itself was on its way.
+            age = world.elapsed - glance.at - self._wire.held
             seen = world.rows.versions[glance.version][row_id].links[name]
             there = world.rows.now[row_id].links[name]
             where = f"{name} of {row_id}"
             if seen and world.sid_of(seen) != mine:
                 world.accuse(f"I3: {where} holds {seen}, and {text} is written over it")
             victim = world.sid_of(there)
-            if mine is not None and victim == mine:
+            if victim == mine:
                 self._check_late(row_id, mine, text)
                 continue
             if there and there != seen:
@@ -329,9 +355,9 @@ class FakeAirtable:
                     world.late.add((row_id, victim))
             self._check_late(row_id, mine, text)
 
-    def _check_late(self, row_id: str, sid: str | None, text: str) -> None:
+    def _check_late(self, row_id: str, sid: str, text: str) -> None:
         """Note a link to Twilio that comes when the recording is gone: it is repaired later."""
-        tape = self._world.tapes.now.get(sid or "")
+        tape = self._world.tapes.now.get(sid)
         if tape is not None and tape.state is TwilioState.DELETED and "twilio.com" in text:
             self._world.late.add((row_id, tape.sid))
             self._world.lost.append(f"{row_id} got a link to Twilio for a deleted recording")

@@ -50,6 +50,26 @@ def linked(**how: object) -> World:
     return world
 
 
+def two_rows(**how: object) -> World:
+    """Two recordings of a call with two rows; one row has the fallbacks, the other is empty."""
+    world = World(**how)  # type: ignore[arg-type]
+    for number in (1, 2):
+        world.record(number, 1)
+    world.add_row("rowA", 1, world.twilio_link(R1), world.twilio_link(R2))
+    world.add_row("rowB", 1)
+    return world
+
+
+def three(**how: object) -> World:
+    """Three recordings of a call with two rows of two fields each."""
+    world = World(**how)  # type: ignore[arg-type]
+    for number in (1, 2, 3):
+        world.record(number, 1)
+    world.add_row("rowA", 1)
+    world.add_row("rowB", 1)
+    return world
+
+
 SCENES = {
     Command.PROCESS: fresh,
     Command.MIGRATE_FALLBACKS: fallbacks,

@@ -171,6 +171,7 @@ class World:
     def add_row(self, row_id: str, call: int, *cells: str) -> None:
         texts = (*cells, *("" for _ in FIELDS))[: len(FIELDS)]
         self._set_row(Row(row_id, ca_sid(call), dict(zip(FIELDS, texts, strict=True))))
+        self.late |= {(row_id, sid) for sid in self.gone() if row_id in self.dangling(sid)}
 
     def store(self, sid: str, *, hours: float = 0, body: bytes | None = None) -> str:
         """Put an object in place as an earlier run would have; another `body` plants a fake."""

@@ -37,10 +37,10 @@ def moment(text: str) -> datetime:
             raise typer.BadParameter(message) from None
     try:
         at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         message = f"{text!r} is no time: write 90m, 36h, 7d, 2026-11-22 or 2026-11-22T09:30"
         raise typer.BadParameter(message) from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def sid(text: str) -> str:

@@ -4,8 +4,8 @@ A wrong setting must never be found out half-way through a run that deletes reco
 everything is read once, from every source, every problem is reported together, each with its key
 and where the value came from, and no message ever holds a value, as any of them may be a secret.
 
-For `app` and `cli`; everybody else is given what they need. Only this package imports pydantic,
-which is slow to import: the command line imports it lazily, inside a command.
+For `app` and what lies above it; the rest is given what it needs. Only this package imports
+pydantic, which is slow to import: the command line imports it lazily, inside a command.
 """
 
 from reccli.config.loading import load

@@ -1,6 +1,6 @@
 """Loading: every source laid over those below it, and the outcome checked as one.
 
-The only place that knows which source beats which. For everybody, as `reccli.config.load`.
+The only place that knows which source beats which. For `__init__`, which exports `load`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _give_region_tokens(twilio: dict[str, Any], names: Names, origins: dict[str,
         return
     twilio["regions"] = regions = [*regions]
     for index, region in enumerate(regions):
-        name = isinstance(region, dict) and f"TWILIO_{region.get('region')}_AUTH_TOKEN".upper()
-        if name in names:
+        code = region.get("region") if isinstance(region, dict) else None
+        if (name := f"TWILIO_{code}_AUTH_TOKEN".upper()) in names:
             token, origins[f"twilio.regions.{index}.auth_token"] = names[name]
             regions[index] = {**region, "auth_token": token}

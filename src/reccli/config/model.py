@@ -11,19 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from reccli.config.sections import (
-    S3,
-    TEMPLATE_NAMES,
-    Airtable,
-    Alerts,
-    Engine,
-    Ledger,
-    Links,
-    Safety,
-    Section,
-    Twilio,
-    Webhook,
-)
+from reccli.config import sections
 from reccli.core.naming import placeholders
 
 if TYPE_CHECKING:
@@ -45,18 +33,18 @@ WELL_KNOWN = {  # of two names for one key, the first wins
 }
 
 
-class Settings(Section):
+class Settings(sections.Section):
     """Everything `reccli` can be told, checked; made by `load`, which knows every section."""
 
-    twilio: Twilio
-    s3: S3
-    airtable: Airtable
-    links: Links
-    ledger: Ledger
-    engine: Engine
-    safety: Safety
-    webhook: Webhook
-    alerts: Alerts
+    twilio: sections.Twilio
+    s3: sections.S3
+    airtable: sections.Airtable
+    links: sections.Links
+    ledger: sections.Ledger
+    engine: sections.Engine
+    safety: sections.Safety
+    webhook: sections.Webhook
+    alerts: sections.Alerts
 
     _file: Path | None = PrivateAttr(default=None)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -82,9 +70,11 @@ class Settings(Section):
 
     @field_validator("airtable")
     @classmethod
-    def _template_is_known(cls, airtable: Airtable, info: ValidationInfo) -> Airtable:
+    def _template_is_known(
+        cls, airtable: sections.Airtable, info: ValidationInfo
+    ) -> sections.Airtable:
         if s3 := info.data.get("s3"):
-            known = TEMPLATE_NAMES | set(airtable.key_fields)
+            known = sections.TEMPLATE_NAMES | set(airtable.key_fields)
             if odd := placeholders(s3.key_template) - known:
                 names = {"odd": ", ".join(sorted(odd)), "known": ", ".join(sorted(known))}
                 message = "unknown placeholder {odd}; known are {known}"

@@ -1,6 +1,6 @@
 """How problems are told: the key, what is wrong with it, and where its value came from.
 
-pydantic's own words name neither source nor cure. For `load` and `sources`; `ConfigError` is
+pydantic's own words name neither source nor cure. For `loading` and `sources`; `ConfigError` is
 exported.
 """
 

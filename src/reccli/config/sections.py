@@ -199,7 +199,7 @@ class Links(Section):
 class Ledger(Section):
     """The local memory of callbacks, events and runs."""
 
-    url: DatabaseUrl  # secret, as it may hold a password; `load` knows the default
+    url: DatabaseUrl  # secret, as it may hold a password; `load` gives the default
 
 
 class Engine(Section):

@@ -1,6 +1,6 @@
 """Where values come from: the file, variables and credential files, each read as it is.
 
-Nothing is judged here beyond what keeps a source from being read. For `load`; `find_config` and
+Nothing is judged here but whether a source can be read. For `loading`; `find_config` and
 `state_dir` are exported.
 """
 
@@ -92,9 +92,9 @@ def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
             section, separator, _ = name.partition("__")
             if separator and section.lower() in Settings.model_fields:
                 name = PREFIX + name
-            if _is_ours(name) and file.is_file():
-                if text := file.read_text(encoding="utf-8").strip():
-                    names[name] = (text, f"file {file}")
+            ours = _is_ours(name) and file.is_file()
+            if ours and (text := file.read_text(encoding="utf-8").strip()):
+                names[name] = (text, f"file {file}")
     except OSError as error:
         problems.append(f"{error.filename or directory}: {error.strerror}")
     except UnicodeDecodeError:

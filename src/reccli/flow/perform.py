@@ -7,6 +7,7 @@ Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from reccli.flow.effects import (
     ObserveRecording,
     ObserveRows,
     Rows,
+    Stale,
     WriteLinks,
 )
 
@@ -39,6 +41,10 @@ Single = ObserveRecording | ObserveObject | Copy | Delete
 
 BATCH = 10
 """How many rows Airtable updates in one request."""
+FRESH = timedelta(seconds=30)
+"""How old a look at a cell may be when it is written: Airtable has no conditional write."""
+
+_STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,13 @@ def about(rows: Sequence[Row], sid: str, call_sid: str | None) -> tuple[Row, ...
     return tuple(mine[row_id] for row_id in sorted(mine))
 
 
-def write_links(effects: Sequence[WriteLinks], world: World) -> list[Rows | Failure]:
-    """Write the links of many cases, in as few requests as there are tens of rows."""
+def write_links(effects: Sequence[WriteLinks], world: World) -> list[Rows | Stale | Failure]:
+    """Write the links of many cases, in as few requests as there are tens of rows.
+
+    What was seen too long ago is not written, not by a second try after a long wait either.
+    """
     cells: dict[str, dict[str, str]] = {}
+    seen: dict[str, datetime] = {}
     urls: list[str | Failure] = []
     for effect in effects:
         try:
@@ -99,11 +109,12 @@ def write_links(effects: Sequence[WriteLinks], world: World) -> list[Rows | Fail
         if isinstance(url, str):
             for slot in effect.slots:
                 cells.setdefault(slot.row_id, {})[slot.field] = url
+                seen[slot.row_id] = min(effect.seen_at, seen.get(slot.row_id, effect.seen_at))
     at = world.now()
     answers: dict[str, Row | Failure] = {}
     pending = iter(cells.items())
     while batch := dict(islice(pending, BATCH)):
-        answers |= _write(batch, world)
+        answers |= _write(batch, seen, world)
     return [
         url if isinstance(url, Failure) else _reply(effect, url, answers, at)
         for effect, url in zip(effects, urls, strict=True)
@@ -124,12 +135,12 @@ def _mint(effect: WriteLinks, world: World) -> str:
 
 def _reply(
     effect: WriteLinks, url: str, answers: Mapping[str, Row | Failure], at: datetime
-) -> Rows | Failure:
+) -> Rows | Stale | Failure:
     rows = []
     for slot in effect.slots:
         answer = answers[slot.row_id]
         if isinstance(answer, Failure):
-            return answer
+            return Stale() if answer is _STALE else answer
         if answer.links.get(slot.field) != url:
             return Failure(
                 Service.AIRTABLE,
@@ -142,16 +153,24 @@ def _reply(
     return Rows(tuple({row.id: row for row in rows}.values()), at)
 
 
-def _write(cells: Mapping[str, Mapping[str, str]], world: World) -> dict[str, Row | Failure]:
+def _write(
+    cells: Mapping[str, Mapping[str, str]], seen: Mapping[str, datetime], world: World
+) -> dict[str, Row | Failure]:
     """Write rows; when the batch is refused, find the bad row so that it blocks no other.
 
     Whether a refused batch was written in part is not documented, so it is read first.
     """
+
+    def write() -> Sequence[Row]:
+        if world.now() - min(seen[row_id] for row_id in cells) > FRESH:
+            raise ServiceError(_STALE)
+        return world.airtable.write(cells)
+
     try:
-        return _by_id(cells, world.retry(Service.AIRTABLE, world.airtable.write, cells))
+        return _by_id(cells, world.retry(Service.AIRTABLE, write))
     except ServiceError as error:
         failure = error.failure
-    if failure.kind is not FailureKind.PERMANENT or len(cells) == 1:
+    if failure.kind is not FailureKind.PERMANENT or failure is _STALE or len(cells) == 1:
         return dict.fromkeys(cells, failure)
     try:
         current = world.retry(Service.AIRTABLE, world.airtable.read, list(cells))
@@ -162,7 +181,7 @@ def _write(cells: Mapping[str, Mapping[str, str]], world: World) -> dict[str, Ro
     answers: dict[str, Row | Failure] = {**done}
     for half in (left[: len(left) // 2], left[len(left) // 2 :]):
         if half:
-            answers |= _write({row_id: cells[row_id] for row_id in half}, world)
+            answers |= _write({row_id: cells[row_id] for row_id in half}, seen, world)
     return answers
 
 

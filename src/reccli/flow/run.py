@@ -15,6 +15,7 @@ from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ class _Lane:
         return len(self.waiting) >= self.size or overdue or quiet
 
     def take(self) -> list[tuple[_Task, Any]]:
+        self.since = time.monotonic()  # what stays behind begins to wait anew
         return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
 
 
@@ -181,20 +183,27 @@ class Runner:
         room = self._window - len(self._active)
         if not self._exhausted and not self._pulling and room >= CHUNK // 2:
             self._pulling = True
-            future = self._reader.submit(lambda: list(islice(items, min(room, CHUNK))))
+            future = self._reader.submit(self._read, items, min(room, CHUNK))
             future.add_done_callback(lambda done: self._inbox.put(lambda: self._pulled(done)))
 
-    def _pulled(self, done: Future[list[Seed | Outcome]]) -> None:
+    def _read(self, items: Iterator[Seed | Outcome], count: int) -> bool:
+        """Hand over each item at once, for the next may take requests; tell if it was the last."""
+        for item in islice(items, count):
+            self._inbox.put(partial(self._begin, item))
+            count -= 1
+        return count > 0
+
+    def _pulled(self, done: Future[bool]) -> None:
         self._pulling = False
-        found = done.result()
-        self._exhausted = self._exhausted or not found
-        for item in found:
-            if isinstance(item, Outcome):
-                self._finish(item)
-            else:
-                task = _Task(item, reconcile(item, self._rules, self._world.now()))
-                self._active.add(task)
-                self._advance(task, None)
+        self._exhausted = done.result() or self._exhausted
+
+    def _begin(self, item: Seed | Outcome) -> None:
+        if isinstance(item, Outcome):
+            self._finish(item)
+            return
+        task = _Task(item, reconcile(item, self._rules, self._world.now()))
+        self._active.add(task)
+        self._advance(task, None)
 
     def _open_gate(self, *, complete: bool) -> None:
         """Ask, now that everything has been seen, whether that many may be deleted."""

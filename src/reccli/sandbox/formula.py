@@ -2,7 +2,8 @@
 
 Semantics are those of the formula reference, where it says anything: FIND is case-sensitive and
 gives 0 when absent, SEARCH ignores case and gives blank, a backslash escapes inside strings,
-REGEX_MATCH is RE2 and unanchored. What goes wrong while a row is evaluated drops that row, as `#ERROR!` does.
+REGEX_MATCH is RE2 and unanchored. What goes wrong while a row is evaluated drops that row, as
+`#ERROR!` does.
 """
 
 import operator

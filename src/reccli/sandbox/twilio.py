@@ -1,7 +1,8 @@
 """A local Twilio: the recordings of one account, as the 2010 API serves and deletes them.
 
 Shapes and behaviour follow /2010-04-01 in twilio-oai. Where the documentation is silent, the
-answer is the harsher one. Media is answered with a redirect to another origin, as Twilio may at any time: whoever carries its credentials along is found out there.
+answer is the harsher one. Media is answered with a redirect to another origin, as Twilio may at
+any time: whoever carries its credentials along is found out there.
 """
 
 import base64

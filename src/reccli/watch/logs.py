@@ -32,7 +32,7 @@ DEEPEST = 8
 # They log URLs, headers and bodies when asked for more than warnings, so they never are.
 TALKATIVE = (
     *("apprise", "asyncio", "boto3", "botocore", "distributed", "httpcore", "httpx", "pyairtable"),
-    *("pydantic_settings", "s3transfer", "sqlalchemy", "twilio", "urllib3", "uvicorn"),
+    *("s3transfer", "sqlalchemy", "twilio", "urllib3", "uvicorn"),
 )
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (

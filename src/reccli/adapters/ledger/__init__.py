@@ -1,0 +1,14 @@
+"""The ledger: callbacks not yet finished, events and runs, in SQLite or PostgreSQL.
+
+It informs and never authorises: no recording is deleted on its word, and losing it costs time
+only. Yet a callback that was acknowledged must survive a crash, so every write is durable when
+the method returns. What SQLite is told here, and why, was measured: see docs/architecture.md.
+
+For `app` and what lies above it, by the names below only. SQLAlchemy stops at this package.
+"""
+
+from reccli.adapters.ledger.errors import LedgerError
+from reccli.adapters.ledger.ledger import Ledger, PendingCallback
+from reccli.flow.ports import Event
+
+__all__ = ["Event", "Ledger", "LedgerError", "PendingCallback"]

@@ -1,0 +1,130 @@
+"""How a ledger is reached: its file, the file system under it, and connections that keep writes.
+
+SQLite is safe only where locks hold and syncs are real, so that is seen to before the first
+write. For `ledger` only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from reccli.adapters.ledger.errors import unusable
+
+BUSY_SECONDS = 6.0
+"""How long to wait for another process; below the 15 s that Twilio waits for the webhook."""
+
+NETWORK_FILE_SYSTEMS = {
+    0x6969: "NFS",
+    0x517B: "SMB",
+    0xFE534D42: "SMB",
+    0xFF534D42: "SMB",
+    0x65735546: "FUSE",
+    0x01021997: "9p",
+    0x00C36400: "Ceph",
+    0x5346414F: "AFS",
+    0x0BD00BD0: "Lustre",
+}
+
+
+def file_of(url: sa.URL) -> Path | None:
+    """Tell the file of an SQLite ledger; a private one in memory would keep nothing."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise unusable("ledger.url", "names no file")
+    return Path(url.database).absolute()
+
+
+def prepare(file: Path, *, read_only: bool) -> None:
+    """Make a private file if there is none, where SQLite can be trusted with it."""
+    if sqlite3.sqlite_version_info < (3, 37):
+        raise unusable(str(file), f"needs SQLite 3.37, this is {sqlite3.sqlite_version}")
+    if read_only and not file.exists():
+        raise unusable(str(file), "there is no ledger yet")
+    if not read_only:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if name := NETWORK_FILE_SYSTEMS.get(file_system(file.parent)):
+        raise unusable(
+            str(file),
+            f"is on a network file system ({name}), where locks do not hold",
+            "put ledger.url on a local disk, or use PostgreSQL",
+        )
+    if not read_only:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def file_system(path: Path) -> int:
+    """Ask the kernel what kind of file system it is; 0 where that cannot be asked."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = (ctypes.c_long * 64)()  # struct statfs, f_type first, with room to spare
+    if libc.statfs(os.fsencode(path), ctypes.byref(answer)) != 0:
+        return 0
+    return int(answer[0]) & 0xFFFFFFFF
+
+
+def inode(file: Path) -> int:
+    """Tell one file of a name from another; 0 where there is none."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def reader_and_writer(url: sa.URL, *, read_only: bool) -> tuple[sa.Engine, sa.Engine]:
+    """Make two engines: what takes the write lock must not be what reads."""
+    file = file_of(url)
+    if file is None:
+        engine = sa.create_engine(url, connect_args={"connect_timeout": 5}, pool_pre_ping=True)
+        if read_only:
+            engine = engine.execution_options(postgresql_readonly=True)
+        return engine, engine
+    reader, writer = (_sqlite_engine(file, read_only=read_only) for _ in range(2))
+    sa.event.listen(writer, "begin", _begin_immediate)
+    return reader, writer
+
+
+def _sqlite_engine(file: Path, *, read_only: bool) -> sa.Engine:
+    mode = "ro" if read_only else "rw"  # never "rwc": the file would not be private
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{file.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,  # the module's own BEGINs come too late and are deferred
+            check_same_thread=False,
+        )
+        try:
+            harden(connection, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
+
+
+def harden(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    """Set what durability needs, and see that it took: a pragma fails silently."""
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    journal = "truncate"
+    if not read_only:
+        (journal,) = connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
+    if synchronous != 2 or journal != "truncate":  # noqa: PLR2004 - FULL
+        message = f"cannot be made durable (journal_mode {journal}, synchronous {synchronous})"
+        raise sqlite3.OperationalError(message)
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    """Take the write lock first: a deferred writer fails at once, whatever the timeout."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,83 @@
+"""What goes wrong with a ledger, in the words and kinds that the rest of reccli knows.
+
+For this package only, which exports `LedgerError`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHECK_MODE = "check owner and mode"
+_LOCKED = (FailureKind.BUSY, "another process keeps it locked", "")
+_CORRUPT = (
+    FailureKind.PERMANENT,
+    "is corrupt",
+    "move the file away: a new one is made, and only history is lost",
+)
+_CAUSES = {
+    sqlite3.SQLITE_FULL: (FailureKind.OUTAGE, "the disk is full", "free some space"),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_READONLY: (FailureKind.PERMANENT, "may not be written", _CHECK_MODE),
+    sqlite3.SQLITE_PERM: (FailureKind.PERMANENT, "may not be opened", _CHECK_MODE),
+    sqlite3.SQLITE_CANTOPEN: (FailureKind.PERMANENT, "cannot be opened", _CHECK_MODE),
+    sqlite3.SQLITE_IOERR: (FailureKind.OUTAGE, "the disk failed", "see the kernel's log"),
+    sqlite3.SQLITE_CORRUPT: _CORRUPT,
+    sqlite3.SQLITE_NOTADB: _CORRUPT,
+}
+
+
+class LedgerError(ServiceError):
+    """The ledger cannot be used; the message names it and the cause, and never a password."""
+
+    def __str__(self) -> str:
+        """Say what to do as well, for this goes to the log and nowhere else."""
+        hint = self.failure.hint
+        return f"{self.failure.message} ({hint})" if hint else self.failure.message
+
+
+def unusable(
+    location: str,
+    what: str,
+    hint: str = "",
+    *,
+    kind: FailureKind = FailureKind.PERMANENT,
+    code: str = "unusable",
+) -> LedgerError:
+    """Say what is wrong with the ledger at a location."""
+    return LedgerError(Failure(Service.LEDGER, kind, code, f"{location}: {what}", hint))
+
+
+@contextmanager
+def translating(location: str) -> Iterator[None]:
+    """Turn what databases and files raise into `LedgerError`."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _translated(location, error) from error
+    except OSError as error:
+        raise unusable(location, error.strerror or str(error)) from error
+
+
+def _translated(location: str, error: SQLAlchemyError | sqlite3.Error) -> LedgerError:
+    cause = getattr(error, "orig", None) or error
+    name = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+    primary = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest only says where
+    if known := _CAUSES.get(primary):
+        kind, what, hint = known
+        return unusable(location, what, hint, kind=kind, code=name)
+    kind = FailureKind.PERMANENT
+    if isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error):
+        kind = FailureKind.OUTAGE  # the server is away
+    if str(getattr(cause, "sqlstate", None)).startswith("28"):
+        kind = FailureKind.DENIED
+    return unusable(location, " ".join(str(cause).split()), kind=kind, code=name)

@@ -1,0 +1,118 @@
+"""The tables, and how values are put into them, alike in SQLite and PostgreSQL.
+
+Times are integer microseconds since 1970, as a database keeps neither zones nor precision alike;
+bodies are raw bytes, as PostgreSQL takes no NUL in a text. For `ledger` only.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+_CREATION_LOCK = 0x72656363  # any number, as long as every version uses the same
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# STRICT tables of SQLite know INTEGER (64 bits there) and no BIGINT.
+_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData()
+_schema = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("only", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sqlite_strict=True,
+)
+version = sa.select(_schema.c.version)
+callbacks = sa.Table(
+    "callbacks",
+    metadata,
+    sa.Column("recording_sid", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("account_sid", sa.Text, nullable=False),
+    sa.Column("call_sid", sa.Text),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("received_us", _BIG, nullable=False),
+    sa.Column("finished_us", _BIG),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("fence", _BIG, nullable=False, server_default="0"),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until_us", _BIG),
+    sqlite_strict=True,
+)
+unfinished = callbacks.c.finished_us.is_(None)
+sa.Index(
+    "callbacks_pending",
+    callbacks.c.received_us,
+    sqlite_where=unfinished,
+    postgresql_where=unfinished,
+)
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True),
+    sa.Column("at_us", _BIG, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("recording_sid", sa.Text),
+    sa.Column("call_sid", sa.Text),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("events_name_at", "name", "at_us"),
+    sqlite_strict=True,
+)
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("started_us", _BIG, nullable=False),
+    sa.Column("finished_us", _BIG),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("summary", sa.Text),
+    sqlite_strict=True,
+)
+
+
+def create(db: sa.Connection) -> None:
+    """Make what is not there yet, also when several processes do so at once."""
+    if db.dialect.name != "sqlite":  # there BEGIN IMMEDIATE has the lock already
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
+    metadata.create_all(db)
+    add_new(db, _schema, {"only": 1, "version": VERSION})
+
+
+def add_new(db: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> bool:
+    """Insert a row; False if its key was there already."""
+    dialect = sqlite if db.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(table).values(row).on_conflict_do_nothing()
+    # Not rowcount: it is -1 on psycopg.
+    return db.execute(insert.returning(*table.primary_key)).first() is not None
+
+
+def from_time(at: datetime) -> int:
+    """Write a time."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone is hours wrong somewhere")
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_time(us: int) -> datetime:
+    """Read a time, in UTC."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def from_text(text: str | None) -> str | None:
+    """Make a text from outside one that both databases take."""
+    return text and text.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def from_detail(value: Mapping[str, object]) -> str:
+    """Write what has no columns of its own."""
+    return json.dumps(value, default=str)
