@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that two workers end together."""
+    items.sort(key=lambda item: "e2e/test_stories" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[tuple[Sandbox, Tap, S3Client]]:
     with Sandbox(penalty_s=0.2) as sandbox:

@@ -175,16 +175,14 @@ def test_a_second_run_finds_the_lock(lab: Lab) -> None:
     assert lab.archived(mine)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_so_and_the_next_converges(
-    lab: Lab, number: signal.Signals
-) -> None:
-    calls = [lab.call() for _ in range(4)]
-    wire = Tripwire(at=1, method=r"GET /RE\w+\.mp3", signal=number)
-    told = lab.trip(wire, "process", "--json", "--concurrency", "1")
-    assert wire.tripped.is_set()
-    assert told.code == 130
-    assert told.summary["seen"] == 4
+def test_an_interrupted_run_says_so_and_the_next_converges(lab: Lab) -> None:
+    calls = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        calls += [lab.call() for _ in range(3)]
+        wire = Tripwire(at=1, method=r"GET /RE\w+\.mp3", signal=number)
+        told = lab.trip(wire, "process", "--json", "--concurrency", "1")
+        assert wire.tripped.is_set()
+        assert told.code == 130
     again = lab.json("process")
     assert again.code == 0
     for row, mine in calls:

@@ -77,11 +77,12 @@ SCENES = {
 }
 
 
-def settle(world: World) -> list[str]:
+def settle(world: World, days: int = 1) -> list[str]:
     """Run everything as cron would on the days after; tells what is still to do."""
-    for command in (Command.PROCESS, Command.MIGRATE_FALLBACKS):
-        Run(command).on(world)
-    world.sleep(DAY_SECONDS)
-    for command in (Command.PURGE_TWILIO, Command.PROCESS):
-        Run(command).on(world)
+    for _ in range(days):
+        for command in (Command.PROCESS, Command.MIGRATE_FALLBACKS):
+            Run(command).on(world)
+        world.sleep(DAY_SECONDS)
+        for command in (Command.PURGE_TWILIO, Command.PROCESS):
+            Run(command).on(world)
     return world.converged()

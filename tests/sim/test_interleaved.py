@@ -8,7 +8,7 @@ allowed, told in `World.lost`, and must have been repaired when the runs after i
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -75,14 +75,24 @@ SCENARIOS: dict[str, tuple[Callable[[], World], Deeds]] = {
 
 STEP = 4
 """Every how many calls the second of two switches falls."""
+DAYS = 2
+"""What somebody changed between two looks may take a day more."""
 SEEDS = 200
 """Random schedules for each scenario."""
 
 
-def went_well(world: World, actors: list[Actor], turns: list[int]) -> None:
+SETTLED: set[object] = set()
+"""Worlds from which everything came to its end: many schedules lead to the same."""
+
+
+def went_well(world: World, actors: list[Actor], turns: Iterable[int]) -> None:
     interleave(world, actors, turns)
-    assert settle(world) == []
     assert not world.violations
+    state = world.fingerprint()
+    if state not in SETTLED:
+        SETTLED.add(state)
+        assert settle(world, DAYS) == []
+        assert not world.violations
 
 
 def steps(scene: Callable[[], World], deeds: Deeds, number: int) -> int:
@@ -137,10 +147,8 @@ def test_any_order_and_any_faults() -> None:
         world, actors = scene(), deeds()
         rng = random.Random(f"{name}/{seed}/faults")
         plans = [_some_faults(rng, actor) for actor in actors]
-        interleave(world, actors, [rng.randrange(2) for _ in range(100)])
+        went_well(world, actors, [rng.randrange(2) for _ in range(100)])
         met += sum(len(plan.fired) for plan in plans)
-        assert settle(world) == []
-        assert not world.violations
     assert met > 1_000
 
 
@@ -159,7 +167,7 @@ def test_three_recordings_of_a_call_with_two_fields() -> None:
     for _ in range(SEEDS):
         world = three_of_one_call()
         interleave(world, twice(P)(), [rng.randrange(2) for _ in range(60)])
-        left = settle(world)
+        left = settle(world, DAYS)
         assert [line for line in left if R1 in line] == []
         assert f"{R3} is still on Twilio" in left
         assert world.proven(R3)
@@ -213,19 +221,19 @@ def edited_schedules(edit: Callable[[World], None], **how: object) -> Iterator[W
 
 @pytest.mark.parametrize("name", EDITS)
 def test_a_person_changes_the_table_at_any_time(name: str) -> None:
-    schedules = lost = 0
+    schedules = 0
     for world in edited_schedules(EDITS[name]):
         schedules += 1
-        settle(world)
+        left = settle(world, DAYS)
         assert not world.violations
         texts = [text for row in world.rows.now.values() for text in row.links.values()]
-        if name.startswith("fills") and FOREIGN not in texts:
-            assert world.lost
-            lost += 1
-        if name == "pastes a row":
-            assert world.converged() == []
+        if name.startswith("fills"):
+            assert FOREIGN in texts or world.lost
+        elif name == "clears a field":  # which stays so once the recording is gone
+            assert {line for line in left if not line.startswith("rowB does not refer")} == set()
+        else:
+            assert left == []
     assert schedules >= 80
-    assert lost <= 6  # changed while the write was on its way, and at no other time
 
 
 def test_a_second_try_after_a_long_wait_looks_again() -> None:

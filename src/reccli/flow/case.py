@@ -38,6 +38,7 @@ from reccli.flow.effects import (
     ObserveObject,
     ObserveRecording,
     ObserveRows,
+    ObserveSiblings,
     Record,
     Refused,
     Rows,
@@ -77,7 +78,7 @@ class Rules:
 class Seed:
     """Where a case starts: a recording, and what its source has already seen of it.
 
-    `siblings` are the recordings of the same call in order of creation.
+    `siblings` are the recordings of the same call in order of creation, if all are known.
     """
 
     ref: Ref
@@ -126,6 +127,7 @@ class _Case:
     rows: tuple[Row, ...] | Failure = ()
     stored: StoredObject = field(default_factory=lambda: StoredObject(S3State.UNKNOWN))
     key: str | None = None
+    siblings: tuple[str, ...] = ()
     taken: list[StepKind] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     size: int = 0
@@ -182,6 +184,16 @@ class _Case:
             StoredObject(S3State.UNKNOWN, failure=reply) if isinstance(reply, Failure) else reply
         )
 
+    def _observe_siblings(self) -> Generator[Effect, Any, None]:
+        """Look who else may take a free cell, and then at what they have taken by now."""
+        sid = self.seed.ref.sid
+        reply = self._known((yield ObserveSiblings(self.call_sid or "")))
+        if isinstance(reply, Failure):
+            self.rows = reply
+            return
+        self.siblings = reply if sid in reply else (*reply, sid)
+        yield from self._observe_rows()
+
     def _known(self, reply: Any) -> Any:  # noqa: ANN401 - the type depends on the effect
         if isinstance(reply, Failure):
             self.failures.append(reply)
@@ -204,7 +216,8 @@ class _Case:
     def _survey(self) -> Survey:
         if isinstance(self.rows, Failure):
             return Survey(LinkState.UNKNOWN)
-        subject = Subject(self.seed.ref.sid, self.call_sid, self.seed.siblings, self.key)
+        siblings = self.siblings or self.seed.siblings
+        subject = Subject(self.seed.ref.sid, self.call_sid, siblings, self.key)
         return survey(self.rows, subject, self.rules.book, self.now)
 
     # Acting
@@ -244,6 +257,12 @@ class _Case:
 
     def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:
         slots = self._survey().holding(*_WRITES[kind])
+        if not (self.siblings or self.seed.siblings):
+            named = tuple(slot for slot in slots if slot.state is not LinkState.EMPTY)
+            if not named:  # which of the free cells is ours, others have a say in
+                yield from self._observe_siblings()
+                return
+            slots = named
         fallback = kind is StepKind.LINK_TWILIO
         recording = self.recording if isinstance(self.recording, Recording) else None
         reply = self._known(

@@ -25,6 +25,13 @@ class ObserveRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class ObserveSiblings:
+    """Ask Twilio for the recordings of a call → their SIDs in order of creation."""
+
+    call_sid: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObserveRows:
     """Ask Airtable for every row about a recording → `Rows`."""
 
@@ -87,7 +94,15 @@ class Record:
 
 
 Effect = (
-    ObserveRecording | ObserveRows | ObserveObject | Copy | WriteLinks | AskGuard | Delete | Record
+    ObserveRecording
+    | ObserveSiblings
+    | ObserveRows
+    | ObserveObject
+    | Copy
+    | WriteLinks
+    | AskGuard
+    | Delete
+    | Record
 )
 
 

@@ -7,11 +7,12 @@ Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.model import Recording, StoredObject, TwilioState
 from reccli.core.rows import concerns
 from reccli.flow.copy import copy
 from reccli.flow.effects import (
@@ -21,21 +22,22 @@ from reccli.flow.effects import (
     ObserveObject,
     ObserveRecording,
     ObserveRows,
+    ObserveSiblings,
     Rows,
     Stale,
     WriteLinks,
 )
+from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reccli.core.links import LinkBook
-    from reccli.core.model import Recording, Row, StoredObject
+    from reccli.core.model import Row
     from reccli.flow.ports import AirtablePort, S3Port, TwilioPort
     from reccli.flow.retry import Retry
 
-Single = ObserveRecording | ObserveObject | Copy | Delete
+Single = ObserveRecording | ObserveSiblings | ObserveObject | Copy | Delete
 """Effects that are carried out one by one; the others are gathered into batches."""
 
 
@@ -44,6 +46,7 @@ BATCH = 10
 FRESH = timedelta(seconds=30)
 """How old a look at a cell may be when it is written: Airtable has no conditional write."""
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
 
 
@@ -59,12 +62,17 @@ class World:
     now: Callable[[], datetime]
 
 
-def perform(effect: Single, world: World) -> Recording | StoredObject | Copied | Failure | None:
+Answer = Recording | tuple[str, ...] | StoredObject | Copied | Failure | None
+
+
+def perform(effect: Single, world: World) -> Answer:
     """Carry out one effect."""
     try:
         match effect:
             case ObserveRecording(ref):
                 return world.retry(Service.TWILIO, world.twilio.fetch, ref)
+            case ObserveSiblings(call_sid):
+                return by_creation(_of_call(call_sid, world))
             case ObserveObject(key, sid, read_back):
                 return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
             case Copy():
@@ -73,6 +81,30 @@ def perform(effect: Single, world: World) -> Recording | StoredObject | Copied |
                 return world.retry(Service.TWILIO, world.twilio.delete, recording)
     except ServiceError as error:
         return error.failure
+
+
+def _of_call(call_sid: str, world: World) -> Iterator[Recording]:
+    for region in world.twilio.regions:
+        yield from listed(Listing(region, call_sid=call_sid), world)
+
+
+def listed(listing: Listing, world: World) -> Iterator[Recording]:
+    """Read all pages of a listing; raises `ServiceError` where it breaks off."""
+    cursor: str | None = None
+    last_page: set[str] = set()
+    while True:
+        page = world.retry(Service.TWILIO, world.twilio.page, listing, cursor)
+        yield from (item for item in page.items if item.sid not in last_page)
+        last_page = {item.sid for item in page.items}
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
+    """Order the recordings of a call that can ever have a link."""
+    living = [r for r in recordings if r.state in {TwilioState.COMPLETED, TwilioState.PENDING}]
+    return tuple(r.sid for r in sorted(living, key=lambda r: (r.created or _BEGINNING, r.sid)))
 
 
 def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:

@@ -214,11 +214,12 @@ class Runner:
             reason = f"{deletes} deletes were not confirmed"
         if reason is None:
             self._approved, self._parked = self._parked, deque()
-        else:
-            self._refuse(reason)
+            return
+        if complete:  # else the failure that cut the listing says what went wrong
+            self._result.refusal = reason
+        self._refuse(reason)
 
     def _refuse(self, reason: str) -> None:
-        self._result.refusal = reason
         while self._parked:
             task = self._parked.popleft()
             self._active.add(task)
@@ -230,9 +231,9 @@ class Runner:
         self._parked.append(task)
         if self._result.refusal:
             self._refuse(self._result.refusal)
-        elif len(self._parked) > self._brake.limits.max_deletes:
-            reason = refusal(len(self._parked), 0, self._brake.limits, complete=True)
-            self._refuse(reason or "")
+        elif (deletes := len(self._parked)) > self._brake.limits.max_deletes:
+            self._result.refusal = refusal(deletes, 0, self._brake.limits, complete=True)
+            self._refuse(self._result.refusal or "")
 
     # One case
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import ForeignLink, TwilioLink
-from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind, TwilioState
+from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind
 from reccli.core.rows import Subject, linked_key, survey
 from reccli.flow.case import Outcome, Seed
 from reccli.flow.effects import ObserveRows, Rows
-from reccli.flow.perform import about, find_rows
+from reccli.flow.perform import about, by_creation, find_rows, listed
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from reccli.core.model import Row
     from reccli.flow.perform import World
@@ -34,8 +34,6 @@ _RESCANS = 100
 """A bound for a table that others fill while it is scanned."""
 _RESTARTS = 3
 """How often a scan is begun anew because Airtable dropped its iterator."""
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -51,7 +49,9 @@ class Sources:
             if sid.startswith("RE"):
                 yield from self._named_recording(sid)
             else:
-                yield from _seeds(list(self._list(call_sid=sid)))
+                recordings = list(self._list(call_sid=sid))
+                for recording in recordings:
+                    yield Seed(recording.ref, self._siblings(recordings), recording)
 
     def _named_recording(self, sid: str) -> Iterator[Seed]:
         ref = Ref(sid, self.world.book.account_sid)
@@ -60,9 +60,7 @@ class Sources:
         except ServiceError:
             yield Seed(ref)  # the case observes it again and says why it is Unknown
             return
-        siblings = list(self._list(call_sid=recording.call_sid)) if recording.call_sid else []
-        family = {other.sid: other for other in [*siblings, recording]}
-        yield Seed(recording.ref, _by_creation(family.values()), recording)
+        yield Seed(recording.ref, (), recording)
 
     def on_twilio(
         self, since: datetime | None = None, until: datetime | None = None
@@ -80,18 +78,18 @@ class Sources:
         with nothing to do asks S3 nothing.
         """
         family: dict[str | None, list[Recording]] = defaultdict(list)
-        listed: dict[str, Recording] = {}
+        found: dict[str, Recording] = {}
         for recording in self._list(since, until):
-            listed[recording.sid] = recording
+            found[recording.sid] = recording
             family[recording.call_sid].append(recording)
         for ref in pending:
-            if ref.sid not in listed:
+            if ref.sid not in found:
                 yield Seed(ref)
-        everyone = iter(listed.values())
+        everyone = iter(found.values())
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):
-                siblings = _by_creation(family[recording.call_sid])
+                siblings = self._siblings(family[recording.call_sid])
                 if isinstance(rows, Failure):
                     yield Seed(recording.ref, siblings, recording)
                 elif not self._linked(recording, rows):
@@ -177,6 +175,10 @@ class Sources:
             if cursor is None:
                 return
 
+    def _siblings(self, recordings: Iterable[Recording]) -> tuple[str, ...]:
+        """Name them only if all are known: which free cell is whose depends on every one."""
+        return () if self.failures else by_creation(recordings)
+
     def _list(
         self,
         since: datetime | None = None,
@@ -185,29 +187,7 @@ class Sources:
     ) -> Iterator[Recording]:
         """Read all pages of all regions; one that fails ends that region's listing only."""
         for region in self.world.twilio.regions:
-            listing = Listing(region, since, until, call_sid)
-            cursor: str | None = None
-            last_page: set[str] = set()
-            while True:
-                try:
-                    page = self.world.retry(Service.TWILIO, self.world.twilio.page, listing, cursor)
-                except ServiceError as error:
-                    self.failures.append(error.failure)
-                    break
-                yield from (item for item in page.items if item.sid not in last_page)
-                last_page = {item.sid for item in page.items}
-                cursor = page.cursor
-                if cursor is None:
-                    break
-
-
-def _seeds(recordings: Sequence[Recording]) -> Iterator[Seed]:
-    siblings = _by_creation(recordings)
-    for recording in recordings:
-        yield Seed(recording.ref, siblings, recording)
-
-
-def _by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
-    """Order the recordings of a call that can ever have a link."""
-    living = [r for r in recordings if r.state in {TwilioState.COMPLETED, TwilioState.PENDING}]
-    return tuple(r.sid for r in sorted(living, key=lambda r: (r.created or _BEGINNING, r.sid)))
+            try:
+                yield from listed(Listing(region, since, until, call_sid), self.world)
+            except ServiceError as error:
+                self.failures.append(error.failure)
