@@ -182,7 +182,9 @@ def test_durations_and_times() -> None:
     assert moment("2026-11-22T09:30:00Z") == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7 d", "1e3d", "99999999999d", "9" * 400 + "h"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "d", "-7d", "7 d", "1e3d", "99999999999d", "9" * 400 + "h"]
+)
 def test_what_is_no_duration_is_refused_in_words(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         duration(text)
@@ -190,7 +192,9 @@ def test_what_is_no_duration_is_refused_in_words(text: str) -> None:
         moment(text)
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:00-12:00", "800000d"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:00-12:00", "800000d"]
+)
 def test_times_out_of_reach_are_refused_in_words(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         moment(text)

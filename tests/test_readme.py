@@ -33,7 +33,9 @@ def blocks(text: str) -> Iterator[str]:
 
 def commands(text: str) -> Iterator[tuple[str, ...]]:
     """Give each `reccli …` of code blocks, tables and prose, with its VARIABLE=value first."""
-    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.M))
+    inline = re.findall(
+        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    )
     for line in (*blocks(text), *inline):
         for part in re.split(r"&&|\|\||;|\|", line):
             found = re.search(r"((?:\b[A-Z][A-Z0-9_]+=\S+ +)*)(?:^|(?<=\s))reccli( .*|$)", part)

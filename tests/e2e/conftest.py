@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -40,6 +42,8 @@ def services() -> Iterator[tuple[Sandbox, Tap, S3Client]]:
         with Tap(urlsplit(sandbox.s3.endpoint_url).port or 0) as tap:
             yield sandbox, tap, client
         client.close()
+        if sandbox.s3.pid:  # so many buckets take it long to put away, and nobody needs them
+            os.kill(sandbox.s3.pid, signal.SIGKILL)
 
 
 @pytest.fixture

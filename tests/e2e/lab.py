@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reccli.sandbox.airtable_table import FakeRow
     from reccli.sandbox.recordings import FakeRecording
+    from reccli.sandbox.standin import StandIn
     from tests.e2e.tap import Tap
 
 SECRETS = (AUTH_TOKEN, API_KEY, "sandbox-admin-secret", "sandbox-reader-secret")
@@ -197,7 +198,8 @@ class Lab:
 
     def trip(self, wire: Tripwire, *arguments: str, **changes: str) -> Told:
         """Run a command that a tripwire signals on its way."""
-        services = (self.sandbox.twilio, self.sandbox.twilio.media, self.sandbox.airtable, self.tap)
+        twilio, airtable = self.sandbox.twilio, self.sandbox.airtable
+        services: tuple[StandIn | Tap, ...] = (twilio, twilio.media, airtable, self.tap)
         before = [service.faults for service in services]
         for service in services:
             service.faults = wire

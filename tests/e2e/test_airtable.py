@@ -62,9 +62,7 @@ def test_one_row_of_ten_that_is_refused_blocks_no_other(lab: Lab) -> None:
 def test_pages_that_shift_while_rows_are_rewritten_hide_none(lab: Lab) -> None:
     lab.sandbox.airtable.paging = Paging.POSITION
     calls = [lab.call(duration=1, linked=True) for _ in range(115)]
-    told = lab.json(
-        "migrate-fallbacks", "--retention", "0", RECCLI_SAFETY__MAX_DELETE_FRACTION="1"
-    )
+    told = lab.json("migrate-fallbacks", "--retention", "0", RECCLI_SAFETY__MAX_DELETE_FRACTION="1")
     assert told.code == 0
     assert {lab.holds(row, mine) for row, mine in calls} == {"s3"}
     assert told.summary == {"seen": 115, "copied": 115, "relinked": 115, "deleted": 115}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.sandbox import twilio
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.services import LINK
-from reccli.sandbox.twilio_params import TwilioError
+from reccli.sandbox.twilio_params import TwilioError, whole_number
 
 if TYPE_CHECKING:
     import pytest
@@ -100,7 +99,6 @@ def test_a_delete_that_is_forbidden_is_no_delete(lab: Lab) -> None:
 def test_a_listing_that_breaks_off_archives_what_it_showed_and_deletes_nothing(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole_number = twilio.whole_number
     broken = True
 
     def small(query: dict[str, str], name: str, default: int, allowed: range) -> int:
@@ -110,7 +108,7 @@ def test_a_listing_that_breaks_off_archives_what_it_showed_and_deletes_nothing(
             raise TwilioError(500, 20500, "Internal Server Error")
         return min(number, 2) if name == "PageSize" else number
 
-    monkeypatch.setattr(twilio, "whole_number", small)
+    monkeypatch.setattr("reccli.sandbox.twilio.whole_number", small)
     calls = [lab.call() for _ in range(7)]
     told = lab.json("process")
     assert (told.code, told.summary["relinked"]) == (5, 4)

@@ -22,7 +22,7 @@ def converged(lab: Lab, calls: list[tuple[FakeRow, FakeRecording]]) -> None:
 
 
 def test_process(lab: Lab) -> None:
-    calls = []
+    calls: list[tuple[FakeRow, FakeRecording]] = []
     for effect, lost in (
         ("Recordings.json", False),
         ("GET /v0", True),
@@ -47,7 +47,7 @@ def test_process(lab: Lab) -> None:
 
 
 def test_migrate_with_deletes(lab: Lab) -> None:
-    calls = []
+    calls: list[tuple[FakeRow, FakeRecording]] = []
     # In each run two calls are new, and those before them are further.
     for effect, at, lost in (
         ("PUT", 1, True),

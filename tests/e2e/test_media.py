@@ -94,8 +94,6 @@ def test_an_encrypted_recording_keeps_the_envelope_of_its_key(lab: Lab) -> None:
     metadata = lab.s3.head_object(Bucket=lab.bucket, Key=key)["Metadata"]
     assert metadata["encryption-cek"] == ENCRYPTION_DETAILS["encryption_cek"]
     assert metadata["encryption-iv"] == ENCRYPTION_DETAILS["encryption_iv"]
-    assert (
-        metadata["encryption-public-key-sid"] == ENCRYPTION_DETAILS["encryption_public_key_sid"]
-    )
+    assert metadata["encryption-public-key-sid"] == ENCRYPTION_DETAILS["encryption_public_key_sid"]
     purge = lab.json("purge-twilio", "--retention", "0")
     assert (purge.code, lab.deleted()) == (0, {mine.sid})

@@ -51,9 +51,7 @@ def test_three_recordings_of_one_call_named_newest_first(lab: Lab) -> None:
 
 def test_three_recordings_of_one_call_by_two_machines_at_once(lab: Lab) -> None:
     calls = [lab.sandbox.call(recordings=3, duration=2) for _ in range(3)]
-    runs = [
-        lab.start("process", "--json", STATE_DIRECTORY=str(lab.home / name)) for name in "ab"
-    ]
+    runs = [lab.start("process", "--json", STATE_DIRECTORY=str(lab.home / name)) for name in "ab"]
     ended = [run.end() for run in runs]
     assert [told.code for told in ended] == [0, 0]
     for row, made in calls:

@@ -140,7 +140,8 @@ def _answers(waiting: list[tuple[Case, Effect]], reach: Reach) -> Iterator[tuple
 
 def _written(links: list[tuple[Case, WriteLinks]], reach: Reach) -> Iterator[tuple[Case, Any]]:
     taken = set[tuple[str, str]]()
-    batch, behind = [], []
+    batch: list[tuple[Case, WriteLinks]] = []
+    behind: list[tuple[Case, WriteLinks]] = []
     for case, effect in links:
         cells = {(slot.row_id, slot.field) for slot in effect.slots}
         (behind if cells & taken else batch).append((case, effect))

@@ -207,9 +207,7 @@ def edited_schedules(edit: Callable[[World], None], **how: object) -> Iterator[W
     """Run each command, and change the table before each of its calls, one schedule for each."""
     for scene, command, retention in RUNS:
 
-        def deeds(
-            command: Command = command, retention: timedelta = retention
-        ) -> list[Actor]:
+        def deeds(command: Command = command, retention: timedelta = retention) -> list[Actor]:
             run = Run(command, window=1, retention=retention, **how)  # type: ignore[arg-type]
             return [Actor([run]), Actor([edit])]
 

@@ -4,32 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import product
+from pkgutil import resolve_name
+from random import Random
+from typing import Any
 
 import pytest
 
-from reccli.core import rows as core_rows
 from reccli.core.errors import ServiceError
-from reccli.core.links import ForeignLink
-from reccli.core.model import LinkState, Recording, Ref, Row, S3State, Step, StoredObject
-from reccli.core.model import Reason, StepKind
+from reccli.core.links import ForeignLink, Link, LinkBook
+from reccli.core.model import (
+    LinkState,
+    Observation,
+    Policy,
+    Reason,
+    Recording,
+    Ref,
+    Row,
+    S3State,
+    Step,
+    StepKind,
+    StoredObject,
+)
 from reccli.core.rows import Subject, Survey
-from reccli.flow import case as flow_case
-from reccli.flow import copy as flow_copy
-from reccli.flow import perform as flow_perform
+from reccli.flow.case import Seed
 from reccli.flow.commands import Command
 
-from . import ports
 from .faults import Fault, Plan, faults_of
 from .interleave import Actor, interleave
-from .interpret import DAY, Run
+from .interpret import Run
 from .ports import FakeS3, FakeTwilio
-from .scenes import DAY_SECONDS, FOREIGN, R1, R3, SCENES, fallbacks, fresh, linked, settle
-from .world import FIELDS, Skew, World
+from .scenes import (
+    DAY_SECONDS,
+    FOREIGN,
+    R1,
+    R3,
+    SCENES,
+    fallbacks,
+    fresh,
+    linked,
+    settle,
+    two_rows,
+)
+from .world import FIELDS, Skew, Thing, World
 
 P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
 Patch = pytest.MonkeyPatch
+Honest = Callable[..., Any]
 
 
 def impostor() -> World:
@@ -52,7 +76,7 @@ def singles() -> Iterator[World]:
 
 
 def late_put() -> Iterator[World]:
-    """A run is held up for a day before any call, and another one does all the work."""
+    """Hold up a run for a day before any call, while another does all the work."""
     for held in range(16):
         world = fresh()
         actors = [Actor([Run(P)]), Actor([Run(P), DAY_SECONDS, Run(D)])]
@@ -70,13 +94,29 @@ def days(scene: Callable[[], World]) -> Callable[[], Iterator[World]]:
 
 
 def edits() -> Iterator[World]:
-    """A row with a link to Twilio is pasted while a person thinks about the deletes."""
+    """Paste a row with a link to Twilio while a person thinks about the deletes."""
     for held in range(14):
         world = linked()
-        paste: Callable[[World], None] = lambda world: world.add_row(  # noqa: E731
-            "rowX", 2, world.twilio_link(R3)
+        interleave(
+            world,
+            [
+                Actor([Run(D)]),
+                Actor([lambda world: world.add_row("rowX", 2, world.twilio_link(R3))]),
+            ],
+            [0] * held + [1] * 9,
         )
-        interleave(world, [Actor([Run(D)]), Actor([paste])], [0] * held + [1] * 9)
+        yield world
+
+
+def two_at_once() -> Iterator[World]:
+    """Fill the empty row of a call by two runs in many orders, with nothing kept in retention."""
+    for seed in range(200):
+        world, rng = two_rows(), Random(seed)
+        actors = [Actor([Run(M, retention=timedelta())]) for _ in range(2)]
+        interleave(world, actors, [rng.randrange(2) for _ in range(80)])
+        settle(world)
+        if left := world.converged():
+            world.accuse(f"not repaired: {left}")
         yield world
 
 
@@ -89,22 +129,28 @@ def prefilled() -> World:
 # The bugs
 
 
+def swap(patch: Patch, target: str, make: Callable[[Honest], object]) -> None:
+    """Put what MAKE makes of an honest function in its place; TARGET is `module:name`."""
+    patch.setattr(target.replace(":", "."), make(resolve_name(target)))
+
+
 def unconditional_put(patch: Patch) -> None:
     patch.setattr(FakeS3, "takes", lambda _self, _key: True)
 
 
 def delete_without_looking_again(patch: Patch) -> None:
-    def unseen(self: flow_case._Case, *_args: object, **_how: object) -> Iterator[object]:
-        yield from () if self.approved else looks(self, *_args, **_how)  # type: ignore[arg-type]
+    def make(honest: Honest) -> object:
+        def observe(case: object, *args: object, **how: object) -> Iterator[object]:
+            approved = getattr(case, "approved", False)
+            yield from () if approved else honest(case, *args, **how)
 
-    looks = flow_case._Case._observe
-    patch.setattr(flow_case._Case, "_observe", unseen)
+        return observe
+
+    swap(patch, "reccli.flow.case:_Case._observe", make)
 
 
 def size_is_proof(patch: Patch) -> None:
-    def judge(
-        self: FakeS3, thing: ports.Thing | None, sid: str, *, read_back: bool
-    ) -> StoredObject:
+    def judge(self: FakeS3, thing: Thing | None, sid: str, *, read_back: bool) -> StoredObject:
         if thing is None:
             return StoredObject(S3State.ABSENT)
         same = thing.metadata["size"] == str(len(thing.body))
@@ -117,89 +163,109 @@ def size_is_proof(patch: Patch) -> None:
 def claims_are_proof(patch: Patch) -> None:
     """Trust the metadata of a store that reports no checksum."""
 
-    def observe(self: FakeS3, key: str, sid: str, *, read_back: bool) -> StoredObject:
-        found = honest(self, key, sid, read_back=False)
-        known = found.state is S3State.VERIFIED
-        return StoredObject(found.state, found.age, found.size, found.sha256, proven=known)
+    def make(honest: Honest) -> object:
+        def observe(s3: FakeS3, key: str, sid: str, *, read_back: bool) -> StoredObject:
+            found: StoredObject = honest(s3, key, sid, read_back=False)
+            return replace(found, proven=found.state is S3State.VERIFIED)
 
-    honest = FakeS3.observe
-    patch.setattr(FakeS3, "observe", observe)
+        return observe
+
+    swap(patch, "tests.sim.ports:FakeS3.observe", make)
 
 
 def unknown_rows_are_none(patch: Patch) -> None:
-    def read(self: flow_case._Case) -> Survey:
-        survey = honest(self)
-        return Survey(LinkState.S3_LINK) if survey.state is LinkState.UNKNOWN else survey
+    def make(honest: Honest) -> object:
+        def read(case: object) -> Survey:
+            survey: Survey = honest(case)
+            return Survey(LinkState.S3_LINK) if survey.state is LinkState.UNKNOWN else survey
 
-    honest = flow_case._Case._survey
-    patch.setattr(flow_case._Case, "_survey", read)
+        return read
+
+    swap(patch, "reccli.flow.case:_Case._survey", make)
 
 
 def unknown_recording_is_deleted(patch: Patch) -> None:
-    def fetch(self: FakeTwilio, ref: Ref) -> Recording:
-        try:
-            return honest(self, ref)
-        except ServiceError:
-            return Recording(ref.sid, ref.account_sid, "us1", "deleted", ref.call_sid)
+    def make(honest: Honest) -> object:
+        def fetch(twilio: FakeTwilio, ref: Ref) -> object:
+            try:
+                return honest(twilio, ref)
+            except ServiceError:
+                return Recording(ref.sid, ref.account_sid, "us1", "deleted", ref.call_sid)
 
-    honest = FakeTwilio.fetch
-    patch.setattr(FakeTwilio, "fetch", fetch)
+        return fetch
+
+    swap(patch, "tests.sim.ports:FakeTwilio.fetch", make)
 
 
 def foreign_links_are_free(patch: Patch) -> None:
-    class Blind(type(fresh().book)):  # type: ignore[misc]
-        def parse(self, text: str) -> object:
+    class Blind(LinkBook):
+        def parse(self, text: str) -> Link | None:
             link = super().parse(text)
             return None if isinstance(link, ForeignLink) else link
 
-    def slots(row: Row, subject: Subject, book: object, now: object) -> object:
-        return honest(row, subject, Blind(**{n: getattr(book, n) for n in NAMES}), now)  # type: ignore[arg-type]
+    def make(honest: Honest) -> object:
+        def slots(row: Row, subject: Subject, book: LinkBook, now: object) -> object:
+            return honest(row, subject, Blind(book.account_sid, book.apis, book.bucket), now)
 
-    honest = core_rows._slots
-    patch.setattr(core_rows, "_slots", slots)
+        return slots
 
-
-NAMES = ("account_sid", "apis", "bucket")
+    swap(patch, "reccli.core.rows:_slots", make)
 
 
 def cut_bodies_are_fine(patch: Patch) -> None:
-    patch.setattr(flow_copy, "refusal", lambda *_args: None)
+    patch.setattr("reccli.flow.copy.refusal", lambda *_args: None)
 
 
 def retention_by_our_clock(patch: Patch) -> None:
-    def age(self: FakeS3, thing: ports.Thing) -> timedelta:
-        return self._world.now() - thing.at
+    def age(self: FakeS3, thing: Thing) -> timedelta:
+        now: datetime = self._world.now()
+        return now - thing.at
 
     patch.setattr(FakeS3, "_age", age)
 
 
 def delete_before_relink(patch: Patch) -> None:
-    def decide(observation: object, policy: object, now: object) -> Step:
-        step = honest(observation, policy, now)  # type: ignore[arg-type]
-        due = observation.age is not None and observation.age >= DAY  # type: ignore[attr-defined]
-        if step.kind is StepKind.RELINK and due:
-            return Step(StepKind.DELETE, Reason.PROVEN)
-        return step
+    def make(honest: Honest) -> object:
+        def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
+            step: Step = honest(observation, policy, now)
+            due = observation.age is not None and observation.age >= policy.retention
+            if step.kind is StepKind.RELINK and due:
+                return Step(StepKind.DELETE, Reason.PROVEN)
+            return step
 
-    honest = flow_case.decide
-    patch.setattr(flow_case, "decide", decide)
+        return decide
+
+    swap(patch, "reccli.flow.case:decide", make)
 
 
 def old_looks_are_good(patch: Patch) -> None:
-    patch.setattr(flow_perform, "FRESH", timedelta(days=9))
+    patch.setattr("reccli.flow.perform.FRESH", timedelta(days=9))
+
+
+def siblings_are_not_asked_for(patch: Patch) -> None:
+    """Take the first free cell, as if the call had no other recording."""
+
+    def make(honest: Honest) -> object:
+        def reconcile(seed: Seed, rules: object, now: object) -> object:
+            return honest(replace(seed, siblings=seed.siblings or (seed.ref.sid,)), rules, now)
+
+        return reconcile
+
+    swap(patch, "tests.sim.interpret:reconcile", make)
 
 
 def somebody_elses_audio(patch: Patch) -> None:
-    def media(self: FakeTwilio, recording: Recording, extension: str) -> object:
-        other = self._world.tapes.now[R1]
-        return honest(self, other, extension)
+    def make(honest: Honest) -> object:
+        def media(self: FakeTwilio, _recording: Recording, extension: str) -> object:
+            return honest(self, self._world.tapes.now[R1], extension)
 
-    honest = FakeTwilio.media
-    patch.setattr(FakeTwilio, "media", media)
+        return media
+
+    swap(patch, "tests.sim.ports:FakeTwilio.media", make)
 
 
 def late_edit() -> Iterator[World]:
-    """Airtable asks for half a minute of patience, and a person fills the field meanwhile."""
+    """Fill a field in the half minute of patience that Airtable asks for."""
     for held in range(20):
         world, told = fresh(), set[str]()
 
@@ -209,13 +275,16 @@ def late_edit() -> Iterator[World]:
             return Fault.BUSY if busy else None
 
         run = Run(P, window=1, plan=Plan(choose=choose))
-        fill: Callable[[World], None] = lambda world: world.edit("rowC", FIELDS[0], FOREIGN)  # noqa: E731
+        fill = partial(World.edit, row_id="rowC", field=FIELDS[0], text=FOREIGN)
         interleave(world, [Actor([run]), Actor([fill])], [0] * held + [1] * 9)
         yield world
 
 
-def early(scene: Callable[..., World]) -> Callable[[], World]:
-    return lambda: scene(skew=Skew(ours=timedelta(hours=30)))
+def hurried() -> Iterator[World]:
+    """Purge by a clock that is ahead of everybody's."""
+    world = linked(skew=Skew(ours=timedelta(hours=30)))
+    Run(D).on(world)
+    yield world
 
 
 def no_checksums() -> World:
@@ -234,9 +303,10 @@ BUGS: dict[str, tuple[Callable[[Patch], None], Callable[[], Iterator[World]], st
     "an unknown recording read as deleted": (unknown_recording_is_deleted, singles, "to be lost"),
     "links of others written over": (foreign_links_are_free, days(prefilled), "I3"),
     "a cut body accepted": (cut_bodies_are_fine, singles, "I4"),
-    "retention by our own clock": (retention_by_our_clock, days(early(linked)), "in retention"),
+    "retention by our own clock": (retention_by_our_clock, hurried, "in retention"),
     "a delete before the links": (delete_before_relink, days(fallbacks), "I1"),
     "a write on an old look": (old_looks_are_good, late_edit, "I3"),
+    "siblings not asked for": (siblings_are_not_asked_for, two_at_once, "does not refer"),
     "the audio of another recording": (somebody_elses_audio, days(fresh), "I4"),
 }
 

@@ -128,7 +128,7 @@ class World:
         self.lost: list[str] = []
         self.late: set[tuple[str, str]] = set()
         self.violations: list[str] = []
-        self._checked = (-1, -1, -1)
+        self.checked = (-1, -1, -1)
 
     def fork(self) -> World:
         """Make another world that goes on from here."""
@@ -139,7 +139,7 @@ class World:
         other.edited, other.vanished = set(self.edited), set(self.vanished)
         other.late = set(self.late)
         other.lost, other.violations = list(self.lost), list(self.violations)
-        other._checked = (-1, -1, -1)
+        other.checked = (-1, -1, -1)
         other.planted = set(self.objects.now)  # they have been checked
         return other
 
@@ -299,15 +299,15 @@ class World:
     def check(self) -> None:
         """Check what has changed since the last check."""
         versions = (self.tapes.number, self.objects.number, self.rows.number)
-        if versions == self._checked:
+        if versions == self.checked:
             return
         for old, new in zip(
-            self.objects.versions[max(self._checked[1], 0) : -1],
-            self.objects.versions[max(self._checked[1], 0) + 1 :],
+            self.objects.versions[max(self.checked[1], 0) : -1],
+            self.objects.versions[max(self.checked[1], 0) + 1 :],
             strict=True,
         ):
             self._check_objects(old, new)
-        self._checked = versions
+        self.checked = versions
         for sid in self.gone():
             if not self.proven(sid) and sid not in self.vanished:
                 self.accuse(f"I1: {sid} is gone from Twilio, and its bytes are not in S3")

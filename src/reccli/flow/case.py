@@ -111,6 +111,10 @@ class Outcome:
 Case = Generator[Effect, Any, Outcome]
 
 
+class StoppedError(Exception):
+    """Thrown into a case that must not go on: it ends with what it has done so far."""
+
+
 def reconcile(seed: Seed, rules: Rules, now: datetime) -> Case:
     """Bring one recording as far as the rules allow; `now` (UTC) is when the run began."""
     return _Case(seed, rules, now).run()
@@ -134,6 +138,13 @@ class _Case:
     approved: bool = False
 
     def run(self) -> Case:
+        """Take steps until none is left; a case that is stopped still tells what it did."""
+        try:
+            return (yield from self._run())
+        except StoppedError:
+            return self._outcome(Step(StepKind.HOLD, Reason.STOPPED))
+
+    def _run(self) -> Case:
         yield from self._observe(self.seed.recording, self.seed.rows)
         if self.rules.dry_run:
             return self._would()

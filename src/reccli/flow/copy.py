@@ -26,11 +26,24 @@ SPOOL_BYTES = 4 * 1024 * 1024
 
 def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
     """Download, check and store; raises `ServiceError` naming what could not be done."""
-    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
-        body = cast("BinaryIO", spool)
-        provenance = retry(Service.TWILIO, _download, effect, twilio, body)
-        stored = retry(Service.S3, s3.put, effect.key, body, provenance)
+    try:
+        with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            body = cast("BinaryIO", spool)
+            provenance = retry(Service.TWILIO, _download, effect, twilio, body)
+            stored = retry(Service.S3, s3.put, effect.key, body, provenance)
+    except OSError as error:  # of the file: a port raises nothing but ServiceError
+        raise ServiceError(_disk(error)) from error
     return Copied(stored, provenance.size)
+
+
+def _disk(error: OSError) -> Failure:
+    return Failure(
+        Service.DISK,
+        FailureKind.PERMANENT,
+        "disk_full" if error.errno == errno.ENOSPC else "spool_failed",
+        f"cannot write the temporary file: {error.strerror}",
+        "free space in the temporary directory, or point TMPDIR elsewhere",
+    )
 
 
 def _download(effect: Copy, twilio: TwilioPort, body: BinaryIO) -> Provenance:
@@ -72,16 +85,5 @@ def _spool(media: Media, body: BinaryIO) -> tuple[int, str]:
     for chunk in media.chunks:
         digest.update(chunk)
         size += len(chunk)
-        try:
-            body.write(chunk)
-        except OSError as error:
-            raise ServiceError(
-                Failure(
-                    Service.DISK,
-                    FailureKind.PERMANENT,
-                    "disk_full" if error.errno == errno.ENOSPC else "spool_failed",
-                    f"cannot write the temporary file: {error.strerror}",
-                    "free space in the temporary directory, or point TMPDIR elsewhere",
-                )
-            ) from error
+        body.write(chunk)
     return size, digest.hexdigest()

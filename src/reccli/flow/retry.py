@@ -107,6 +107,8 @@ class Retry:
             if _opens_circuit(type(error), error):
                 since = self._failing[service].since if service in self._failing else self._now()
                 self._failing[service] = Outage(service, since, error.failure)
+            else:  # it is there, whatever it said
+                self._failing.pop(service, None)
             raise
         self._failing.pop(service, None)
         return result

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -23,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.guard import Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
-from reccli.flow.case import Case, Outcome, Rules, Seed, reconcile
+from reccli.flow.case import Case, Outcome, Rules, Seed, StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
-from reccli.flow.perform import BATCH, find_rows, perform, write_links
+from reccli.flow.perform import BATCH, FRESH, find_rows, perform, write_links
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FRESH = timedelta(seconds=30)
-"""How old a look at a cell may be when it is written: Airtable has no conditional write."""
 AIRTABLE_AT_ONCE = 5
 """Enough requests in flight to use up 5 a second at a second's latency each."""
 CHUNK = 100
@@ -253,7 +250,8 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a bug in one case must not end the others
             self._end(task, _unexpected(error))
             return
-        if self._halted or (self._stop.is_set() and not isinstance(effect, WriteLinks)):
+        linking = isinstance(effect, WriteLinks) or isinstance(reply, Stale)
+        if self._halted or (self._stop.is_set() and not linking):
             self._end(task, fatal)
             return
         match effect:
@@ -283,11 +281,15 @@ class Runner:
 
     def _end(self, task: _Task, failure: Failure | None) -> None:
         """End a case before its time: the next run takes it up from what it finds."""
-        task.case.close()
         self._active.discard(task)
-        step = Step(StepKind.HOLD, Reason.STOPPED)
-        ref = task.seed.ref
-        self._finish(Outcome(ref.sid, ref.call_sid, step, failures=(failure,) if failure else ()))
+        try:
+            task.case.throw(StoppedError)
+        except StopIteration as end:
+            self._finish(end.value)
+        except StoppedError:  # the case had not begun, or a bug has ended it
+            step, ref = Step(StepKind.HOLD, Reason.STOPPED), task.seed.ref
+            failures = (failure,) if failure else ()
+            self._finish(Outcome(ref.sid, ref.call_sid, step, failures=failures))
 
     def _finish(self, outcome: Outcome) -> None:
         self._result.add(outcome)
@@ -305,7 +307,6 @@ class Runner:
 
     def _send(self, lane: _Lane, *, feeds: bool) -> None:
         batch, cells = [], set[tuple[str, str]]()
-        rows = set[str]()
         oldest = self._world.now() - FRESH
         for task, effect in lane.take():
             if isinstance(effect, WriteLinks):
@@ -314,7 +315,6 @@ class Runner:
                     self._inbox.put(lambda task=task: self._advance(task, Stale()))  # type: ignore[misc]
                     continue
                 cells |= wanted
-                rows |= {slot.row_id for slot in effect.slots}
             batch.append((task, effect))
         if not batch:
             return

@@ -73,6 +73,7 @@ _UNREACHABLE = (
     ResponseParserError,
     OSError,
 )
+_PATH_OF_URL = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")
 _TORN_TLS = re.compile(r"EOF|BAD_RECORD|DECRYPTION_FAILED|RESET", re.IGNORECASE)
 
 _CREDENTIALS = "set s3.access_key_id and s3.secret_access_key, or give boto3's own chain a login"
@@ -114,7 +115,8 @@ def failure_of(error: Exception, action: str, place: str) -> Failure:
     else:
         kind = FailureKind.PERMANENT
     hint = _CREDENTIALS if isinstance(error, _NO_CREDENTIALS) else _hint(code)
-    return failure(kind, code, f"cannot {action} {place}: {_plain(str(error))}", hint)
+    text = _PATH_OF_URL.sub(r"\1", _plain(str(error)))  # the SDK repeats the key: `place` has it
+    return failure(kind, code, f"cannot {action} {place}: {text}", hint)
 
 
 def failure(kind: FailureKind, code: str, message: str, hint: str = "") -> Failure:

@@ -1,0 +1,141 @@
+"""The real runner, with its threads, over the world in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.guard import Limits
+from reccli.core.model import Policy
+from reccli.flow.case import Outcome, Rules, Seed
+from reccli.flow.commands import MAY, Command
+from reccli.flow.perform import World as Reach
+from reccli.flow.ports import Event
+from reccli.flow.result import Result
+from reccli.flow.retry import Backoff, Retry
+from reccli.flow.run import Brake, Pace, Runner
+from reccli.flow.source import Sources
+from tests.sim.faults import Plan
+from tests.sim.ports import FakeAirtable, FakeS3, FakeTwilio, Wire
+from tests.sim.world import NAMING, World, re_sid
+
+FAST = Pace(concurrency=8, rows_linger=0.02, links_linger=0.05)
+LIMITS = Limits(max_deletes=5000, max_delete_fraction=1.0)
+NONE = timedelta()
+
+
+class OneAtATime:
+    """A port whose calls exclude each other: the fakes know no threads."""
+
+    def __init__(self, port: Any, bench: Bench) -> None:  # noqa: ANN401 - any of the three
+        self._port, self._bench = port, bench
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._port, name)
+        if not callable(found):
+            return found
+
+        def call(*args: object, **how: object) -> object:
+            self._bench.on_call(name, *args)
+            with self._bench.lock:
+                if name != "media":
+                    return found(*args, **how)
+                with found(*args, **how) as media:
+                    return nullcontext(media)
+
+        return call
+
+
+@dataclass
+class Bench:
+    """One run: what it meets, how it is paced, and what was seen of it."""
+
+    world: World
+    plan: Plan = field(default_factory=Plan)
+    pace: Pace = FAST
+    limits: Limits = LIMITS
+    backoff: Backoff = field(default_factory=lambda: Backoff(attempts=2))
+    confirm: Callable[[int], bool] = lambda _deletes: True
+    on_call: Callable[..., None] = lambda *_args: None
+    retention: timedelta = timedelta(hours=24)
+    dry_run: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: Any = field(default_factory=threading.RLock)
+    calls: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        wire = Wire(self.world, self.plan, retention=self.retention, calls=self.calls)
+        self.reach = Reach(
+            OneAtATime(FakeTwilio(wire), self),
+            OneAtATime(FakeS3(wire), self),
+            OneAtATime(FakeAirtable(wire), self),
+            self.world.book,
+            Retry(self.backoff, sleep=self.world.sleep, now=self.world.now),
+            self.world.now,
+        )
+        self.sources = Sources(self.reach)
+
+    def run(self, command: Command, items: Iterator[Seed | Outcome] | None = None) -> Result:
+        rules = Rules(
+            MAY[command], Policy(self.retention), self.reach.book, NAMING, dry_run=self.dry_run
+        )
+        runner = Runner(
+            self.reach,
+            rules,
+            Brake(self.limits, self.confirm),
+            self._tell,
+            pace=self.pace,
+            stop=self.stop,
+        )
+        if items is None:
+            items = self.items(command)
+        return runner.run(items, self.sources)
+
+    def items(self, command: Command) -> Iterator[Seed | Outcome]:
+        match command:
+            case Command.PROCESS:
+                return self.sources.unlinked(self.world.now() - timedelta(days=3), None)
+            case Command.MIGRATE_FALLBACKS:
+                return self.sources.fallbacks()
+            case _:
+                return self.sources.on_twilio()
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+
+    def count(self, name: str) -> int:
+        return self.calls.count(name)
+
+
+def many(count: int, *, stored: bool = True, linked: bool = False, row: bool = True) -> World:
+    """Make calls with one recording each: stored long ago or not, linked or with a fallback."""
+    world = World(page=100)
+    for number in range(1, count + 1):
+        sid = world.record(number, number)
+        key = world.store(sid, hours=30) if stored else world.key(sid)
+        if row:
+            link = world.object_link(key) if linked else world.twilio_link(sid)
+            world.add_row(f"row{number}", number, link)
+    return world
+
+
+def links(world: World) -> dict[str, str]:
+    """Tell what the first field of each row holds, without signatures."""
+    return {row.id: next(iter(row.links.values())).split("?")[0] for row in world.rows.now.values()}
+
+
+def failure(
+    kind: FailureKind = FailureKind.OUTAGE, service: Service = Service.AIRTABLE, code: str = "made"
+) -> ServiceError:
+    return ServiceError(Failure(service, kind, code, f"made up: {kind}"))
+
+
+def outcome_of(result: Result, number: int) -> Outcome:
+    (found,) = (outcome for outcome in result.outcomes if outcome.sid == re_sid(number))
+    return found

@@ -1,0 +1,88 @@
+"""What a run means to cron: the worst thing that happened counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from reccli.core.errors import Failure, FailureKind, Service
+from reccli.core.model import Reason, Step, StepKind
+from reccli.flow.case import Outcome
+from reccli.flow.result import COUNTS, Exit, Result
+
+K = FailureKind
+DONE = Step(StepKind.DONE, Reason.CONVERGED)
+HOLD = Step(StepKind.HOLD, Reason.NOT_OBSERVED)
+STOPPED = Step(StepKind.HOLD, Reason.STOPPED)
+LOST = Step(StepKind.LOST, Reason.LOST)
+WAIT = Step(StepKind.WAIT, Reason.IN_RETENTION)
+
+
+def failed(kind: K) -> Failure:
+    return Failure(Service.S3, kind, "made", "made up")
+
+
+def outcome(step: Step = DONE, *kinds: K, steps: tuple[StepKind, ...] = ()) -> Outcome:
+    return Outcome("RE", "CA", step, steps, tuple(failed(kind) for kind in kinds), size=7)
+
+
+def result(*outcomes: Outcome, **how: object) -> Result:
+    made = Result(**how)  # type: ignore[arg-type]
+    for each in outcomes:
+        made.add(each)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        (result(), Exit.OK),
+        (result(outcome(), outcome(WAIT)), Exit.OK),
+        (result(outcome(HOLD)), Exit.OK),
+        (result(outcome(LOST)), Exit.FAILED),
+        (result(outcome(HOLD, K.OUTAGE)), Exit.TRANSIENT),
+        (result(outcome(HOLD, K.BUSY)), Exit.TRANSIENT),
+        (result(outcome(HOLD, K.DENIED)), Exit.DENIED),
+        (result(outcome(HOLD, K.PERMANENT)), Exit.FAILED),
+        (result(outcome(HOLD, K.FATAL)), Exit.FAILED),
+        (result(outcome(HOLD, K.OUTAGE), outcome(HOLD, K.PERMANENT)), Exit.FAILED),
+        (result(outcome(HOLD, K.OUTAGE), outcome(HOLD, K.DENIED)), Exit.DENIED),
+        (result(outcome(LOST), outcome(HOLD, K.DENIED)), Exit.FAILED),
+        (result(outcome(), refusal="too many"), Exit.UNSAFE),
+        (result(outcome(HOLD, K.OUTAGE), refusal="too many"), Exit.UNSAFE),
+        (result(failures=[failed(K.OUTAGE)]), Exit.TRANSIENT),
+        (result(failures=[failed(K.DENIED)]), Exit.DENIED),
+        (result(outcome(), breach="5 % fell back"), Exit.THRESHOLD),
+        (result(outcome(HOLD, K.OUTAGE), breach="5 % fell back"), Exit.TRANSIENT),
+        (result(outcome(LOST), interrupted=True), Exit.INTERRUPTED),
+        (result(outcome(HOLD, K.DENIED), interrupted=True), Exit.INTERRUPTED),
+    ],
+)
+def test_the_exit_code(made: Result, code: Exit) -> None:
+    assert made.exit_code is code
+
+
+@pytest.mark.parametrize(
+    ("one", "counted"),
+    [
+        (outcome(), {"seen": 1, "bytes": 7}),
+        (outcome(WAIT), {"seen": 1, "bytes": 7, "waiting": 1}),
+        (outcome(STOPPED), {"seen": 1, "bytes": 7, "waiting": 1}),
+        (outcome(HOLD, K.OUTAGE, K.BUSY), {"seen": 1, "bytes": 7, "held": 1, "failed": 1}),
+        (outcome(LOST), {"seen": 1, "bytes": 7, "lost": 1}),
+        (
+            outcome(steps=(StepKind.COPY, StepKind.RELINK, StepKind.DELETE)),
+            {"seen": 1, "bytes": 7, "copied": 1, "relinked": 1, "deleted": 1},
+        ),
+        (
+            outcome(WAIT, steps=(StepKind.LINK_TWILIO, StepKind.RESIGN)),
+            {"seen": 1, "bytes": 7, "fallback": 1, "resigned": 1, "waiting": 1},
+        ),
+    ],
+)
+def test_the_counts(one: Outcome, counted: dict[str, int]) -> None:
+    assert result(one).summary == dict.fromkeys(COUNTS, 0) | counted
+
+
+def test_a_dry_run_counts_nothing_as_done() -> None:
+    made = result(outcome(WAIT, steps=(StepKind.COPY,)), dry_run=True)
+    assert made.summary == dict.fromkeys(COUNTS, 0) | {"seen": 1, "waiting": 1}
