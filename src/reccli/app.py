@@ -28,8 +28,8 @@ from reccli.core.guard import Limits
 from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.model import Policy, Ref
 from reccli.core.naming import Naming, placeholders
-from reccli.flow.case import Rules
 from reccli.flow.commands import MAY, Command
+from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
 from reccli.flow.perform import World
 from reccli.flow.retry import Retry
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reccli.config import Settings
-    from reccli.flow.case import Outcome, Seed
+    from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.result import Result
 
 LOOK_BACK = timedelta(days=3)
@@ -109,7 +109,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         started = datetime.now(UTC)
         if options.writes:
             journal.started(options.command, started)
-        result = runner.run(islice(_items(options, sources, ledger), options.limit), sources)
+        result = runner.run(_items(options, sources, ledger), sources)
         report = None
         if options.command is Command.REPORT:
             since = options.since or started - timedelta(hours=settings.alerts.window_hours)
@@ -133,7 +133,7 @@ def _items(options: Options, sources: Sources, ledger: Ledger | None) -> Iterato
         case Command.PURGE_TWILIO:
             return sources.on_twilio(options.since, options.until)
         case Command.REPORT:
-            return sources.on_twilio()
+            return islice(sources.on_twilio(), options.limit)
 
 
 def _open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
@@ -280,4 +280,6 @@ def _pace(settings: Settings, options: Options) -> Pace:
     stop_at = None
     if options.max_duration is not None:
         stop_at = time.monotonic() + options.max_duration.total_seconds()
-    return Pace(options.concurrency or settings.engine.concurrency, stop_at=stop_at)
+    concurrency = options.concurrency or settings.engine.concurrency
+    limit = None if options.command is Command.REPORT else options.limit
+    return Pace(concurrency, stop_at=stop_at, limit=limit)

@@ -12,8 +12,8 @@ from typing import Any
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Limits
 from reccli.core.model import Policy
-from reccli.flow.case import Outcome, Rules, Seed
 from reccli.flow.commands import MAY, Command
+from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import World as Reach
 from reccli.flow.ports import Event
 from reccli.flow.result import Result

@@ -6,7 +6,7 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Step, StepKind
-from reccli.flow.case import Outcome
+from reccli.flow.outcome import Outcome
 from reccli.flow.result import COUNTS, Exit, Result
 
 K = FailureKind

@@ -13,8 +13,8 @@ import pytest
 from reccli.core.errors import FailureKind, Service
 from reccli.core.guard import Limits
 from reccli.core.model import Reason, StepKind
-from reccli.flow.case import Outcome, Seed
 from reccli.flow.commands import Command
+from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.perform import FRESH
 from reccli.flow.result import Exit, Result
 from reccli.flow.run import CHUNK

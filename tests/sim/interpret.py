@@ -13,9 +13,10 @@ from itertools import islice
 from typing import Any
 
 from reccli.core.model import Policy, S3State, StepKind
-from reccli.flow.case import Case, Outcome, Rules, Seed, reconcile
+from reccli.flow.case import Case, reconcile
 from reccli.flow.commands import MAY, Command
 from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, Stale, WriteLinks
+from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import BATCH, find_rows, perform, write_links
 from reccli.flow.perform import World as Reach
 from reccli.flow.retry import Backoff, Retry

@@ -73,26 +73,29 @@ SCENARIOS: dict[str, tuple[Callable[[], World], Deeds]] = {
     ),
 }
 
-STEP = 4
-"""Every how many calls the second of two switches falls."""
+STEP = 6
+"""Every how many calls the second of two switches falls; the first one falls twice as often."""
 DAYS = 2
 """What somebody changed between two looks may take a day more."""
-SEEDS = 200
+SEEDS = 185
 """Random schedules for each scenario."""
 
 
-SETTLED: set[object] = set()
-"""Worlds from which everything came to its end: many schedules lead to the same."""
+SETTLED: dict[object, list[str]] = {}
+"""What was left to do after some days: many schedules lead to the same world."""
+
+
+def left_after(world: World) -> list[str]:
+    state = world.fingerprint()
+    if state not in SETTLED:
+        SETTLED[state] = settle(world, DAYS)
+    assert not world.violations
+    return SETTLED[state]
 
 
 def went_well(world: World, actors: list[Actor], turns: Iterable[int]) -> None:
     interleave(world, actors, turns)
-    assert not world.violations
-    state = world.fingerprint()
-    if state not in SETTLED:
-        SETTLED.add(state)
-        assert settle(world, DAYS) == []
-        assert not world.violations
+    assert left_after(world) == []
 
 
 def steps(scene: Callable[[], World], deeds: Deeds, number: int) -> int:
@@ -119,11 +122,11 @@ def test_both_are_held_up_once(name: str) -> None:
     schedules = 0
     for order in (0, 1):
         one, two = (steps(scene, deeds, who) for who in (order, 1 - order))
-        for first, second in product(range(1, one, 2), range(1, two, STEP)):
+        for first, second in product(range(1, one, 3), range(1, two, STEP)):
             turns = [order] * first + [1 - order] * second + [order] * END
             went_well(scene(), deeds(), turns)
             schedules += 1
-    assert schedules >= 14
+    assert schedules >= 8
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -142,14 +145,14 @@ def test_any_order(name: str) -> None:
 
 def test_any_order_and_any_faults() -> None:
     met = 0
-    for seed, name in product(range(60), SCENARIOS):
+    for seed, name in product(range(40), SCENARIOS):
         scene, deeds = SCENARIOS[name]
         world, actors = scene(), deeds()
         rng = random.Random(f"{name}/{seed}/faults")
         plans = [_some_faults(rng, actor) for actor in actors]
         went_well(world, actors, [rng.randrange(2) for _ in range(100)])
         met += sum(len(plan.fired) for plan in plans)
-    assert met > 1_000
+    assert met > 700
 
 
 def _some_faults(rng: random.Random, actor: Actor) -> Plan:
@@ -164,7 +167,7 @@ def _some_faults(rng: random.Random, actor: Actor) -> Plan:
 def test_three_recordings_of_a_call_with_two_fields() -> None:
     """The third has no field: it is kept on Twilio, and the first two are as ever."""
     rng = random.Random(3)
-    for _ in range(SEEDS):
+    for _ in range(90):
         world = three_of_one_call()
         interleave(world, twice(P)(), [rng.randrange(2) for _ in range(60)])
         left = settle(world, DAYS)
@@ -222,8 +225,7 @@ def test_a_person_changes_the_table_at_any_time(name: str) -> None:
     schedules = 0
     for world in edited_schedules(EDITS[name]):
         schedules += 1
-        left = settle(world, DAYS)
-        assert not world.violations
+        left = left_after(world)
         texts = [text for row in world.rows.now.values() for text in row.links.values()]
         if name.startswith("fills"):
             assert FOREIGN in texts or world.lost
@@ -254,8 +256,7 @@ def test_a_second_try_after_a_long_wait_looks_again() -> None:
             world = scene()
             run = Run(command, window=1, plan=busy_once())
             interleave(world, [Actor([run]), Actor([edit])], [0] * held + [1] * END)
-            settle(world)
-            assert not world.violations
+            left_after(world)
             schedules += 1
     assert schedules == 160
 

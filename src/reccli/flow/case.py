@@ -11,15 +11,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.errors import Failure, Service
+from reccli.core.errors import Failure
 from reccli.core.links import without_query
 from reccli.core.model import (
     LinkState,
     Observation,
-    Policy,
     Reason,
     Recording,
-    Ref,
     Row,
     S3State,
     Step,
@@ -28,7 +26,8 @@ from reccli.core.model import (
     TwilioState,
 )
 from reccli.core.plan import decide, route
-from reccli.core.rows import Slot, Subject, Survey, linked_key, survey
+from reccli.core.rows import Subject, Survey, linked_key, survey
+from reccli.flow import telling
 from reccli.flow.effects import (
     AskGuard,
     Copied,
@@ -45,12 +44,12 @@ from reccli.flow.effects import (
     Stale,
     WriteLinks,
 )
+from reccli.flow.outcome import Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reccli.core.links import LinkBook
-    from reccli.core.naming import Naming
+    from reccli.flow.outcome import Rules, Seed
 
 MOST_STEPS = 12
 """A case takes at most four steps in a quiet world; others may move the rows under it."""
@@ -61,51 +60,6 @@ _WRITES = {
     StepKind.RELINK: (LinkState.TWILIO_LINK, LinkState.EMPTY),
     StepKind.RESIGN: (LinkState.S3_LINK_EXPIRING,),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a command brings to every case: the steps it may take, and how things are named."""
-
-    may: frozenset[StepKind]
-    policy: Policy
-    book: LinkBook
-    naming: Naming
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """Where a case starts: a recording, and what its source has already seen of it.
-
-    `siblings` are the recordings of the same call in order of creation, if all are known.
-    """
-
-    ref: Ref
-    siblings: tuple[str, ...] = ()
-    recording: Recording | None = None
-    rows: Rows | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a recording stands at the end of a run, and what was done.
-
-    `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
-    `link` is fit to be shown: it carries no signature.
-    """
-
-    sid: str | None
-    call_sid: str | None
-    step: Step
-    steps: tuple[StepKind, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    link: str | None = None
-    key: str | None = None
-    size: int = 0
-    twilio: TwilioState = TwilioState.UNKNOWN
-    s3: S3State = S3State.UNKNOWN
-    recording: Recording | None = None
 
 
 Case = Generator[Effect, Any, Outcome]
@@ -151,7 +105,7 @@ class _Case:
         for _ in range(MOST_STEPS):
             step = self._decide()
             if step.kind in _SETTLED or step.kind not in self.rules.may:
-                yield from self._tell(step)
+                yield from telling.ended(step, self._survey().state, self.key, self.taken)
                 return self._outcome(step)
             held = yield from self._take(step)
             if held is not None:
@@ -256,15 +210,10 @@ class _Case:
         if isinstance(reply, Copied):
             self.stored, self.size = reply.stored, reply.size
             self.taken.append(StepKind.COPY)
-            yield Record("recording_download_success", {"bytes": reply.size})
-            if reply.stored.state is S3State.VERIFIED:
-                yield Record("recording_s3_upload_success", {"key": key, "bytes": reply.size})
-            return
-        self.stored = StoredObject(S3State.UNKNOWN, failure=reply)
-        name = "recording_s3_upload_failed"
-        if reply.service is not Service.S3:
-            name = "recording_download_failed"
-        yield Record(name, {"code": reply.code, "error": reply.message})
+            yield from telling.copied(key, reply)
+        else:
+            self.stored = StoredObject(S3State.UNKNOWN, failure=reply)
+            yield telling.not_copied(reply)
 
     def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:
         slots = self._survey().holding(*_WRITES[kind])
@@ -291,11 +240,11 @@ class _Case:
             yield from self._observe_rows()
         elif isinstance(reply, Failure):
             self.rows = reply
-            yield Record("airtable_update_error", {"code": reply.code, "error": reply.message})
+            yield telling.failed("airtable_update_error", reply)
         else:
             self._merge(reply)
             self.taken.append(kind)
-            yield from self._tell_linked(kind, slots)
+            yield from telling.linked(kind, slots, self.stored)
 
     def _merge(self, answer: Rows) -> None:
         current = {row.id: row for row in ([] if isinstance(self.rows, Failure) else self.rows)}
@@ -318,39 +267,12 @@ class _Case:
         reply = self._known((yield Delete(recording)))
         if isinstance(reply, Failure):
             self.recording = reply
-            detail = {"code": reply.code, "error": reply.message}
-            yield Record("twilio_recording_delete_error", detail)
+            yield telling.failed("twilio_recording_delete_error", reply)
             return None
         self.recording = replace(recording, status="deleted")
         self.taken.append(StepKind.DELETE)
         yield Record("twilio_recording_deleted", {"key": self.key, "sha256": self.stored.sha256})
         return None
-
-    # Telling
-
-    def _tell_linked(self, kind: StepKind, slots: tuple[Slot, ...]) -> Generator[Effect, Any, None]:
-        detail = {"rows": ",".join(sorted({slot.row_id for slot in slots}))}
-        if kind is StepKind.LINK_TWILIO:
-            cause = self.stored.failure
-            reason = cause.message if cause else str(self.stored.state)
-            yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
-            yield Record("recording_saved_to_airtable_twilio", detail)
-        else:
-            yield Record("recording_saved_to_airtable_s3", detail)
-
-    def _tell(self, step: Step) -> Generator[Effect, Any, None]:
-        match step.kind, step.reason:
-            case StepKind.LOST, _:
-                yield Record("recording_lost", {"key": self.key})
-            case StepKind.HOLD, Reason.UNREFERENCED if self._survey().state is LinkState.NO_ROW:
-                yield Record("call_log_not_found", {"key": self.key})
-            case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT:
-                yield Record("twilio_recording_preserved", {"reason": step.reason.value})
-            case StepKind.WAIT, Reason.IN_RETENTION if self.taken:
-                until = step.until.isoformat() if step.until else None
-                yield Record("twilio_deletion_scheduled", {"not_before": until})
-            case _:
-                pass
 
     def _would(self) -> Outcome:
         """End a dry run: the route, cut where this command has to stop."""

@@ -104,7 +104,12 @@ def listed(listing: Listing, world: World) -> Iterator[Recording]:
 def by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
     """Order the recordings of a call that can ever have a link."""
     living = [r for r in recordings if r.state in {TwilioState.COMPLETED, TwilioState.PENDING}]
-    return tuple(r.sid for r in sorted(living, key=lambda r: (r.created or _BEGINNING, r.sid)))
+    return tuple(recording.sid for recording in sorted(living, key=age_order))
+
+
+def age_order(recording: Recording) -> tuple[datetime, str]:
+    """Sort by creation, oldest first; the SID makes it one order for everybody."""
+    return recording.created or _BEGINNING, recording.sid
 
 
 def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:

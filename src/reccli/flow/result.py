@@ -13,7 +13,7 @@ from reccli.core.model import Reason, StepKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reccli.flow.case import Outcome
+    from reccli.flow.outcome import Outcome
     from reccli.flow.retry import Outage
 
 

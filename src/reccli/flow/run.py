@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.guard import Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
-from reccli.flow.case import Case, Outcome, Rules, Seed, StoppedError, reconcile
+from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
-from reccli.flow.perform import BATCH, FRESH, find_rows, perform, write_links
+from reccli.flow.lane import Lane, Task
+from reccli.flow.outcome import Outcome, Rules, Seed
+from reccli.flow.perform import BATCH, FRESH, Single, find_rows, perform, write_links
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
@@ -44,19 +46,22 @@ CHUNK = 100
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
 _TICK = 0.25
+_NOT_BEGUN = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a run uses its machine; times in seconds. `linger` is how long a batch waits to fill.
 
-    `stop_at` is the `time.monotonic()` from which nothing new is taken up.
+    `stop_at` is the `time.monotonic()` from which nothing new is taken up; `limit` is how many
+    recordings may be acted on: those that only wait or are held do not use it up.
     """
 
     concurrency: int = 32
     rows_linger: float = 0.1
     links_linger: float = 1.0
     stop_at: float | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,38 +70,6 @@ class Brake:
 
     limits: Limits
     confirm: Callable[[int], bool] = lambda _deletes: True
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    seed: Seed
-    case: Case
-
-
-@dataclass(slots=True)
-class _Lane:
-    """Effects of one kind that wait to be carried out together."""
-
-    size: int
-    linger: float
-    carry_out: Callable[[list[Any], World], list[Any]]
-    waiting: deque[tuple[_Task, Any]] = field(default_factory=deque)
-    since: float = 0.0
-
-    def put(self, task: _Task, effect: ObserveRows | WriteLinks) -> None:
-        if not self.waiting:
-            self.since = time.monotonic()
-        self.waiting.append((task, effect))
-
-    def due(self, *, quiet: bool) -> bool:
-        if not self.waiting:
-            return False
-        overdue = time.monotonic() - self.since >= self.linger
-        return len(self.waiting) >= self.size or overdue or quiet
-
-    def take(self) -> list[tuple[_Task, Any]]:
-        self.since = time.monotonic()  # what stays behind begins to wait anew
-        return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
 
 
 class Runner:
@@ -123,15 +96,16 @@ class Runner:
         self._reader = ThreadPoolExecutor(1, "reccli-source")
         self._copies = copies or self._workers
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._rows = _Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
-        self._links = _Lane(BATCH, self._pace.links_linger, write_links)
+        self._rows = Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
+        self._links = Lane(BATCH, self._pace.links_linger, write_links)
         self._window = max(CHUNK, 4 * self._pace.concurrency)
         self._result = Result(dry_run=rules.dry_run)
-        self._active: set[_Task] = set()
-        self._parked: deque[_Task] = deque()
-        self._approved: deque[_Task] = deque()
+        self._active: set[Task] = set()
+        self._parked: deque[Task] = deque()
+        self._approved: deque[Task] = deque()
         self._pulling = self._exhausted = self._halted = False
-        self._feeding = 0
+        self._feeding = self._listed = 0
+        self._left = self._pace.limit
 
     def run(self, items: Iterator[Seed | Outcome], sources: Sources) -> Result:
         """Run every case of the source to its end, or to the run's."""
@@ -198,15 +172,19 @@ class Runner:
         if isinstance(item, Outcome):
             self._finish(item)
             return
-        task = _Task(item, reconcile(item, self._rules, self._world.now()))
+        self._listed += 1
+        if self._left == 0:
+            # Nothing more is begun, but the guard has to know how many there are.
+            self._exhausted = self._exhausted or StepKind.DELETE not in self._rules.may
+            return
+        task = Task(item, reconcile(item, self._rules, self._world.now()))
         self._active.add(task)
         self._advance(task, None)
 
     def _open_gate(self, *, complete: bool) -> None:
         """Ask, now that everything has been seen, whether that many may be deleted."""
         deletes = len(self._parked)
-        listed = self._result.counts["seen"] + deletes
-        reason = refusal(deletes, listed, self._brake.limits, complete=complete)
+        reason = refusal(deletes, self._listed, self._brake.limits, complete=complete)
         if reason is None and not self._brake.confirm(deletes):
             reason = f"{deletes} deletes were not confirmed"
         if reason is None:
@@ -222,7 +200,7 @@ class Runner:
             self._active.add(task)
             self._advance(task, Refused(reason))
 
-    def _park(self, task: _Task) -> None:
+    def _park(self, task: Task) -> None:
         """Hold a case whose next step is a delete; too many are refused without seeing them all."""
         self._active.discard(task)
         self._parked.append(task)
@@ -234,7 +212,7 @@ class Runner:
 
     # One case
 
-    def _advance(self, task: _Task, reply: object) -> None:
+    def _advance(self, task: Task, reply: object) -> None:
         """Give a case its answer and see to the effects that it asks for next."""
         fatal = reply if isinstance(reply, Failure) and reply.kind is FailureKind.FATAL else None
         self._halted = self._halted or fatal is not None
@@ -245,7 +223,8 @@ class Runner:
                 effect = task.case.send(None)
         except StopIteration as end:
             self._active.discard(task)
-            self._finish(end.value)
+            if not (self._rules.dry_run and end.value.steps) or self._counts(task):
+                self._finish(end.value)
             return
         except Exception as error:  # noqa: BLE001 - a bug in one case must not end the others
             self._end(task, _unexpected(error))
@@ -253,6 +232,9 @@ class Runner:
         linking = isinstance(effect, WriteLinks) or isinstance(reply, Stale)
         if self._halted or (self._stop.is_set() and not linking):
             self._end(task, fatal)
+            return
+        if isinstance(effect, Copy | WriteLinks | AskGuard) and not self._counts(task):
+            self._active.discard(task)  # as if it had never begun
             return
         match effect:
             case AskGuard():
@@ -264,22 +246,40 @@ class Runner:
             case _:
                 pool = self._copies if isinstance(effect, Copy) else self._workers
                 self._feeding += 1
-                future = pool.submit(perform, effect, self._world)
+                future = pool.submit(self._carry_out, effect)
                 future.add_done_callback(
                     lambda done: self._inbox.put(lambda: self._fed(task, done))
                 )
 
-    def _fed(self, task: _Task, done: Future[Any]) -> None:
-        self._feeding -= 1
-        if task in self._active:
-            self._advance(task, _reply(done))
+    def _counts(self, task: Task) -> bool:
+        """Give a case that is about to act its share of the limit; False when nothing is left."""
+        if not task.counted and self._left is not None:
+            if self._left == 0:
+                return False
+            self._left -= 1
+        task.counted = True
+        return True
 
-    def _record(self, task: _Task, effect: Record) -> None:
+    def _carry_out(self, effect: Single) -> object:
+        """Carry out one effect in a worker, unless the run was stopped while it was queued."""
+        return _NOT_BEGUN if self._stop.is_set() else perform(effect, self._world)
+
+    def _fed(self, task: Task, done: Future[Any]) -> None:
+        self._feeding -= 1
+        reply = _reply(done)
+        if task not in self._active:
+            return
+        if reply is _NOT_BEGUN:
+            self._end(task, None)
+        else:
+            self._advance(task, reply)
+
+    def _record(self, task: Task, effect: Record) -> None:
         seed = task.seed
         call_sid = (seed.recording.call_sid if seed.recording else None) or seed.ref.call_sid
         self._sink(Event(effect.name, self._world.now(), seed.ref.sid, call_sid, effect.detail))
 
-    def _end(self, task: _Task, failure: Failure | None) -> None:
+    def _end(self, task: Task, failure: Failure | None) -> None:
         """End a case before its time: the next run takes it up from what it finds."""
         self._active.discard(task)
         try:
@@ -305,7 +305,7 @@ class Runner:
         while self._links.due(quiet=quiet):
             self._send(self._links, feeds=False)
 
-    def _send(self, lane: _Lane, *, feeds: bool) -> None:
+    def _send(self, lane: Lane, *, feeds: bool) -> None:
         batch, cells = [], set[tuple[str, str]]()
         oldest = self._world.now() - FRESH
         for task, effect in lane.take():
@@ -326,7 +326,7 @@ class Runner:
 
         future.add_done_callback(answered)
 
-    def _answered(self, tasks: list[_Task], done: Future[list[Any]], *, feeds: bool) -> None:
+    def _answered(self, tasks: list[Task], done: Future[list[Any]], *, feeds: bool) -> None:
         self._feeding -= feeds
         replies = _reply(done)
         for at, task in enumerate(tasks):

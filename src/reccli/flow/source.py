@@ -15,9 +15,9 @@ from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import ForeignLink, TwilioLink
 from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind
 from reccli.core.rows import Subject, linked_key, survey
-from reccli.flow.case import Outcome, Seed
 from reccli.flow.effects import ObserveRows, Rows
-from reccli.flow.perform import about, by_creation, find_rows, listed
+from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.perform import about, age_order, by_creation, find_rows, listed
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class Sources:
     ) -> Iterator[Seed]:
         """Take the recordings on Twilio that no row links yet, and those of pending callbacks.
 
-        A link that has to be renewed counts as none. The rows are found in bulk, so that a run
+        Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
+        none. The rows are found in bulk, so that a run
         with nothing to do asks S3 nothing.
         """
         family: dict[str | None, list[Recording]] = defaultdict(list)
@@ -85,7 +86,7 @@ class Sources:
         for ref in pending:
             if ref.sid not in found:
                 yield Seed(ref)
-        everyone = iter(found.values())
+        everyone = iter(sorted(found.values(), key=age_order))
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):

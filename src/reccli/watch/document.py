@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reccli.flow.case import Outcome
+    from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
     from reccli.watch.report import Report
 

@@ -12,7 +12,7 @@ from reccli.watch.logs import redact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reccli.flow.case import Outcome
+    from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
     from reccli.watch.document import Run
     from reccli.watch.report import Report

@@ -1,0 +1,54 @@
+"""Where effects wait to be carried out together. Used by the runner alone, in its one thread."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reccli.flow.case import Case
+    from reccli.flow.effects import ObserveRows, WriteLinks
+    from reccli.flow.outcome import Seed
+    from reccli.flow.perform import World
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One running case; `counted` once it has a share of the run's limit."""
+
+    seed: Seed
+    case: Case
+    counted: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """Effects of one kind; `linger` is how many seconds the first waits for others to come."""
+
+    size: int
+    linger: float
+    carry_out: Callable[[list[Any], World], list[Any]]
+    waiting: deque[tuple[Task, Any]] = field(default_factory=deque)
+    since: float = 0.0
+
+    def put(self, task: Task, effect: ObserveRows | WriteLinks) -> None:
+        """Queue an effect."""
+        if not self.waiting:
+            self.since = time.monotonic()
+        self.waiting.append((task, effect))
+
+    def due(self, *, quiet: bool) -> bool:
+        """Whether to carry out now: the batch is full, has waited, or nothing more is coming."""
+        if not self.waiting:
+            return False
+        overdue = time.monotonic() - self.since >= self.linger
+        return len(self.waiting) >= self.size or overdue or quiet
+
+    def take(self) -> list[tuple[Task, Any]]:
+        """Take a batch out."""
+        self.since = time.monotonic()  # what stays behind begins to wait anew
+        return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]

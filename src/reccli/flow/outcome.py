@@ -1,0 +1,60 @@
+"""What a case is given, and what it comes to: plain data between sources, cases and results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reccli.core.model import S3State, TwilioState
+
+if TYPE_CHECKING:
+    from reccli.core.errors import Failure
+    from reccli.core.links import LinkBook
+    from reccli.core.model import Policy, Recording, Ref, Step, StepKind
+    from reccli.core.naming import Naming
+    from reccli.flow.effects import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a command brings to every case: the steps it may take, and how things are named."""
+
+    may: frozenset[StepKind]
+    policy: Policy
+    book: LinkBook
+    naming: Naming
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where a case starts: a recording, and what its source has already seen of it.
+
+    `siblings` are the recordings of the same call in order of creation, if all are known.
+    """
+
+    ref: Ref
+    siblings: tuple[str, ...] = ()
+    recording: Recording | None = None
+    rows: Rows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a recording stands at the end of a run, and what was done.
+
+    `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
+    `link` is fit to be shown: it carries no signature.
+    """
+
+    sid: str | None
+    call_sid: str | None
+    step: Step
+    steps: tuple[StepKind, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    link: str | None = None
+    key: str | None = None
+    size: int = 0
+    twilio: TwilioState = TwilioState.UNKNOWN
+    s3: S3State = S3State.UNKNOWN
+    recording: Recording | None = None

@@ -1,0 +1,67 @@
+"""Which events a case tells: the names are public, and dashboards are built on them.
+
+Pure; used by the case alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Service
+from reccli.core.model import LinkState, Reason, S3State, StepKind
+from reccli.flow.effects import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reccli.core.errors import Failure
+    from reccli.core.model import Step, StoredObject
+    from reccli.core.rows import Slot
+    from reccli.flow.effects import Copied
+
+
+def copied(key: str, reply: Copied) -> Iterator[Record]:
+    """Tell a copy that arrived, or found another object in its place."""
+    yield Record("recording_download_success", {"bytes": reply.size})
+    if reply.stored.state is S3State.VERIFIED:
+        yield Record("recording_s3_upload_success", {"key": key, "bytes": reply.size})
+
+
+def not_copied(failure: Failure) -> Record:
+    """Tell a copy that failed, and on which side."""
+    to_s3 = failure.service is Service.S3
+    return failed("recording_s3_upload_failed" if to_s3 else "recording_download_failed", failure)
+
+
+def failed(name: str, failure: Failure) -> Record:
+    """Tell a failure under a name."""
+    return Record(name, {"code": failure.code, "error": failure.message})
+
+
+def linked(kind: StepKind, slots: Sequence[Slot], stored: StoredObject) -> Iterator[Record]:
+    """Tell which link the rows have now, and why if it is the fallback."""
+    detail = {"rows": ",".join(sorted({slot.row_id for slot in slots}))}
+    if kind is not StepKind.LINK_TWILIO:
+        yield Record("recording_saved_to_airtable_s3", detail)
+        return
+    reason = stored.failure.message if stored.failure else stored.state.value
+    yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
+    yield Record("recording_saved_to_airtable_twilio", detail)
+
+
+def ended(
+    step: Step, rows: LinkState, key: str | None, taken: Sequence[StepKind]
+) -> Iterator[Record]:
+    """Tell what somebody has to know of where a case ended."""
+    match step.kind, step.reason:
+        case StepKind.LOST, _:
+            yield Record("recording_lost", {"key": key})
+        case StepKind.HOLD, Reason.UNREFERENCED if rows is LinkState.NO_ROW:
+            yield Record("call_log_not_found", {"key": key})
+        case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT:
+            yield Record("twilio_recording_preserved", {"reason": step.reason.value})
+        case StepKind.WAIT, Reason.IN_RETENTION if taken:
+            until = step.until.isoformat() if step.until else None
+            yield Record("twilio_deletion_scheduled", {"not_before": until})
+        case _:
+            pass
