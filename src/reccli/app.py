@@ -24,9 +24,10 @@ from reccli.adapters.ledger import Ledger, LedgerError
 from reccli.adapters.s3 import S3Adapter, S3Options
 from reccli.adapters.twilio import Origin, TwilioAdapter
 from reccli.config import state_dir
+from reccli.core.errors import ServiceError
 from reccli.core.guard import Limits
 from reccli.core.links import MAIN_REGION, LinkBook
-from reccli.core.model import Policy, Ref
+from reccli.core.model import Policy, Reason, Ref, StepKind
 from reccli.core.naming import Naming, placeholders
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reccli.config import Settings
+    from reccli.core.model import Step
     from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.result import Result
 
@@ -109,25 +111,29 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         started = datetime.now(UTC)
         if options.writes:
             journal.started(options.command, started)
-        result = runner.run(_items(options, sources, ledger), sources)
+        pending = _pending(ledger) if options.command is Command.PROCESS else []
+        # Before the run, so that the run's result tells of what went wrong in the scan.
+        fallbacks = _fallback_rows(sources) if options.command is Command.REPORT else None
+        result = runner.run(_items(options, sources, pending), sources)
         report = None
         if options.command is Command.REPORT:
             since = options.since or started - timedelta(hours=settings.alerts.window_hours)
             until = options.until or started
-            report = report_on(result, sources.fallback_rows(), ledger, (since, until))
+            report = report_on(result, fallbacks, ledger, (since, until))
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
+            _finish_callbacks(ledger, pending, result, started)
             journal.finished(result)
         return result, report
 
 
-def _items(options: Options, sources: Sources, ledger: Ledger | None) -> Iterator[Seed | Outcome]:
+def _items(options: Options, sources: Sources, pending: list[Ref]) -> Iterator[Seed | Outcome]:
     match options.command:
         case Command.PROCESS if options.sids:
             return sources.named(options.sids)
         case Command.PROCESS:
             since = options.since or sources.world.now() - LOOK_BACK
-            return sources.unlinked(since, options.until, _pending(ledger))
+            return sources.unlinked(since, options.until, pending)
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case Command.PURGE_TWILIO:
@@ -145,10 +151,40 @@ def _open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
         return None
 
 
-def _pending(ledger: Ledger | None) -> Iterator[Ref]:
-    """Take the recordings of callbacks that are not finished."""
-    for callback in ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else ():
-        yield Ref(callback.recording_sid, callback.account_sid, None, callback.call_sid)
+def _pending(ledger: Ledger | None) -> list[Ref]:
+    """Take the recordings of callbacks that are not finished; none if they cannot be read."""
+    try:
+        callbacks = ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else []
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+        return []
+    return [
+        Ref(found.recording_sid, found.account_sid, None, found.call_sid) for found in callbacks
+    ]
+
+
+def _finish_callbacks(
+    ledger: Ledger | None, pending: list[Ref], result: Result, started: datetime
+) -> None:
+    """Mark the callbacks of settled recordings as done, so that they do not come up for ever."""
+    settled = {outcome.sid for outcome in result.outcomes if _settled(outcome.step)}
+    try:
+        for ref in pending if ledger else ():
+            if ref.sid in settled:
+                ledger.finish_callback(ref.sid, started)
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+
+
+def _settled(step: Step) -> bool:
+    return step.kind in {StepKind.DONE, StepKind.LOST} or step.reason is Reason.IN_RETENTION
+
+
+def _fallback_rows(sources: Sources) -> int | None:
+    """Count the rows with a fallback link; None if the scan broke off."""
+    before = len(sources.failures)
+    found = sources.fallback_rows()
+    return found if len(sources.failures) == before else None
 
 
 @contextmanager
@@ -156,16 +192,19 @@ def _only_run(settings: Settings) -> Iterator[None]:
     """Keep out a second run on this machine: not for safety, only against doing work twice.
 
     A kernel lock, freed when the process dies however it dies; one for each configuration.
+    Where there can be none, the run goes on without: a full disk must not stop the archive.
     """
     parts = (settings.twilio.account_sid, settings.s3.bucket, settings.airtable.base_id)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     directory = state_dir()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(directory / f"run-{name}.lock", fallback_to_soft=False)
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise LockedError(lock.lock_file) from error
+    except (OSError, NotImplementedError) as error:  # no directory, or locks do not work in it
+        _log.warning("lock_unavailable", file=lock.lock_file, error=str(error))
     try:
         yield
     finally:
@@ -202,6 +241,7 @@ def link_book(settings: Settings) -> LinkBook:
         base_url=settings.links.base_url,
         secrets=settings.links.secrets,
         refresh_before=timedelta(hours=settings.links.refresh_before_hours),
+        ttl=timedelta(hours=settings.links.ttl_hours),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from reccli.core.links import ObjectLink
 from reccli.core.model import LinkState, Row
-from reccli.core.rows import Slot, Subject, Survey, concerns, linked_key, named_sids, survey
+from reccli.core.rows import Slot, Subject, Survey, concerns, linked_keys, named_sids, survey
 
 from .samples import (
     ACCOUNT,
@@ -224,8 +224,8 @@ def test_whom_the_links_of_a_row_name() -> None:
 
 def test_the_key_that_a_row_names() -> None:
     rows = [make_row(PERSON, twilio_cell(RE1)), make_row(s3_cell(RE2), s3_cell(RE1, folder="old"))]
-    assert linked_key(rows, RE1, BOOK) == f"old/{CA1}/{RE1}.mp3"
-    assert linked_key(rows, RE2, BOOK) == f"call-recordings/{CA1}/{RE2}.mp3"
-    assert linked_key(rows, RE3, BOOK) is None
+    assert linked_keys(rows, RE1, BOOK)[0] == f"old/{CA1}/{RE1}.mp3"
+    assert linked_keys(rows, RE2, BOOK) == (f"call-recordings/{CA1}/{RE2}.mp3",)
+    assert linked_keys(rows, RE3, BOOK) == ()
     assert ACCOUNT not in str(BOOK.parse(s3_cell(RE1)))
     assert isinstance(BOOK.parse(s3_cell(RE1)), ObjectLink)

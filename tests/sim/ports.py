@@ -7,6 +7,7 @@ other runs go on, and is followed by a check of the invariants.
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from .world import FRESH, LOOK, Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from .world import Past, World
 
@@ -303,7 +305,29 @@ class FakeAirtable:
 
         return self._read("airtable.read", look)[0]
 
-    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
+        def look(rows: Mapping[str, Row]) -> Page[Row]:
+            signed = (
+                row
+                for row in rows.values()
+                if any(
+                    found[1] <= f"{day:%Y%m%d}"
+                    for text in row.links.values()
+                    if (found := re.search(r"X-Amz-Date=(\d{8})", text))
+                )
+            )
+            return Page(list(signed))
+
+        assert cursor is None
+        answer, version = self._read("airtable.signed_until", look)
+        for row in answer.items:
+            self._saw(row, self._named_in(row.links.values()), version)
+        return answer
+
+    def write(
+        self, cells: Mapping[str, Mapping[str, str]], *, before: Callable[[], None]
+    ) -> Sequence[Row]:
+        before()
         fault = self._wire.enter("airtable.write", Service.AIRTABLE)
         if len(cells) > 10 or cells.keys() - self._world.rows.now.keys():
             raise _permanent(Service.AIRTABLE, "row_not_found")

@@ -42,8 +42,8 @@ START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FIELDS = (MAIN, TRANSFER)
 FRESH = 30.0
 """Seconds for which a look at a cell is good enough to write into it."""
-LOOK = 120.0
-"""Seconds for which the last look before a delete counts: it includes retries and read-backs."""
+LOOK = 60.0
+"""Seconds for which the last look before a delete counts: reading an object back takes time."""
 NAMING = Naming("call-recordings/", "{call_sid}/{recording_sid}.{ext}", "mp3")
 SECONDS = 4
 """Of audio in each recording: enough for a tenth of it to be refused as cut."""

@@ -89,14 +89,19 @@ def _mp3(head: bytes, size: int, expected: Expected) -> str | None:
     if head[:3] == b"ID3" and len(head) >= 10:  # noqa: PLR2004 - an ID3v2 header is 10 bytes
         sizes = head[6:10]
         start = 10 + (sizes[0] << 21 | sizes[1] << 14 | sizes[2] << 7 | sizes[3])
-    elif not _frame(head, 0):
+    elif not _synced(head):
         return "the body is not an MP3 file"
     at, seconds = start, 0.0
     while frame := _frame(head, at):
         at, seconds = at + frame[0], seconds + frame[1]
-    if seconds < _SLACK_SECONDS / 10:  # no frame found behind a large tag: only size is left
+    if seconds < _SLACK_SECONDS / 10:  # a large tag, or frames of no known kind: only size is left
         return _too_short(size / _LEAST_BYTES_PER_SECOND, expected.duration)
     return _too_short(seconds * (size - start) / (at - start), expected.duration)
+
+
+def _synced(head: bytes) -> bool:
+    """Tell whether MPEG audio of any layer may begin here; a mark of UTF-16 looks the same."""
+    return head[:1] == b"\xff" and head[1:2] >= b"\xe0" and head[1] & 6 > 0 and head[1] != 0xFE  # noqa: PLR2004
 
 
 def _frame(head: bytes, at: int) -> tuple[int, float] | None:

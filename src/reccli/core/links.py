@@ -95,6 +95,7 @@ class LinkBook:
     base_url: str = ""
     secrets: tuple[str, ...] = ()
     refresh_before: timedelta = timedelta(hours=48)
+    ttl: timedelta = timedelta(hours=168)
 
     def twilio_url(self, ref: Ref, extension: str) -> str:
         """Write the fallback link of a recording, from configuration and SIDs alone."""
@@ -116,6 +117,11 @@ class LinkBook:
             return f"https://{host}/{self.bucket}/{quote(key)}"
         return f"https://{self.bucket}.{host}/{quote(key)}"
 
+    @property
+    def life_of_links(self) -> timedelta:
+        """How long after its signing a presigned link has to be renewed."""
+        return self.ttl - self.refresh_before
+
     def usable(self, link: ObjectLink, now: datetime) -> bool:
         """Whether the link is of the configured style and lives beyond the refresh margin."""
         if link.style != self.style:
@@ -125,6 +131,11 @@ class LinkBook:
     @property
     def _in_china(self) -> bool:
         return self.s3_region.startswith("cn-")
+
+    def mentions_twilio(self, text: str) -> bool:
+        """Whether a cell has to do with Twilio, even if it is no link that can be used."""
+        hosts = (urlsplit(api).netloc for api in self.apis.values())
+        return any(host in text.lower() for host in ("twilio.com", *hosts))
 
     def parse(self, text: str) -> Link | None:
         """Read a cell: None when it is empty, never an exception."""

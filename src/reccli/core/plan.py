@@ -89,8 +89,17 @@ def _retain_or_delete(observation: Observation, policy: Policy, now: datetime) -
     if observation.age is None:  # S3 told no time: retention cannot be proven over
         return Step(StepKind.WAIT, Reason.IN_RETENTION)
     if observation.age < policy.retention:
-        return Step(StepKind.WAIT, Reason.IN_RETENTION, now + policy.retention - observation.age)
+        return Step(
+            StepKind.WAIT, Reason.IN_RETENTION, _end(policy.retention - observation.age, now)
+        )
     return Step(StepKind.DELETE, Reason.PROVEN)
+
+
+def _end(left: timedelta, now: datetime) -> datetime | None:
+    try:
+        return now + left
+    except OverflowError:  # after the year 9999, so never
+        return None
 
 
 _TERMINAL = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})

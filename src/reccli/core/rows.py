@@ -60,14 +60,11 @@ class Survey:
         return tuple(slot for slot in self.slots if slot.state in states)
 
 
-def linked_key(rows: Iterable[Row], sid: str, book: LinkBook) -> str | None:
-    """Tell the key that a row's own link names for this recording, if one does."""
-    for row in rows:
-        for text in row.links.values():
-            link = book.parse(text)
-            if isinstance(link, ObjectLink) and link.sid == sid:
-                return link.key
-    return None
+def linked_keys(rows: Iterable[Row], sid: str, book: LinkBook) -> tuple[str, ...]:
+    """Tell the keys that the rows' own links name for this recording, in the order of the rows."""
+    links = (book.parse(text) for row in rows for text in row.links.values())
+    mine = (link.key for link in links if isinstance(link, ObjectLink) and link.sid == sid)
+    return tuple(dict.fromkeys(mine))
 
 
 def named_sids(row: Row, book: LinkBook) -> frozenset[str]:

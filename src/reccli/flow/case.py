@@ -26,7 +26,7 @@ from reccli.core.model import (
     TwilioState,
 )
 from reccli.core.plan import decide, route
-from reccli.core.rows import Subject, Survey, linked_key, survey
+from reccli.core.rows import Subject, Survey, linked_keys, survey
 from reccli.flow import telling
 from reccli.flow.effects import (
     AskGuard,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 12
 """A case takes at most four steps in a quiet world; others may move the rows under it."""
+MOST_DELETES = 3
+"""How often a delete that failed in passing is tried again, each time after a new look."""
 
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
 _WRITES = {
@@ -90,6 +92,7 @@ class _Case:
     failures: list[Failure] = field(default_factory=list)
     size: int = 0
     approved: bool = False
+    deletes: int = 0
 
     def run(self) -> Case:
         """Take steps until none is left; a case that is stopped still tells what it did."""
@@ -135,19 +138,26 @@ class _Case:
 
     def _observe_object(self, *, prove: bool) -> Generator[Effect, Any, None]:
         rows = () if isinstance(self.rows, Failure) else self.rows
-        self.key = linked_key(rows, self.seed.ref.sid, self.rules.book)
-        if self.key is None and isinstance(self.recording, Recording):
-            self.key = self.rules.naming.key(self.recording, rows)
-            if self.key is None:
-                self.stored = StoredObject(S3State.NO_KEY)
-                return
-        if self.key is None:
-            self.stored = StoredObject(S3State.UNKNOWN)
-            return
-        reply = self._known((yield ObserveObject(self.key, self.seed.ref.sid, prove)))
-        self.stored = (
-            StoredObject(S3State.UNKNOWN, failure=reply) if isinstance(reply, Failure) else reply
-        )
+        keys = linked_keys(rows, self.seed.ref.sid, self.rules.book)
+        self.stored = StoredObject(S3State.UNKNOWN)
+        if isinstance(self.recording, Recording):
+            self.stored = StoredObject(S3State.NO_KEY)
+            if named := self.rules.naming.key(self.recording, rows):
+                keys = tuple(dict.fromkeys((*keys, named)))
+        self.key = next(iter(keys), None)
+        for key in keys:
+            stored = yield from self._look_at(key, prove=prove)
+            if key == self.key or stored.state in {S3State.VERIFIED, S3State.UNKNOWN}:
+                self.key, self.stored = key, stored
+            if stored.state in {S3State.VERIFIED, S3State.UNKNOWN}:
+                return  # rows may name several keys: one proven object is enough
+
+    def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
+        reply: StoredObject | Failure
+        reply = self._known((yield ObserveObject(key, self.seed.ref.sid, prove)))
+        if isinstance(reply, Failure):
+            return StoredObject(S3State.UNKNOWN, failure=reply)
+        return reply
 
     def _observe_siblings(self) -> Generator[Effect, Any, None]:
         """Look who else may take a free cell, and then at what they have taken by now."""
@@ -209,7 +219,8 @@ class _Case:
         reply = self._known((yield Copy(recording, extension, key)))
         if isinstance(reply, Copied):
             self.stored, self.size = reply.stored, reply.size
-            self.taken.append(StepKind.COPY)
+            if reply.stored.state is S3State.VERIFIED:
+                self.taken.append(StepKind.COPY)
             yield from telling.copied(key, reply)
         else:
             self.stored = StoredObject(S3State.UNKNOWN, failure=reply)
@@ -251,7 +262,7 @@ class _Case:
         self.rows = tuple((current | {row.id: row for row in answer.rows}).values())
         self.now = max(self.now, answer.at)
 
-    def _delete(self) -> Generator[Effect, Any, Step | None]:
+    def _delete(self) -> Generator[Effect, Any, Step | None]:  # noqa: PLR0911 - a gauntlet
         """Delete, but only if everything, observed once more right now, still says so."""
         if not self.approved:
             refusal = yield AskGuard(self.seed.ref.sid)
@@ -264,9 +275,14 @@ class _Case:
         if not self.stored.proven:
             return Step(StepKind.HOLD, Reason.NOT_OBSERVED)
         recording = self._certain()
-        reply = self._known((yield Delete(recording)))
+        reply = yield Delete(recording, self.now)
+        if isinstance(reply, Stale):
+            return None
         if isinstance(reply, Failure):
-            self.recording = reply
+            self.deletes += 1
+            if reply.transient and self.deletes < MOST_DELETES:
+                return None  # look again, and only then try again
+            self.recording = self._known(reply)
             yield telling.failed("twilio_recording_delete_error", reply)
             return None
         self.recording = replace(recording, status="deleted")
@@ -296,14 +312,23 @@ class _Case:
             self.call_sid,
             step,
             tuple(self.taken),
-            tuple(self.failures),
+            self._failures_that_matter(),
             next((without_query(text) for text in texts if sid in text), None),
             self.key,
             self.size,
             known.state if known else TwilioState.UNKNOWN,
             self.stored.state,
             known,
+            self.stored.failure if self.stored.state is S3State.CONFLICT else None,
         )
+
+    def _failures_that_matter(self) -> tuple[Failure, ...]:
+        """Leave out that Twilio has forgotten a recording that is proven in S3.
+
+        It does so 40 days after a delete, and links are renewed for years.
+        """
+        proven = self.stored.state is S3State.VERIFIED
+        return tuple(f for f in self.failures if not (proven and f.code == "not_found"))
 
     @property
     def call_sid(self) -> str | None:

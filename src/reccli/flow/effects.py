@@ -80,9 +80,13 @@ class AskGuard:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the Twilio copy → None. Only yielded right after everything was observed again."""
+    """Delete the Twilio copy → None, or `Stale` if the last look at all sides is too long ago.
+
+    Only yielded right after everything was observed again, at `seen_at` or later.
+    """
 
     recording: Recording
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One running case; `counted` once it has a share of the run's limit."""
+    """One running case; `acts` once it has begun to change something."""
 
     seed: Seed
     case: Case
-    counted: bool = False
+    acts: bool = False
 
 
 @dataclass(slots=True)

@@ -44,7 +44,8 @@ class Outcome:
     """Where a recording stands at the end of a run, and what was done.
 
     `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
-    `link` is fit to be shown: it carries no signature.
+    `link` is fit to be shown: it carries no signature. `objection` says what is wrong with the
+    object that has the key.
     """
 
     sid: str | None
@@ -58,3 +59,4 @@ class Outcome:
     twilio: TwilioState = TwilioState.UNKNOWN
     s3: S3State = S3State.UNKNOWN
     recording: Recording | None = None
+    objection: Failure | None = None

@@ -46,6 +46,9 @@ BATCH = 10
 FRESH = timedelta(seconds=30)
 """How old a look at a cell may be when it is written: Airtable has no conditional write."""
 
+DELETE_WITHIN = timedelta(seconds=60)
+"""How old the proof may be when a delete is sent; reading an object back takes its time."""
+
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
 
@@ -62,10 +65,10 @@ class World:
     now: Callable[[], datetime]
 
 
-Answer = Recording | tuple[str, ...] | StoredObject | Copied | Failure | None
+Answer = Recording | tuple[str, ...] | StoredObject | Copied | Stale | Failure | None
 
 
-def perform(effect: Single, world: World) -> Answer:
+def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for each effect
     """Carry out one effect."""
     try:
         match effect:
@@ -77,8 +80,12 @@ def perform(effect: Single, world: World) -> Answer:
                 return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
             case Copy():
                 return copy(effect, world.twilio, world.s3, world.retry)
-            case Delete(recording):
-                return world.retry(Service.TWILIO, world.twilio.delete, recording)
+            case Delete(recording, seen_at):
+                if world.now() - seen_at > DELETE_WITHIN:
+                    return Stale()
+                # Never repeated here: what was proven may have changed while a retry waits.
+                world.retry.once(Service.TWILIO, world.twilio.delete, recording)
+                return None
     except ServiceError as error:
         return error.failure
 
@@ -198,13 +205,13 @@ def _write(
     Whether a refused batch was written in part is not documented, so it is read first.
     """
 
-    def write() -> Sequence[Row]:
+    def check() -> None:
         if world.now() - min(seen[row_id] for row_id in cells) > FRESH:
             raise ServiceError(_STALE)
-        return world.airtable.write(cells)
 
     try:
-        return _by_id(cells, world.retry(Service.AIRTABLE, write))
+        rows = world.retry(Service.AIRTABLE, world.airtable.write, cells, before=check)
+        return _by_id(cells, rows)
     except ServiceError as error:
         failure = error.failure
     if failure.kind is not FailureKind.PERMANENT or failure is _STALE or len(cells) == 1:
@@ -213,7 +220,8 @@ def _write(
         current = world.retry(Service.AIRTABLE, world.airtable.read, list(cells))
     except ServiceError as error:
         return dict.fromkeys(cells, error.failure)
-    done = {row.id: row for row in current if cells[row.id].items() <= row.links.items()}
+    stored = (row for row in current if row.id in cells)
+    done = {row.id: row for row in stored if cells[row.id].items() <= row.links.items()}
     left = [row_id for row_id in cells if row_id not in done]
     answers: dict[str, Row | Failure] = {**done}
     for half in (left[: len(left) // 2], left[len(left) // 2 :]):

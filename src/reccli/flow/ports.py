@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import date, datetime
 
     from reccli.core.model import Recording, Ref, Row, StoredObject
 
@@ -112,10 +112,16 @@ class AirtablePort(Protocol):
     def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
         """Read rows by id; those that are gone are missing from the answer."""
 
-    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
+        """List one page of the rows with a presigned link signed on or before that day (UTC)."""
+
+    def write(
+        self, cells: Mapping[str, Mapping[str, str]], *, before: Callable[[], None]
+    ) -> Sequence[Row]:
         """Write {row id: {field: link}} for at most 10 rows in one request.
 
-        Returns the rows as Airtable answered them, which is the read-back.
+        Returns the rows as Airtable answered them, which is the read-back. `before` is called
+        when the request is about to be sent, after any waiting; what it raises goes up.
         """
 
 

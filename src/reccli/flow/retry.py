@@ -79,10 +79,6 @@ class Retry:
         self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Call until it succeeds or patience ends; raises the last `ServiceError`."""
-        breaker = self._breakers[service]
-        if breaker.opened and (outage := self._failing.get(service)):
-            self._opened[service] = outage
-            raise ServiceError(_not_asked(outage))
         retrying = Retrying(
             stop=stop_after_attempt(self._backoff.attempts)
             | stop_after_delay(self._backoff.budget),
@@ -91,7 +87,13 @@ class Retry:
             sleep=self._sleep,
             reraise=True,
         )
-        result: R = breaker.call(retrying, self._once, service, call, *args, **kwargs)
+        breaker = self._closed(service)
+        result: R = breaker.call(retrying, self._try, service, call, *args, **kwargs)
+        return result
+
+    def once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a single time: for what may not be repeated without looking again first."""
+        result: R = self._closed(service).call(self._try, service, call, *args, **kwargs)
         return result
 
     @property
@@ -99,7 +101,15 @@ class Retry:
         """Which services this run gave up asking at some time, or that fail still."""
         return tuple({**self._failing, **self._opened}.values())
 
-    def _once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _closed(self, service: Service) -> CircuitBreaker:
+        """Give the breaker, or raise while it keeps the service from being asked."""
+        breaker = self._breakers[service]
+        if breaker.opened and (outage := self._failing.get(service)):
+            self._opened[service] = outage
+            raise ServiceError(_not_asked(outage))
+        return breaker
+
+    def _try(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Try once, and remember since when a service fails."""
         try:
             result = call(*args, **kwargs)

@@ -138,7 +138,7 @@ class Runner:
         if self._active or self._pulling or not self._exhausted or self._approved:
             return True
         if self._parked:
-            self._open_gate(complete=not sources.failures)
+            self._open_gate(complete=not (sources.failures or self._result.failures))
         return bool(self._approved or self._active)
 
     def _over(self) -> bool:
@@ -151,11 +151,27 @@ class Runner:
             task = self._approved.popleft()
             self._active.add(task)
             self._advance(task, None)
-        room = self._window - len(self._active)
-        if not self._exhausted and not self._pulling and room >= CHUNK // 2:
+        room = self._room()
+        if room and not self._exhausted and not self._pulling:
             self._pulling = True
             future = self._reader.submit(self._read, items, min(room, CHUNK))
             future.add_done_callback(lambda done: self._inbox.put(lambda: self._pulled(done)))
+
+    def _room(self) -> int:
+        """Tell how many items to read now, in few portions.
+
+        When the limit is used up the rest is read only if the guard has to know how many there
+        are; until then a case that ends without having acted gives its share back.
+        """
+        if self._left == 0:
+            if self._active:
+                return 0
+            self._exhausted = self._exhausted or not self._parked
+            return CHUNK
+        room = self._window - len(self._active)
+        if self._left is not None and self._left < room:
+            return self._left
+        return room if room >= CHUNK // 2 else 0
 
     def _read(self, items: Iterator[Seed | Outcome], count: int) -> bool:
         """Hand over each item at once, for the next may take requests; tell if it was the last."""
@@ -166,7 +182,11 @@ class Runner:
 
     def _pulled(self, done: Future[bool]) -> None:
         self._pulling = False
-        self._exhausted = done.result() or self._exhausted
+        try:
+            self._exhausted = done.result() or self._exhausted
+        except Exception as error:  # noqa: BLE001 - a bug in a source must not undo what was done
+            self._result.failures.append(_unexpected(error))
+            self._exhausted = True
 
     def _begin(self, item: Seed | Outcome) -> None:
         if isinstance(item, Outcome):
@@ -174,9 +194,9 @@ class Runner:
             return
         self._listed += 1
         if self._left == 0:
-            # Nothing more is begun, but the guard has to know how many there are.
-            self._exhausted = self._exhausted or StepKind.DELETE not in self._rules.may
-            return
+            return  # only counted
+        if self._left is not None:
+            self._left -= 1
         task = Task(item, reconcile(item, self._rules, self._world.now()))
         self._active.add(task)
         self._advance(task, None)
@@ -223,18 +243,18 @@ class Runner:
                 effect = task.case.send(None)
         except StopIteration as end:
             self._active.discard(task)
-            if not (self._rules.dry_run and end.value.steps) or self._counts(task):
-                self._finish(end.value)
+            self._finish(end.value)
             return
         except Exception as error:  # noqa: BLE001 - a bug in one case must not end the others
             self._end(task, _unexpected(error))
             return
         linking = isinstance(effect, WriteLinks) or isinstance(reply, Stale)
+        task.acts = task.acts or linking or isinstance(effect, Copy | AskGuard)
         if self._halted or (self._stop.is_set() and not linking):
             self._end(task, fatal)
             return
-        if isinstance(effect, Copy | WriteLinks | AskGuard) and not self._counts(task):
-            self._active.discard(task)  # as if it had never begun
+        if self._over() and (not task.acts or isinstance(effect, Copy | AskGuard)):
+            self._end(task, None)
             return
         match effect:
             case AskGuard():
@@ -251,18 +271,10 @@ class Runner:
                     lambda done: self._inbox.put(lambda: self._fed(task, done))
                 )
 
-    def _counts(self, task: Task) -> bool:
-        """Give a case that is about to act its share of the limit; False when nothing is left."""
-        if not task.counted and self._left is not None:
-            if self._left == 0:
-                return False
-            self._left -= 1
-        task.counted = True
-        return True
-
     def _carry_out(self, effect: Single) -> object:
         """Carry out one effect in a worker, unless the run was stopped while it was queued."""
-        return _NOT_BEGUN if self._stop.is_set() else perform(effect, self._world)
+        over = self._over() if isinstance(effect, Copy) else self._stop.is_set()
+        return _NOT_BEGUN if over else perform(effect, self._world)
 
     def _fed(self, task: Task, done: Future[Any]) -> None:
         self._feeding -= 1
@@ -292,6 +304,8 @@ class Runner:
             self._finish(Outcome(ref.sid, ref.call_sid, step, failures=failures))
 
     def _finish(self, outcome: Outcome) -> None:
+        if self._left is not None and outcome.sid and not (outcome.steps or outcome.failures):
+            self._left += 1
         self._result.add(outcome)
         self._progress(self._result)
 

@@ -8,30 +8,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
-from reccli.core.links import ForeignLink, TwilioLink
+from reccli.core.links import ForeignLink, ObjectLink, TwilioLink
 from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind
-from reccli.core.rows import Subject, linked_key, survey
+from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.perform import about, age_order, by_creation, find_rows, listed
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from reccli.core.model import Row
     from reccli.flow.perform import World
+    from reccli.flow.ports import Page
 
 ROWS_AT_ONCE = 50
 """How many recordings' rows are found by one request: the formula has to fit a URL."""
 
 _RESCANS = 100
 """A bound for a table that others fill while it is scanned."""
+_LONGEST_CALL = timedelta(hours=24)
+"""Twilio ends a call after 24 hours at the latest."""
 _RESTARTS = 3
 """How often a scan is begun anew because Airtable dropped its iterator."""
 
@@ -45,15 +50,19 @@ class Sources:
 
     def named(self, sids: Sequence[str]) -> Iterator[Seed]:
         """Take the recordings, and all recordings of the calls, that were named."""
-        for sid in sids:
-            if sid.startswith("RE"):
-                yield from self._named_recording(sid)
-            else:
-                recordings = list(self._list(call_sid=sid))
-                for recording in recordings:
-                    yield Seed(recording.ref, self._siblings(recordings), recording)
+        seen: set[str] = set()
+        for sid in dict.fromkeys(sids):
+            for seed in self._named(sid):
+                if seed.ref.sid not in seen:
+                    seen.add(seed.ref.sid)
+                    yield seed
 
-    def _named_recording(self, sid: str) -> Iterator[Seed]:
+    def _named(self, sid: str) -> Iterator[Seed]:
+        if sid.startswith("CA"):
+            recordings = list(self._list(call_sid=sid))
+            for recording in recordings:
+                yield Seed(recording.ref, self._siblings(recordings), recording)
+            return
         ref = Ref(sid, self.world.book.account_sid)
         try:
             recording = self.world.retry(Service.TWILIO, self.world.twilio.fetch, ref)
@@ -83,22 +92,39 @@ class Sources:
         for recording in self._list(since, until):
             found[recording.sid] = recording
             family[recording.call_sid].append(recording)
-        for ref in pending:
-            if ref.sid not in found:
-                yield Seed(ref)
         everyone = iter(sorted(found.values(), key=age_order))
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):
-                siblings = self._siblings(family[recording.call_sid])
+                whole = _inside(recording.created, since, until)
+                siblings = self._siblings(family[recording.call_sid]) if whole else ()
                 if isinstance(rows, Failure):
                     yield Seed(recording.ref, siblings, recording)
                 elif not self._linked(recording, rows):
                     yield Seed(recording.ref, siblings, recording, rows)
+        for ref in pending:
+            if ref.sid not in found:
+                yield Seed(ref)
+        yield from self._dying_links(set(found))
+
+    def _dying_links(self, seen: set[str]) -> Iterator[Seed]:
+        """Take the recordings whose presigned links have to be renewed, however old they are.
+
+        The day of signing is found by the server, so that this costs one request when idle.
+        """
+        book, now = self.world.book, self.world.now()
+        due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
+        rows = self._scan(partial(self.world.airtable.signed_until, due))
+        for row in {row.id: row for row in rows}.values():
+            for link in (book.parse(text) for text in row.links.values()):
+                if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:
+                    continue
+                seen.add(link.sid)
+                yield Seed(Ref(link.sid, book.account_sid, None, row.call_sid or None))
 
     def _linked(self, recording: Recording, rows: Rows) -> bool:
         book = self.world.book
-        key = linked_key(rows.rows, recording.sid, book)
+        key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
         subject = Subject(recording.sid, recording.call_sid, (), key)
         state = survey(rows.rows, subject, book, rows.at).state
         return state in {LinkState.S3_LINK, LinkState.TWILIO_LINK}
@@ -112,7 +138,7 @@ class Sources:
         seen: set[tuple[str, str]] = set()
         for _ in range(_RESCANS):
             at = self.world.now()
-            rows = {row.id: row for row in self._scan()}
+            rows = {row.id: row for row in self._scan(self.world.airtable.fallbacks)}
             found = [
                 item
                 for item in self._fallback_links(rows.values())
@@ -125,15 +151,17 @@ class Sources:
 
     def fallback_rows(self) -> int:
         """Count the rows that hold a link to a recording at Twilio."""
-        links = self._fallback_links(list(self._scan()))
+        links = self._fallback_links(list(self._scan(self.world.airtable.fallbacks)))
         return len({row.id for row, link in links if link is not None})
 
     def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | None]]:
+        book = self.world.book
         for row in rows:
-            links = [self.world.book.parse(text) for text in row.links.values()]
+            links = [book.parse(text) for text in row.links.values()]
             ours = [link for link in links if isinstance(link, TwilioLink)]
             yield from ((row, link) for link in ours)
-            if not ours and any(isinstance(link, ForeignLink) for link in links):
+            odd = (link for link in links if isinstance(link, ForeignLink))
+            if not ours and any(odd) and any(map(book.mentions_twilio, row.links.values())):
                 yield row, None
 
     def _fallback_seeds(
@@ -158,13 +186,13 @@ class Sources:
             ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)
             yield Seed(ref, rows=Rows(about(mentions[sid], sid, None), at))
 
-    def _scan(self) -> Iterator[Row]:
+    def _scan(self, read: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
         """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
         cursor: str | None = None
         restarts = 0
         while True:
             try:
-                page = self.world.retry(Service.AIRTABLE, self.world.airtable.fallbacks, cursor)
+                page = self.world.retry(Service.AIRTABLE, read, cursor)
             except ServiceError as error:
                 if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
                     restarts, cursor = restarts + 1, None
@@ -192,3 +220,11 @@ class Sources:
                 yield from listed(Listing(region, since, until, call_sid), self.world)
             except ServiceError as error:
                 self.failures.append(error.failure)
+
+
+def _inside(created: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+    """Whether the bounds of a listing cannot have cut the call that a recording belongs to."""
+    if created is None:
+        return False
+    after = since is None or since + _LONGEST_CALL <= created
+    return after and (until is None or created <= until - _LONGEST_CALL)

@@ -75,7 +75,7 @@ def error(code: str, message: str, hint: str = "", sid: str | None = None) -> di
 
 
 def _recording(outcome: Outcome) -> dict[str, Any]:
-    failure = outcome.failures[-1] if outcome.failures else None
+    failure = outcome.failures[-1] if outcome.failures else outcome.objection
     return {
         "sid": outcome.sid,
         "call_sid": outcome.call_sid,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import structlog
+
+from reccli.core.errors import Service, ServiceError
 from reccli.core.model import S3State, TwilioState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from reccli.flow.result import Result
+
+T = TypeVar("T")
+_log = structlog.get_logger("reccli")
 
 FREE_MINUTES = 10_000
 USD_PER_MINUTE_MONTH = 0.0005
@@ -24,7 +30,7 @@ _UPDATE_FAILED = "airtable_update_error"
 
 
 class Statistics(Protocol):
-    """What the history can tell."""
+    """What the history can tell; every method may raise `ServiceError`."""
 
     def count_events(
         self, names: Sequence[str], since: datetime, until: datetime
@@ -39,21 +45,22 @@ class Statistics(Protocol):
 class Report:
     """The `report` object of the contract; hours, minutes and USD as named.
 
-    A rate is None when nothing happened in the window, a count when there is no ledger.
+    What could not be observed is None, never 0. A rate is also None when nothing happened in the
+    window, and the oldest one when none waits.
     """
 
-    fallback_rows: int
-    at_risk: int
+    fallback_rows: int | None
+    at_risk: int | None
     oldest_waiting_hours: float | None
-    preserved_recordings: int
-    preserved_minutes: int
-    monthly_cost_usd: float
+    preserved_recordings: int | None
+    preserved_minutes: int | None
+    monthly_cost_usd: float | None
     s3_success_rate: float | None
     fallback_rate: float | None
     airtable_update_failures: int | None
     callbacks_pending: int | None
-    lost: int
-    nothing_recorded: int
+    lost: int | None
+    nothing_recorded: int | None
     since: str
     until: str
 
@@ -72,36 +79,58 @@ class Report:
 
 
 def report_on(
-    result: Result, fallbacks: int, statistics: Statistics | None, window: tuple[datetime, datetime]
+    result: Result,
+    fallbacks: int | None,
+    statistics: Statistics | None,
+    window: tuple[datetime, datetime],
 ) -> Report:
     """Derive the figures from a read-only run over everything on Twilio, and the history."""
     since, until = window
+    seen = _saw_everything(result)
     kept = [o for o in result.outcomes if o.twilio is TwilioState.COMPLETED and o.recording]
     risky = [o for o in kept if o.s3 is not S3State.VERIFIED]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
     minutes = sum(-(-(o.recording.duration or 0) // 60) for o in kept if o.recording)
-    counts = (
-        statistics.count_events((_STORED, _FELL_BACK, _UPDATE_FAILED), since, until)
-        if statistics
-        else {}
-    )
-    stored, fell_back = counts.get(_STORED, 0), counts.get(_FELL_BACK, 0)
+    names, counts, pending = (_STORED, _FELL_BACK, _UPDATE_FAILED), None, None
+    if statistics:
+        counts = _told(lambda: statistics.count_events(names, since, until))
+        pending = _told(statistics.callbacks_pending)
+    stored, fell_back, not_updated = ((counts or {}).get(name, 0) for name in names)
     tried = stored + fell_back
     return Report(
         fallback_rows=fallbacks,
-        at_risk=len(risky),
+        at_risk=len(risky) if seen else None,
         oldest_waiting_hours=(
-            round((until - min(created)).total_seconds() / 3600, 2) if created else None
+            round((until - min(created)).total_seconds() / 3600, 2) if seen and created else None
         ),
-        preserved_recordings=len(kept),
-        preserved_minutes=minutes,
-        monthly_cost_usd=round(max(0, minutes - FREE_MINUTES) * USD_PER_MINUTE_MONTH, 4),
+        preserved_recordings=len(kept) if seen else None,
+        preserved_minutes=minutes if seen else None,
+        monthly_cost_usd=(
+            round(max(0, minutes - FREE_MINUTES) * USD_PER_MINUTE_MONTH, 4) if seen else None
+        ),
         s3_success_rate=round(stored / tried, 4) if tried else None,
         fallback_rate=round(fell_back / tried, 4) if tried else None,
-        airtable_update_failures=counts.get(_UPDATE_FAILED, 0) if statistics else None,
-        callbacks_pending=statistics.callbacks_pending() if statistics else None,
-        lost=result.counts["lost"],
-        nothing_recorded=sum(o.twilio is TwilioState.FAILED for o in result.outcomes),
+        airtable_update_failures=not_updated if counts is not None else None,
+        callbacks_pending=pending,
+        lost=result.counts["lost"] if seen else None,
+        nothing_recorded=(
+            sum(o.twilio is TwilioState.FAILED for o in result.outcomes) if seen else None
+        ),
         since=since.isoformat(),
         until=until.isoformat(),
     )
+
+
+def _saw_everything(result: Result) -> bool:
+    """Whether the listing of Twilio came to its end; scans of Airtable have no part in it."""
+    cut = (failure for failure in result.failures if failure.service is not Service.AIRTABLE)
+    return not any(cut) and not result.interrupted
+
+
+def _told(ask: Callable[[], T]) -> T | None:
+    """Ask the history; it informs only, so what it cannot tell is not known."""
+    try:
+        return ask()
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+        return None

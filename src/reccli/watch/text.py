@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAMED = 20
 """How many recordings of one cause are named; the JSON names them all."""
+_UNSEEN = "could not observe"
 _COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", "held")
 
 
@@ -93,19 +94,24 @@ def _names(sids: list[str]) -> Iterator[str]:
 def report_lines(report: Report, result: Result) -> Iterator[str]:
     """Tell the report as a table."""
 
-    def share(value: float | None) -> str:
-        return "nothing in this window" if value is None else f"{value:.1%}"
+    unread = report.airtable_update_failures is None
+    nothing = _UNSEEN if unread else "nothing in this window"
+    oldest = _UNSEEN if report.at_risk is None else "none"
+    cost = report.monthly_cost_usd
 
-    def number(value: float | None, unit: str = "") -> str:
-        return "none" if value is None else f"{value:,}{unit}"
+    def share(value: float | None) -> str:
+        return nothing if value is None else f"{value:.1%}"
+
+    def number(value: float | None, unit: str = "", *, none: str = _UNSEEN) -> str:
+        return none if value is None else f"{value:,}{unit}"
 
     rows = [
         ("at risk: on Twilio without a proven copy", number(report.at_risk)),
-        ("oldest of them", number(report.oldest_waiting_hours, " h")),
+        ("oldest of them", number(report.oldest_waiting_hours, " h", none=oldest)),
         ("rows with a fallback link", number(report.fallback_rows)),
         ("recordings kept at Twilio", number(report.preserved_recordings)),
         ("their minutes", number(report.preserved_minutes)),
-        ("their storage a month", f"{report.monthly_cost_usd:.2f} USD"),
+        ("their storage a month", _UNSEEN if cost is None else f"{cost:.2f} USD"),
         ("stored in S3", share(report.s3_success_rate)),
         ("fell back to a Twilio link", share(report.fallback_rate)),
         ("failed updates of Airtable", number(report.airtable_update_failures)),

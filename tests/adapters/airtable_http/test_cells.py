@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from requests import RequestException
 
 from reccli.adapters.airtable import AirtableAdapter
 from reccli.core.errors import FailureKind, ServiceError
@@ -100,6 +102,23 @@ class TestFallbacks:
         base.add()
         assert {row.id for row in base.adapter.fallbacks(None).items} == wanted
 
+    @pytest.mark.parametrize("host", ["API.TWILIO.COM", "API.SYDNEY.AU1.TWILIO.COM", "CALLS.TEST"])
+    def test_a_host_in_capitals(self, base: Base, host: str) -> None:
+        adapter = base.adapt(needles=("twilio.com", "calls.test"))
+        row = base.add(transfer=fallback(1).replace("api.twilio.com", host))
+        base.add(main=S3_LINK)
+        assert [found.id for found in adapter.fallbacks(None).items] == [row]
+        adapter.close()
+
+    def test_a_host_without_letters_is_looked_for_once(self, base: Base) -> None:
+        base.adapt(needles=("127.0.0.1:4010",)).fallbacks(None)
+        (formula,) = base.server.requests[0].query["filterByFormula"]
+        assert formula.count("FIND") == 2  # two fields
+        base.adapter.fallbacks(None)
+        (formula,) = base.server.requests[1].query["filterByFormula"]
+        assert set(re.findall(r"(\w+)\((?='|FIND)", formula)) == {"OR", "FIND"}
+        assert "'TWILIO.COM'" in formula
+
     def test_pages_of_a_hundred(self, base: Base) -> None:
         wanted = {base.add(main=fallback(n)) for n in range(250)}
         pages = scan(base.adapter)
@@ -176,6 +195,49 @@ class TestWrite:
     def test_nothing_to_write(self, base: Base) -> None:
         assert base.adapter.write({}) == []
         assert not base.server.requests
+
+    @pytest.mark.parametrize("meanwhile", [0, 45])
+    def test_what_comes_before_comes_after_a_pause(self, base: Base, meanwhile: float) -> None:
+        """The look at the clock, that is: a cell seen before a pause is not written after it."""
+        time_now = 100.0
+        seen: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            nonlocal time_now
+            assert not seen
+            if time_now == 100.0:
+                pacer.pause(meanwhile)  # another thread ran into the rate limit
+            time_now += seconds
+
+        def before() -> None:
+            assert not base.server.requests
+            seen.append(time_now)
+
+        pacer = Pacer(5, clock=lambda: time_now, sleep=sleep)
+        adapter = AirtableAdapter(make_options(base.server.url), pacer)
+        row = base.add(main=fallback(1))
+        pacer.pause(30)
+        (written,) = adapter.write({row: {MAIN: S3_LINK}}, before=before)
+        assert (seen, written.links[MAIN]) == ([100 + max(30, meanwhile)], S3_LINK)
+        adapter.close()
+
+    @pytest.mark.parametrize("error", [KeyError("x"), RequestException("x"), KeyboardInterrupt()])
+    def test_what_is_raised_before_goes_up_as_it_is_and_nothing_is_sent(
+        self, base: Base, error: BaseException
+    ) -> None:
+        row = base.add(main=fallback(1))
+
+        def before() -> None:
+            raise error
+
+        with pytest.raises(type(error)) as caught:
+            base.adapter.write({row: {MAIN: S3_LINK}}, before=before)
+        assert caught.value is error
+        assert not base.server.requests
+        assert base.server.rows[row].fields[MAIN] == fallback(1)
+
+    def test_nothing_comes_before_nothing(self, base: Base) -> None:
+        base.adapter.write({}, before=lambda: pytest.fail("nothing is sent"))
 
     def test_more_than_airtable_takes_is_a_mistake_of_ours(self, base: Base) -> None:
         with pytest.raises(ValueError, match="11 rows"):

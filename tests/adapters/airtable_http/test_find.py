@@ -124,7 +124,8 @@ class TestFind:
         assert not base.server.requests
 
     def test_each_text_is_quoted(self) -> None:
-        assert formulas.containing(["a'b\\"], ["F"]) == r"OR(FIND('a\'b\\',{F}))"
+        found = formulas.addressing(["a'b\\"], ["F"])
+        assert found == r"OR(FIND('a\'b\\',{F}),FIND('A\'B\\',{F}))"
 
 
 def test_the_filter_as_it_is_sent(base: Base) -> None:

@@ -76,6 +76,7 @@ def test_what_names_no_recording_of_ours_is_not_asked_for(
     assert server.seen == []
 
 
+NOT_THERE = as_json({"code": 20404, "message": "was not found", "status": 404}, 404)
 UNCONFIRMED = (FailureKind.OUTAGE, "delete_unconfirmed")
 
 
@@ -83,10 +84,26 @@ UNCONFIRMED = (FailureKind.OUTAGE, "delete_unconfirmed")
     ("answer", "after", "verdict"),
     [
         (Reply(204), as_json(resource()), UNCONFIRMED),
+        (Reply(204), as_json(resource(status="processing")), UNCONFIRMED),
         (Reply(204), Reply(404), UNCONFIRMED),
+        (Reply(204), Reply(404, HTML.body, HTML.headers), UNCONFIRMED),
+        (Reply(204), Reply(404, b"<Code>20404</Code><Message>gone</Message>"), UNCONFIRMED),
+        (Reply(204), Reply(404, b"[" * 100_000), UNCONFIRMED),
+        (Reply(204), as_json([20404], 404), UNCONFIRMED),
+        (Reply(204), as_json({"code": 20403}, 404), UNCONFIRMED),
+        (Reply(204), as_json({"message": "20404"}, 404), UNCONFIRMED),
+        (Reply(204), Reply(404, NOT_THERE.body, cut=20), (FailureKind.OUTAGE, "connection")),
+        (Reply(204), as_json({"code": 20404}, 400), (FailureKind.PERMANENT, "20404")),
+        (Reply(204), as_json({"code": 20404}), BAD_ANSWER),
+        (Reply(204), as_json({"code": 20404}, 403), (FailureKind.DENIED, "20404")),
         (Reply(204), Reply(503), (FailureKind.OUTAGE, "http_503")),
         (Reply(404), as_json(resource()), UNCONFIRMED),
         (Reply(404), Reply(404), (FailureKind.PERMANENT, "not_found")),
+        (NOT_THERE, NOT_THERE, (FailureKind.PERMANENT, "not_found")),
+        (Reply(400), NOT_THERE, (FailureKind.PERMANENT, "http_400")),
+        (Reply(200, b"{}"), NOT_THERE, BAD_ANSWER),
+        (Reply(503), NOT_THERE, (FailureKind.OUTAGE, "http_503")),
+        (Reply(drop=True), NOT_THERE, (FailureKind.OUTAGE, "connection")),
         (Reply(400), as_json(resource()), (FailureKind.PERMANENT, "http_400")),
         (Reply(400), Reply(404), (FailureKind.PERMANENT, "http_400")),
         (Reply(400), Reply(503), (FailureKind.OUTAGE, "http_503")),
@@ -102,6 +119,17 @@ def test_a_delete_without_proof_is_an_error(
 ) -> None:
     server.answer = by_method(DELETE=answer, GET=after)
     assert verdict_of(lambda: adapter.delete(RECORDING)) == verdict
+
+
+@pytest.mark.parametrize("after", [NOT_THERE, as_json(resource(status="deleted"))])
+def test_a_204_and_then_twilios_own_word_is_a_delete(
+    server: Server, adapter: TwilioAdapter, after: Reply
+) -> None:
+    """An account that is not shown what was deleted says that there is no such recording."""
+    server.answer = by_method(DELETE=Reply(204), GET=after)
+    adapter.delete(RECORDING)
+    assert [seen.method for seen in server.seen] == ["DELETE", "GET"]
+    assert server.seen[1].query == {"IncludeSoftDeleted": "true"}
 
 
 @pytest.mark.parametrize("refusal", [Reply(404), Reply(400), Reply(410)])

@@ -20,7 +20,8 @@ from reccli.core.model import Row
 from reccli.flow.ports import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
     from requests import Response
 
@@ -73,8 +74,15 @@ class AirtableAdapter:
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         """List one page of the rows in which some link field holds a Twilio address."""
         return self._page(
-            formulas.containing(self._options.needles, self._options.link_fields), cursor
+            formulas.addressing(self._options.needles, self._options.link_fields), cursor
         )
+
+    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
+        """List one page of the rows with a presigned link that was signed by the end of `day`.
+
+        Whose the links are is not asked: presigned links to other buckets are found too.
+        """
+        return self._page(formulas.signed_until(day, self._options.link_fields), cursor)
 
     def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
         """Find every row about these (recording SID, call SID) pairs, by call or by mention."""
@@ -89,11 +97,15 @@ class AirtableAdapter:
         chunks = (wanted[start : start + PAGE] for start in range(0, len(wanted), PAGE))
         return [row for chunk in chunks for row in self._all(formulas.named(chunk))]
 
-    def write(self, cells: Mapping[str, Mapping[str, str]]) -> Sequence[Row]:
+    def write(
+        self, cells: Mapping[str, Mapping[str, str]], *, before: Callable[[], None] = lambda: None
+    ) -> Sequence[Row]:
         """Write {row ID: {field: link}} for at most 10 rows in one request.
 
-        Returns the rows as Airtable answered them, which is the read-back. After an odd answer
-        the links may be stored: the caller looks again.
+        `before` is called when the request is about to be sent, after the pacer has let it go;
+        what it raises goes up as it is, and nothing is sent. Returns the rows as Airtable
+        answered them, which is the read-back. After an odd answer the links may be stored: the
+        caller looks again.
         """
         if len(cells) > BATCH:
             raise ValueError(f"{len(cells)} rows in one update: Airtable takes {BATCH}")
@@ -101,7 +113,7 @@ class AirtableAdapter:
             return []
         records = [{"id": row, "fields": dict(fields)} for row, fields in cells.items()]
         # Without typecast Airtable refuses what does not fit instead of inventing options.
-        body = self._request("PATCH", json={"records": records, "typecast": False})
+        body = self._request("PATCH", before, json={"records": records, "typecast": False})
         return self._rows(body)
 
     def _all(self, formula: str) -> list[Row]:
@@ -127,8 +139,14 @@ class AirtableAdapter:
             raise ServiceError(odd_answer("a page that leads nowhere"))
         return Page(rows, offset)
 
-    def _request(self, method: str, **parts: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _request(
+        self,
+        method: str,
+        before: Callable[[], None] = lambda: None,
+        **parts: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
         self._pacer.wait()
+        before()
         longer = ("POST", self._urls.records_post) if method == "GET" else None
         try:
             body = self._api.request(method, self._urls.records, longer, **parts)

@@ -16,18 +16,50 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
 
 LONGEST_FORMULA = 14_000
 """As it stands in a URL, of which Airtable takes less than 16,000 characters."""
 
+_FIRST_DAY = "20200101"
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 _RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
 _ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 
 
-def containing(needles: Sequence[str], fields: Sequence[str]) -> str:
-    """Filter the rows in which one of the fields contains one of the texts."""
-    return _any_of(_find(needle, name) for needle in needles for name in fields)
+def addressing(hosts: Sequence[str], fields: Sequence[str]) -> str:
+    """Filter the rows in which one of the fields holds an address at one of the hosts.
+
+    FIND heeds case and hosts have none: the spelling in capitals is looked for too. A mixture of
+    both would need another function, and not every store of tables has one.
+    """
+    return _containing([*hosts, *(host.upper() for host in hosts)], fields)
+
+
+def signed_until(day: date, fields: Sequence[str]) -> str:
+    """Filter the rows in which one of the fields holds a presigned link of this UTC day or before.
+
+    By what SigV4 writes into the link, `X-Amz-Date=` and a time that begins with the day. See
+    `days_until` for how a text search compares days.
+    """
+    return _containing([f"X-Amz-Date={prefix}" for prefix in days_until(day)], fields)
+
+
+def days_until(day: date) -> list[str]:
+    """Write "from 2020 to this day" as beginnings of `YYYYMMDD`, for FIND cannot compare.
+
+    A day is before another one exactly if some digit is smaller and those in front of it are the
+    same. So up to 20260203 are 2020 … 2025, 202600, 202601, 2026020 with 0, 1 or 2 behind it, and
+    the day itself: some 30 at most. Years before 2020 are left out: nothing was signed in them
+    that could still be open, and it keeps the formula short.
+    """
+    last = day.isoformat().replace("-", "")
+    before = [
+        last[:place] + str(smaller)
+        for place, digit in enumerate(last)
+        for smaller in range(int(digit))
+    ]
+    return [prefix for prefix in before if prefix.ljust(len(last), "9") >= _FIRST_DAY] + [last]
 
 
 def about(
@@ -49,6 +81,10 @@ def about(
 def named(row_ids: Iterable[str]) -> str:
     """Filter the rows with these IDs."""
     return _any_of(f"RECORD_ID()={quoted(_check(_ROW_ID, row, 'row ID'))}" for row in row_ids)
+
+
+def _containing(texts: Iterable[str], fields: Sequence[str]) -> str:
+    return _any_of(_find(text, name) for text in dict.fromkeys(texts) for name in fields)
 
 
 def _find(text: str, name: str) -> str:

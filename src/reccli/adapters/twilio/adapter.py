@@ -10,7 +10,7 @@ import httpx
 from twilio.base.exceptions import TwilioException
 
 from reccli.adapters.twilio import parse
-from reccli.adapters.twilio.failures import bad_answer, failed
+from reccli.adapters.twilio.failures import NotThereError, bad_answer, failed
 from reccli.adapters.twilio.media import open_media
 from reccli.adapters.twilio.session import Sessions
 from reccli.core.errors import FailureKind, ServiceError
@@ -96,11 +96,13 @@ class TwilioAdapter:
         raise next((error for error in errors if not _is_404(error)), errors[0])
 
     def delete(self, recording: Recording) -> None:
-        """Delete for ever; returns only when Twilio itself says that it is deleted.
+        """Delete for ever; returns only when Twilio itself says that it is gone.
 
         The proof is a fetch with IncludeSoftDeleted, possible for 40 days (Twilio's Recording
         resource page). A refusal, a 404 above all, may come from an earlier delete whose answer
-        was lost: the same fetch tells.
+        was lost: the same fetch tells. After a 204, "there is no such recording" (a 404 with
+        Twilio's own code) is as good as "deleted", for an account may not be shown what it has
+        deleted, and nothing further is destroyed on it. After a refusal it proves nothing.
         """
         ref = recording.ref
         session = self._session(recording.region)
@@ -117,9 +119,11 @@ class TwilioAdapter:
         except ServiceError as error:
             if not _is_404(error):
                 raise
-            status = "nothing (404)"
             if refusal is not None:
                 raise refusal from error
+            if isinstance(error, NotThereError):
+                return
+            status = "nothing (404)"
         if status == TwilioState.DELETED:
             return
         if refusal is not None and not _is_404(refusal):

@@ -28,6 +28,9 @@ BUSY_STATUSES = frozenset({408, 409, 423, 425, 429})
 BUSY_CODES = frozenset({"16114"})
 """16114: the recording is being modified (Twilio's error list)."""
 
+NOT_THERE = 20404
+"""The requested resource was not found (Twilio's error list)."""
+
 _XML = re.compile(r"<Code>(?P<code>\d+)</Code>.*?<Message>(?P<message>[^<]*)", re.DOTALL)
 _MESSAGE_LENGTH = 200
 
@@ -41,6 +44,10 @@ def failed(
 ) -> ServiceError:
     """Make the one kind of error that leaves this adapter."""
     return ServiceError(Failure(Service.TWILIO, kind, code, message, hint, retry_after))
+
+
+class NotThereError(ServiceError):
+    """A 404 in Twilio's own words; any other may be that of a proxy or of a wrong address."""
 
 
 def bad_answer(message: str) -> ServiceError:
@@ -89,7 +96,8 @@ def refused(response: httpx.Response, body: bytes, what: str, origin: Origin) ->
         )
         return failed(FailureKind.DENIED, code, message, hint)
     if status == httpx.codes.NOT_FOUND:
-        return failed(FailureKind.PERMANENT, "not_found", message)
+        error = failed(FailureKind.PERMANENT, "not_found", message)
+        return NotThereError(error.failure) if _says_not_there(body) else error
     if status in BUSY_STATUSES or told_code in BUSY_CODES:
         return failed(FailureKind.BUSY, code, message, retry_after=wait)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -112,6 +120,14 @@ def _told(body: bytes) -> tuple[str, str]:
         code if re.fullmatch(r"\d{1,6}", code) else "",
         _plain(message) if isinstance(message, str) else "",
     )
+
+
+def _says_not_there(body: bytes) -> bool:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(payload, dict) and payload.get("code") == NOT_THERE
 
 
 def _plain(text: str) -> str:
