@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from reccli.cli.options import duration, moment, sid
+from reccli.cli import options
+from reccli.cli.options import duration, hours, moment, sid
+from reccli.config import checks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = ("process", "migrate-fallbacks", "purge-twilio", "report")
 TOKEN = "f00dfeedf00dfeedf00dfeedf00dfeed"
+SETTINGS = {
+    "TWILIO_ACCOUNT_SID": "AC" + "0a" * 16,
+    "TWILIO_AUTH_TOKEN": TOKEN,
+    "AWS_S3_BUCKET": "calls",
+    "AIRTABLE_API_KEY": "patSecretSecret",
+    "AIRTABLE_BASE_ID": "appBase",
+}
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,20 @@ def home(tmp_path: Path) -> Path:
 
 
 def reccli(home: Path, *arguments: str, **environment: str) -> Done:
+    return run(home, "-m", "reccli", *arguments, **environment)
+
+
+def python(home: Path, code: str, **environment: str) -> Done:
+    return run(home, "-c", code, **environment)
+
+
+def run(home: Path, *arguments: str, **environment: str) -> Done:
     done = subprocess.run(
-        [sys.executable, "-m", "reccli", *arguments],
+        [sys.executable, *arguments],
         env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},
         cwd=home,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         timeout=60,
         stdin=subprocess.DEVNULL,
@@ -129,6 +146,8 @@ def test_the_file_is_looked_for_in_the_order_of_the_contract(home: Path) -> None
         ("process", "--max-duration", "soon"),
         ("process", "--since", "yesterday"),
         ("purge-twilio", "--retention", "-1"),
+        ("purge-twilio", "--retention", "1e300"),
+        ("purge-twilio", "--retention", "nan"),
         ("purge-twilio", "RE" + "0" * 32),
         ("migrate-fallbacks", "--since", "3d"),
         ("report", "--dry-run"),
@@ -141,6 +160,79 @@ def test_a_usage_error_is_exit_code_2(home: Path, arguments: tuple[str, ...]) ->
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr
     assert "Traceback" not in done.stderr
+    told = reccli(home, *arguments, "--json")
+    assert told.code == 2
+    assert (told.doc["command"], told.doc["ok"], told.doc["exit_code"]) == (arguments[0], False, 2)
+    assert [error["code"] for error in told.doc["errors"]] == ["usage"]
+    assert told.doc["errors"][0]["message"]
+    assert told.doc["dry_run"] is ("--dry-run" in arguments)
+    assert "Error: " in told.stderr  # the person reads the usual words
+
+
+def test_help_with_json_is_no_error(home: Path) -> None:
+    done = reccli(home, "process", "--json", "--help")
+    assert (done.code, "Usage" in done.stdout) == (0, True)
+
+
+def test_a_home_that_cannot_be_found_is_no_error_of_its_own(home: Path) -> None:
+    done = reccli(home, "process", "--json", XDG_CONFIG_HOME="~no-such-user-at-all")
+    assert (done.code, {error["code"] for error in done.doc["errors"]}) == (2, {"config"})
+
+
+BROKEN = """
+import sys, {module}
+def broken(*_args, **_kwargs): raise ValueError("boom")
+{module}.{name} = broken
+sys.argv = ["reccli", "report", "--json"]
+from reccli.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("reccli.config", "load"), ("reccli.watch.logs", "configure"), ("reccli.app", "run")],
+)
+def test_a_bug_is_one_document_too(home: Path, module: str, name: str) -> None:
+    done = python(home, BROKEN.format(module=module, name=name), **SETTINGS)
+    assert done.code == 1
+    assert [error["code"] for error in done.doc["errors"]] == ["unexpected"]
+    assert "ValueError" in done.doc["errors"][0]["message"]
+
+
+EARLY = """
+import os, signal, sys, reccli.config
+load = reccli.config.load
+def interrupted(*arguments):
+    os.kill(os.getpid(), signal.{number})
+    return load(*arguments)
+reccli.config.load = interrupted
+sys.argv = ["reccli", "process", "--json"]
+from reccli.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_before_the_run_is_one_document(home: Path, number: str) -> None:
+    done = python(home, EARLY.format(number=number), **SETTINGS)
+    assert (done.code, done.doc["exit_code"], done.doc["command"]) == (130, 130, "process")
+    assert [error["code"] for error in done.doc["errors"]] == ["interrupted"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_any_encoding_will_do(home: Path, encoding: str) -> None:
+    done = reccli(home, "process", "--help", PYTHONIOENCODING=encoding)
+    assert (done.code, "Traceback" in done.stderr) == (0, False)
+    code = (
+        "from reccli.cli import streams; streams.prepare(); "
+        "streams.say('RE0: Copy → Relink → Wait ({0})'.format(chr(0x65E5)))"
+    )
+    done = python(home, code, PYTHONIOENCODING=encoding)
+    assert (done.code, done.stdout) == (0, "RE0: Copy -> Relink -> Wait (?)\n")
+    done = python(home, code, PYTHONIOENCODING="utf-8")
+    assert done.stdout == "RE0: Copy → Relink → Wait (日)\n"
 
 
 def test_every_command_has_the_flags_of_the_contract(home: Path) -> None:
@@ -198,6 +290,14 @@ def test_what_is_no_duration_is_refused_in_words(text: str) -> None:
 def test_times_out_of_reach_are_refused_in_words(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         moment(text)
+
+
+def test_hours() -> None:
+    assert [hours(text) for text in ("0", "1.5", "876000")] == [0, 1.5, 876_000]
+    assert options.LONGEST_HOURS == checks.LONGEST_HOURS
+    for text in ("-1", "876001", "1e300", "inf", "nan", "a day"):
+        with pytest.raises(typer.BadParameter):
+            hours(text)
 
 
 def test_sids() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -12,6 +14,18 @@ import pytest
 from pydantic import BaseModel
 
 from reccli.config import ConfigError, Region, Settings, find_config, load, state_dir
+from reccli.config.checks import LONGEST_HOURS
+from reccli.core.model import (
+    LinkState,
+    Observation,
+    Policy,
+    Reason,
+    S3State,
+    Step,
+    StepKind,
+    TwilioState,
+)
+from reccli.core.plan import decide
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 SID = "AC" + "0123456789abcdef" * 2
@@ -195,6 +209,42 @@ def test_the_file_is_looked_for_in_order(tmp_path: Path) -> None:
     assert find_config(None, {}) == home
 
 
+@pytest.mark.parametrize("error", [PermissionError, RuntimeError])
+def test_a_home_that_is_closed_or_unknown_holds_no_file(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    real = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if ".config" in path.parts:
+            raise error
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert find_config(None, {}) is None
+    with pytest.raises(ConfigError, match="no such file"):
+        find_config(Path("/closed/.config/x.toml"), {})
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user without entry
+    assert find_config(None, {}) is None
+
+
+def test_twilio_writes_hex_digits_in_either_case() -> None:
+    env = {**ENV, "TWILIO_ACCOUNT_SID": "AC" + "5aF0" * 8, "RECCLI_TWILIO__API_KEY_SECRET": "s"}
+    env["RECCLI_TWILIO__API_KEY_SID"] = "SK" + "5A" * 16
+    settings = load(None, env=env)
+    assert settings.twilio.account_sid == env["TWILIO_ACCOUNT_SID"]
+    assert settings.twilio.api_key_sid == env["RECCLI_TWILIO__API_KEY_SID"]
+
+
+@pytest.mark.parametrize("retention", [timedelta(hours=LONGEST_HOURS * 100), timedelta.max])
+@pytest.mark.parametrize("age", [timedelta(), timedelta(days=9), -timedelta(minutes=1)])
+def test_a_retention_beyond_the_calendar_means_never(retention: timedelta, age: timedelta) -> None:
+    kept = Observation(TwilioState.COMPLETED, S3State.VERIFIED, LinkState.S3_LINK, age)
+    step = decide(kept, Policy(retention), datetime(2026, 11, 22, tzinfo=UTC))
+    assert step == Step(StepKind.WAIT, Reason.IN_RETENTION, None)
+
+
 def test_a_named_file_must_exist_and_a_usual_one_need_not(tmp_path: Path) -> None:
     missing = tmp_path / "missing.toml"
     for path, env in ((missing, ENV), (None, {**ENV, "RECCLI_CONFIG": str(missing)})):
@@ -303,6 +353,15 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ("twilio", "retention_hours = inf", "twilio.retention_hours: Input should be a finite"),
         ("twilio", "retention_hours = nan", "twilio.retention_hours:"),
         ("twilio", "retention_hours = 0", None),
+        ("twilio", "retention_hours = 876000", None),
+        ("twilio", "retention_hours = 1e300", "twilio.retention_hours: Input should be less"),
+        (
+            "links",
+            'style = "object"\nrefresh_before_hours = 1e300',
+            "links.refresh_before_hours: Input should be less",
+        ),
+        ("links", 'style = "object"\nttl_hours = 1e300', "links.ttl_hours: Input should be less"),
+        ("alerts", "window_hours = 1e300", "alerts.window_hours: Input should be less"),
         ("s3", 'prefix = "/x"', "s3.prefix: must not begin with a slash"),
         ("s3", 'prefix = "a//b"', "s3.prefix: must not begin with a slash, nor"),
         ("s3", 'prefix = "a/../b"', "s3.prefix: must not have a part that is"),
@@ -347,7 +406,19 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         (
             "airtable",
             "requests_per_second = 5.1",
-            "airtable.requests_per_second: Input should be l",
+            "airtable.requests_per_second: must be at most 5",
+        ),
+        ("airtable", 'requests_per_second = 50\nendpoint_url = "http://127.0.0.1:8080"', None),
+        ("airtable", 'requests_per_second = 6\nendpoint_url = "http://localhost:1"', None),
+        (
+            "airtable",
+            'requests_per_second = 6\nendpoint_url = "https://localhost.evil.example"',
+            "airtable.requests_per_second: must be at most 5",
+        ),
+        (
+            "airtable",
+            'requests_per_second = 51\nendpoint_url = "http://[::1]:8080"',
+            "airtable.requests_per_second: Input should be less",
         ),
         ("airtable", 'table = " "', "airtable.table: must not be empty"),
         (

@@ -169,8 +169,8 @@ def _finish_callbacks(
     """Mark the callbacks of settled recordings as done, so that they do not come up for ever."""
     settled = {outcome.sid for outcome in result.outcomes if _settled(outcome.step)}
     try:
-        for ref in pending if ledger else ():
-            if ref.sid in settled:
+        for ref in pending:
+            if ledger and ref.sid in settled:
                 ledger.finish_callback(ref.sid, started)
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))

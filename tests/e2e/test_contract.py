@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reccli.adapters.ledger import Ledger
 from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.services import ACCOUNT_SID
 from tests.e2e.lab import Gate, Tripwire
 
 if TYPE_CHECKING:
@@ -22,6 +27,13 @@ REPORT = {
     *("monthly_cost_usd", "s3_success_rate", "fallback_rate", "airtable_update_failures"),
     "callbacks_pending",
 }
+
+AT_A_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C is a signal
+from reccli.cli import main
+main()
+"""
 
 
 def test_from_a_new_recording_to_a_clean_twilio(lab: Lab) -> None:
@@ -131,6 +143,92 @@ def test_an_outage_of_s3_is_told_reported_and_repaired(lab: Lab) -> None:
     assert lab.archived(other)
 
 
+def test_a_report_never_takes_what_it_could_not_see_for_nought(lab: Lab) -> None:
+    airtable, twilio = lab.sandbox.airtable, lab.sandbox.twilio
+    down = lab.json("report", AIRTABLE_API_KEY="patWrong.0123456789")
+    assert (down.code, down.doc["report"]["fallback_rows"]) == (4, None)
+    assert down.doc["errors"]
+    assert down.doc["report"]["preserved_recordings"] == 0
+    words = lab.run("report", AIRTABLE_API_KEY="patWrong.0123456789")
+    assert "could not observe" in words.stdout
+    airtable.faults.add(Fault(FaultKind.STATUS, times=None, status=503))
+    assert (lab.json("report").code, down.doc["report"]["fallback_rows"]) == (5, None)
+    airtable.faults.clear()
+    lab.call()
+    twilio.faults.add(Fault(FaultKind.STATUS, times=None, status=503))
+    cut = lab.json("report")
+    assert (cut.code, cut.doc["report"]["preserved_recordings"]) == (5, None)
+    assert (cut.doc["report"]["at_risk"], cut.doc["report"]["fallback_rows"]) == (None, 0)
+
+
+def test_neither_ledger_nor_lock_is_needed(lab: Lab) -> None:
+    """The state directory is a file: no lock, no ledger, and the work is done all the same."""
+    row, mine = lab.call()
+    blocked = lab.home / "blocked"
+    blocked.touch()
+    told = lab.json("process", STATE_DIRECTORY=str(blocked))
+    assert (told.code, lab.holds(row, mine)) == (0, "s3")
+    assert told.names["lock_unavailable"] == told.names["ledger_error"] == 1
+    report = lab.json("report", STATE_DIRECTORY=str(blocked))
+    assert (report.code, report.doc["report"]["callbacks_pending"]) == (0, None)
+
+
+def test_a_ledger_that_breaks_is_told_and_left_alone(lab: Lab) -> None:
+    file = lab.home / "ledger.sqlite3"
+    url = f"sqlite:///{file}"
+    assert lab.json("process", RECCLI_LEDGER__URL=url).code == 0
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("ALTER TABLE callbacks RENAME COLUMN call_sid TO gone")
+        db.execute("ALTER TABLE events RENAME COLUMN name TO gone")
+        db.commit()
+    row, mine = lab.call()
+    told = lab.json("process", RECCLI_LEDGER__URL=url)
+    assert (told.code, lab.holds(row, mine)) == (0, "s3")
+    assert told.names["ledger_error"]
+    report = lab.json("report", RECCLI_LEDGER__URL=url)
+    assert (report.code, report.doc["report"]["airtable_update_failures"]) == (0, None)
+    assert report.names["ledger_error"]
+
+
+def test_callbacks_of_settled_recordings_do_not_come_again(lab: Lab) -> None:
+    url = f"sqlite:///{lab.home / 'ledger.sqlite3'}"
+    (_, mine), running = lab.call(), lab.sandbox.twilio.add(status="in-progress")
+    gone = lab.sandbox.twilio.add(duration=2)
+    lab.sandbox.twilio.delete(gone.sid)
+    lab.tampered.add(gone.sid)
+    recordings = (mine, running, gone)
+    with Ledger.open(url) as ledger:
+        for recording in recordings:
+            ledger.add_callback(
+                recording_sid=recording.sid,
+                status="completed",
+                account_sid=ACCOUNT_SID,
+                call_sid=recording.call_sid,
+                body=b"",
+                received=datetime.now(UTC),
+            )
+
+        def pending() -> set[str]:
+            return {found.recording_sid for found in ledger.pending_callbacks(10)}
+
+        for words in (["process", "--dry-run"], ["report"], ["purge-twilio"]):
+            lab.json(*words, RECCLI_LEDGER__URL=url)
+            assert pending() == {recording.sid for recording in recordings}
+        told = lab.json("process", RECCLI_LEDGER__URL=url)
+        assert (told.of(mine)["step"], told.of(gone)["step"]) == ("Wait", "Lost")
+        assert pending() == {running.sid}
+
+
+def test_a_number_in_a_field_is_in_no_line(lab: Lab) -> None:
+    row, mine = lab.call()
+    row.fields["Employee"] = "+61 400 111 222"
+    told = lab.json("process", RECCLI_S3__KEY_TEMPLATE="{employee}/{recording_sid}.{ext}")
+    assert lab.keys() == [f"call-recordings/61-400-111-222/{mine.sid}.mp3"]
+    assert "400-111" not in told.stdout + told.stderr
+    assert told.of(mine)["key"] == f"call-recordings/[redacted]/{mine.sid}.mp3"
+    assert told.of(mine)["link"].endswith(f"/[redacted]/{mine.sid}.mp3")
+
+
 def test_what_is_lost_or_refused_is_an_error(lab: Lab) -> None:
     twilio = lab.sandbox.twilio
     row, lost = lab.call(linked=True)
@@ -190,27 +288,31 @@ def test_an_interrupted_run_says_so_and_the_next_converges(lab: Lab) -> None:
         assert lab.holds(row, mine) == "s3"
 
 
-def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code"), [(b"n\n", 3), (b"\x04", 3), (b"\x03", 130)], ids=["n", "ctrl-d", "ctrl-c"]
+)
+def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab, typed: bytes, code: int) -> None:
     _, mine = lab.call()
     assert lab.run("process").code == 0
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "reccli", "purge-twilio", "--retention", "0"],
+        [sys.executable, "-c", AT_A_TERMINAL, "purge-twilio", "--retention", "0"],
         env=lab.environment(TERM="dumb"),
         cwd=lab.home,
         stdin=theirs,
         stderr=theirs,
         stdout=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
         os.close(theirs)
         asked = b""
         while b"for ever?" not in asked:
             asked += os.read(ours, 1000)
-        os.write(ours, b"n\n")
+        os.write(ours, typed)
         stdout, _ = process.communicate(timeout=30)
     os.close(ours)
     assert b"Delete 1 recordings" in asked
-    assert (process.returncode, lab.deleted()) == (3, set())
+    assert (process.returncode, lab.deleted()) == (code, set())
     assert b"not confirmed" in stdout
     assert mine.status == "completed"
 

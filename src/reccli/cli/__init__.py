@@ -5,11 +5,13 @@ Imports nothing heavier than Typer, so that `--help` and completion answer at on
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from reccli.cli import migrate_fallbacks, process, purge_twilio, report, sandbox
+from reccli.cli import migrate_fallbacks, process, purge_twilio, report, sandbox, streams
+from reccli.cli.telling import tell_usage
 
 app = typer.Typer(
     name="reccli",
@@ -51,5 +53,13 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; with `--json` a usage error is a document as well."""
+    streams.prepare()
+    try:
+        app()
+    except SystemExit as end:
+        # Typer has told the person what is wrong, and left because of it.
+        usage = getattr(end.__context__, "format_message", None)
+        if usage and "--json" in sys.argv[1:]:
+            tell_usage(sys.argv[1:], usage())
+        raise

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
-import signal
 import sys
-import threading
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import typer
 
+from reccli.cli.signals import INTERRUPTED, Signals
+from reccli.cli.streams import say
+from reccli.cli.telling import Begun, RefusedError, tell_refusal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
-    from types import FrameType
 
     from reccli.cli.progress import Progress
     from reccli.config import Settings
+    from reccli.flow.result import Result
+    from reccli.watch.report import Report
 
-_FAILED, _USAGE, _LOCKED, _INTERRUPTED = 1, 2, 11, 130
+_FAILED, _USAGE, _LOCKED = 1, 2, 11
 _BUG_HINT = "this is a bug: please report it with the traceback in the log"
 _CONFIG_HINT = "see config.example.toml for every key"
 
@@ -53,42 +57,42 @@ class Request:
 
 def invoke(request: Request) -> None:
     """Carry out one command and leave with its exit code."""
-    import structlog
-
-    from reccli.config import ConfigError, load
-    from reccli.watch import logs
-
-    started, run_id = datetime.now(UTC), "r" + uuid.uuid4().hex[:11]
-    logs.configure(verbose=request.verbose, quiet=request.quiet, run_id=run_id)
+    signals = Signals()
+    begun = Begun(request.command, request.dry_run, request.as_json)
     try:
-        settings = load(request.config)
-    except ConfigError as error:
-        problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
-        _refuse(request, run_id, started, _USAGE, problems)
-    logs.redact_values(settings.secret_values())
-    try:
-        _run(request, settings, run_id, started)
-    except (typer.Exit, KeyboardInterrupt):
-        raise
-    except Exception as error:  # noqa: BLE001 - the last resort: a line for a person, not a dump
-        structlog.get_logger("reccli").exception("unexpected_error")
-        problem = ("unexpected", f"unexpected {type(error).__name__} in run {run_id}", _BUG_HINT)
-        _refuse(request, run_id, started, _FAILED, [problem])
+        text, code = _run(request, begun, signals)
+    except RefusedError as refused:
+        tell_refusal(begun, refused)
+        raise typer.Exit(refused.code) from refused
+    except Exception as error:
+        logging.getLogger("reccli").exception("unexpected_error")
+        message = f"unexpected {type(error).__name__} in run {begun.run_id}"
+        tell_refusal(begun, RefusedError(_FAILED, ("unexpected", message, _BUG_HINT)))
+        raise typer.Exit(_FAILED) from error
+    if text:
+        say(text)
+    if code == INTERRUPTED:  # do not wait for transfers that a stopped run has given up
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
-def _run(request: Request, settings: Settings, run_id: str, started: datetime) -> None:
+def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
+    """Load what is needed, run, and put the result into words; raises `RefusedError`."""
+    settings = _settings(request, begun)
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
     from reccli.app import Hooks, LockedError, Options, run
     from reccli.cli.progress import Progress
     from reccli.flow.commands import Command
-    from reccli.watch.document import Run, document
-    from reccli.watch.text import report_lines, result_lines
 
     gc.enable()
     gc.freeze()
+    if signals.stop.is_set():
+        raise RefusedError(INTERRUPTED, ("interrupted", "stopped before the run began", ""))
     options = Options(
         Command(request.command),
-        run_id,
+        begun.run_id,
         request.sids,
         request.since,
         request.until,
@@ -98,79 +102,53 @@ def _run(request: Request, settings: Settings, run_id: str, started: datetime) -
         request.concurrency,
         request.max_duration,
     )
-    stop = threading.Event()
-    _stop_on_signals(stop)
     try:
         with Progress(shown=not (request.quiet or request.verbose or request.as_json)) as progress:
-            hooks = Hooks(stop, _confirm(request, progress), progress.update)
+            hooks = Hooks(signals.stop, _confirm(request, progress, signals), progress.update)
             result, report = run(settings, options, hooks)
     except LockedError as error:
         problem = ("locked", f"another run holds the lock {error}", "wait for it to end")
-        _refuse(request, run_id, started, _LOCKED, [problem])
-    told = Run(request.command, run_id, request.dry_run, started, datetime.now(UTC))
+        raise RefusedError(_LOCKED, problem) from error
+    return _text(request, begun, result, report), int(result.exit_code)
+
+
+def _settings(request: Request, begun: Begun) -> Settings:
+    """Read the configuration; from here on the log is ready, and hides its secrets."""
+    from reccli.config import ConfigError, load
+    from reccli.watch import logs
+
+    logs.configure(verbose=request.verbose, quiet=request.quiet, run_id=begun.run_id)
+    try:
+        settings = load(request.config)
+    except ConfigError as error:
+        problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
+        raise RefusedError(_USAGE, *problems) from error
+    logs.redact_values(settings.secret_values())
+    return settings
+
+
+def _text(request: Request, begun: Begun, result: Result, report: Report | None) -> str:
+    """Put the result into words, or into the document."""
+    from reccli.watch.document import document
+    from reccli.watch.text import report_lines, result_lines
+
     if request.as_json:
-        print(json.dumps(document(told, result, report), indent=2))
-    elif not request.quiet or result.exit_code:
-        lines = (
-            report_lines(report, result)
-            if report
-            else result_lines(told, result, every=request.verbose)
-        )
-        print("\n".join(lines))
-    _leave(int(result.exit_code), abandoned=result.interrupted)
+        return json.dumps(document(begun.run(), result, report), indent=2)
+    if request.quiet and not result.exit_code:
+        return ""
+    if report:
+        return "\n".join(report_lines(report, result))
+    return "\n".join(result_lines(begun.run(), result, every=request.verbose))
 
 
-def _confirm(request: Request, progress: Progress) -> Callable[[int], bool]:
+def _confirm(request: Request, progress: Progress, signals: Signals) -> Callable[[int], bool]:
     """Ask before deleting, but only a person: without a terminal the flags and guards decide."""
-    if request.yes or request.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    person = sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()
+    if request.yes or request.as_json or not person:
         return lambda _deletes: True
 
     def ask(deletes: int) -> bool:
         progress.pause()
-        return typer.confirm(f"Delete {deletes} recordings from Twilio for ever?", err=True)
+        return signals.ask(f"Delete {deletes} recordings from Twilio for ever?")
 
     return ask
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    """First signal: finish what is in hand. Second: leave at once; nothing is left half done."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(_INTERRUPTED)
-        stop.set()
-        print("stopping: finishing what is in hand", file=sys.stderr)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-
-
-def _refuse(
-    request: Request,
-    run_id: str,
-    started: datetime,
-    code: int,
-    problems: list[tuple[str, str, str]],
-) -> NoReturn:
-    """Tell why a run never began."""
-    from reccli.flow.result import Exit
-    from reccli.watch.document import Run, error, failed_document
-
-    told = Run(request.command, run_id, request.dry_run, started, datetime.now(UTC))
-    errors = [error(*problem) for problem in problems]
-    if request.as_json:
-        print(json.dumps(failed_document(told, Exit(code), errors), indent=2))
-    for problem in errors:
-        print(f"error: {problem['message']}", file=sys.stderr)
-    for hint in dict.fromkeys(problem["hint"] for problem in errors if problem["hint"]):
-        print(f"fix: {hint}", file=sys.stderr)
-    _leave(code)
-
-
-def _leave(code: int, *, abandoned: bool = False) -> NoReturn:
-    """Leave with a code; not waiting for transfers that a stopped run has given up."""
-    if abandoned:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    raise typer.Exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ import typer
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST_HOURS = 876_000
+"""A hundred years, as in the configuration, which is slow to import."""
 _SID = re.compile(r"(?:RE|CA)[0-9a-fA-F]{32}")
 
 
@@ -41,6 +44,18 @@ def moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         message = f"{text!r} is no time: write 90m, 36h, 7d, 2026-11-22 or 2026-11-22T09:30"
         raise typer.BadParameter(message) from None
+
+
+def hours(text: str) -> float:
+    """Read a number of hours; what no calendar can count is refused."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= LONGEST_HOURS:  # also what is no number
+        message = f"{text!r} is no number of hours from 0 to {LONGEST_HOURS}"
+        raise typer.BadParameter(message)
+    return value
 
 
 def sid(text: str) -> str:
@@ -83,7 +98,7 @@ Retention = Annotated[
     float | None,
     typer.Option(
         "--retention",
-        min=0,
+        parser=hours,
         metavar="HOURS",
         help="Keep at Twilio for so long after the copy was proven.",
     ),

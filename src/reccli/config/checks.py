@@ -16,6 +16,11 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from reccli.core.naming import placeholders
 
 
+def on_loopback(url: str) -> bool:
+    """Tell whether a URL that has been checked leads to this machine only."""
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -145,7 +150,11 @@ def paired_with(key: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Hours = Annotated[float, Field(ge=0)]
+LONGEST_HOURS = 876_000
+"""A hundred years: as good as never, and what a calendar can still count."""
+
+Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
+SomeHours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, AfterValidator(_check_given)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]

@@ -21,15 +21,19 @@ from reccli.config.checks import (
     PlainUrl,
     Prefix,
     Secret,
+    SomeHours,
     StorageClass,
     Template,
     Text,
     Url,
     like,
+    on_loopback,
     paired_with,
 )
 
 SIGV4_LIMIT_HOURS = 168
+AIRTABLE_LIMIT = 5
+"""Requests a second for one base; a stand-in on this machine may take more."""
 TEMPLATE_NAMES = frozenset({"call_sid", "recording_sid", "ext", "account_sid", "date"})
 
 
@@ -75,8 +79,8 @@ class Region(Section):
 class Twilio(Section):
     """The account whose recordings are moved."""
 
-    account_sid: Annotated[str, like(r"AC[0-9a-f]{32}", "AC and 32 hex digits")]
-    api_key_sid: Annotated[str, like(r"(SK[0-9a-f]{32})?", "SK and 32 hex digits")] = ""
+    account_sid: Annotated[str, like(r"AC[0-9a-fA-F]{32}", "AC and 32 hex digits")]
+    api_key_sid: Annotated[str, like(r"(SK[0-9a-fA-F]{32})?", "SK and 32 hex digits")] = ""
     api_key_secret: Annotated[Secret, paired_with("api_key_sid")] = NO_SECRET
     auth_token: Secret = NO_SECRET
     api_base: GivenUrl = "https://api.twilio.com"
@@ -133,13 +137,21 @@ class Airtable(Section):
     base_id: Annotated[str, like(r"[A-Za-z0-9_-]+", "a base id such as app…")]
     table: Text = "Call Logs"
     endpoint_url: GivenUrl = "https://api.airtable.com"
-    requests_per_second: Annotated[float, Field(gt=0, le=5)] = 4.5
+    requests_per_second: Annotated[float, Field(gt=0, le=50)] = 4.5
     call_sid_field: Text = "CallSid"
     link_fields: FieldNames = ("Recording URL (Twilio/S3)", "Transfer Recording URL")
     key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = {
         "provider": "Provider",
         "employee": "Employee",
     }
+
+    @field_validator("requests_per_second")
+    @classmethod
+    def _fits_airtable(cls, rate: float, info: ValidationInfo) -> float:
+        url = info.data.get("endpoint_url")
+        if rate > AIRTABLE_LIMIT and url and not on_loopback(url):
+            raise ValueError(f"must be at most {AIRTABLE_LIMIT}: Airtable takes no more")
+        return rate
 
     @field_validator("key_fields")
     @classmethod
@@ -153,7 +165,7 @@ class Links(Section):
     """What a row's link looks like, and how long it lives."""
 
     style: Literal["presigned", "permalink", "object"] = "presigned"
-    ttl_hours: Annotated[float, Field(gt=0)] = SIGV4_LIMIT_HOURS
+    ttl_hours: SomeHours = SIGV4_LIMIT_HOURS
     refresh_before_hours: Hours = 48
     base_url: Url = ""
     secret: SecretStr = NO_SECRET
@@ -229,7 +241,7 @@ class Alerts(Section):
     """When and how people hear of trouble."""
 
     fallback_rate_above: Fraction = 0.05
-    window_hours: Annotated[float, Field(gt=0)] = 24
+    window_hours: SomeHours = 24
     # Apprise URLs carry tokens, and whoever knows a ping URL can silence the dead-man alarm.
     notify: tuple[Secret, ...] = ()
     healthcheck_url: PingUrl = NO_SECRET

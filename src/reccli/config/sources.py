@@ -39,12 +39,20 @@ def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path 
     """Find the file to read: one that was named must exist, the usual ones may."""
     named = path or env.get(f"{PREFIX}CONFIG")
     if named:
-        if not Path(named).is_file():
-            raise ConfigError([f"{named}: no such file"])
+        if not _is_there(Path(named)):
+            raise ConfigError([f"{named}: no such file that may be read"])
         return Path(named)
-    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config")
     usual = (Path("reccli.toml"), home / "reccli/config.toml", Path("/etc/reccli/config.toml"))
-    return next((file for file in usual if file.is_file()), None)
+    return next((file.expanduser() for file in usual if _is_there(file)), None)
+
+
+def _is_there(file: Path) -> bool:
+    """Look for a file; in a home that is unknown or closed to us there is none."""
+    try:
+        return file.expanduser().is_file()
+    except (OSError, RuntimeError):
+        return False
 
 
 def from_file(file: Path, problems: list[str]) -> Values:

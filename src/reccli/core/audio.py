@@ -20,7 +20,7 @@ _LEAST_BYTES_PER_SECOND = 500
 """A quarter of the lowest MP3 rate seen (about 2 kB/s): the bound where no frame can be read."""
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
 """What a WAV that was written as a stream says of its size."""
-_MARKUP = (b"<?xml", b"<!doctype", b"<html", b"<twilioresponse", b"<error", b"{")
+_MARKUP = (b"<?xml", b"<!doctype", b"<html", b"<twilioresponse", b"<error", b'{"')
 _KBPS_V1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}

@@ -89,15 +89,14 @@ def _retain_or_delete(observation: Observation, policy: Policy, now: datetime) -
     if observation.age is None:  # S3 told no time: retention cannot be proven over
         return Step(StepKind.WAIT, Reason.IN_RETENTION)
     if observation.age < policy.retention:
-        return Step(
-            StepKind.WAIT, Reason.IN_RETENTION, _end(policy.retention - observation.age, now)
-        )
+        until = _until(observation.age, policy, now)
+        return Step(StepKind.WAIT, Reason.IN_RETENTION, until)
     return Step(StepKind.DELETE, Reason.PROVEN)
 
 
-def _end(left: timedelta, now: datetime) -> datetime | None:
+def _until(age: timedelta, policy: Policy, now: datetime) -> datetime | None:
     try:
-        return now + left
+        return now + (policy.retention - age)
     except OverflowError:  # after the year 9999, so never
         return None
 

@@ -270,6 +270,8 @@ class _Case:
                 return Step(StepKind.HOLD, Reason.UNSAFE)
             self.approved = True
         yield from self._observe(prove=True)
+        if self.deletes and self._observation().twilio is TwilioState.DELETED:
+            yield from self._deleted()  # by the try whose answer was lost
         if self._decide().kind is not StepKind.DELETE:
             return None
         if not self.stored.proven:
@@ -286,9 +288,12 @@ class _Case:
             yield telling.failed("twilio_recording_delete_error", reply)
             return None
         self.recording = replace(recording, status="deleted")
+        yield from self._deleted()
+        return None
+
+    def _deleted(self) -> Generator[Effect, Any, None]:
         self.taken.append(StepKind.DELETE)
         yield Record("twilio_recording_deleted", {"key": self.key, "sha256": self.stored.sha256})
-        return None
 
     def _would(self) -> Outcome:
         """End a dry run: the route, cut where this command has to stop."""

@@ -83,7 +83,7 @@ def _recording(outcome: Outcome) -> dict[str, Any]:
         "step": outcome.step.kind.value,
         "reason": reason(outcome),
         "link": outcome.link and redact(outcome.link),
-        "key": outcome.key,
+        "key": outcome.key and redact(outcome.key),
         "error": redact(failure.message) if failure else None,
     }
 

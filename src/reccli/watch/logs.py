@@ -4,7 +4,7 @@ Recordings are of people's phone calls, their links open without a password, and
 journald, to a collector, into a ticket. So nothing is written that has not been through `redact`,
 and the SDKs' own loggers go the same way.
 
-Imports structlog alone; called once by the command line, before anything can log.
+Imports structlog alone, of others; called once by the command line, before anything can log.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, TextIO
 from urllib.parse import quote
 
 import structlog
+
+from reccli.watch.numbers import hide_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +89,7 @@ def redact(text: str) -> str:
         text = text.replace(secret, HIDDEN)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return text
+    return hide_numbers(text, HIDDEN)
 
 
 def redacted(value: object, depth: int = 0) -> object:

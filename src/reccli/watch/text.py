@@ -93,7 +93,6 @@ def _names(sids: list[str]) -> Iterator[str]:
 
 def report_lines(report: Report, result: Result) -> Iterator[str]:
     """Tell the report as a table."""
-
     unread = report.airtable_update_failures is None
     nothing = _UNSEEN if unread else "nothing in this window"
     oldest = _UNSEEN if report.at_risk is None else "none"

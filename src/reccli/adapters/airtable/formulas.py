@@ -50,8 +50,8 @@ def days_until(day: date) -> list[str]:
 
     A day is before another one exactly if some digit is smaller and those in front of it are the
     same. So up to 20260203 are 2020 … 2025, 202600, 202601, 2026020 with 0, 1 or 2 behind it, and
-    the day itself: some 30 at most. Years before 2020 are left out: nothing was signed in them
-    that could still be open, and it keeps the formula short.
+    the day itself: some 30 at most. Years before 2020 are left out: no link of ours is that
+    old, and a formula has to fit a URL.
     """
     last = day.isoformat().replace("-", "")
     before = [

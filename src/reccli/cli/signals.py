@@ -1,0 +1,46 @@
+"""What Ctrl-C and SIGTERM do to a run, from its first moment on. For `invoke`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+INTERRUPTED = 130
+
+
+class Signals:
+    """First signal: finish what is in hand. Second: leave at once; nothing is left half done."""
+
+    def __init__(self) -> None:
+        """Take over both signals for the rest of the process."""
+        self.stop = threading.Event()
+        self._asking = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            os._exit(INTERRUPTED)
+        self.stop.set()
+        if self._asking:
+            raise KeyboardInterrupt  # else the question would wait on for its answer
+        print("stopping: finishing what is in hand", file=sys.stderr)
+
+    def ask(self, question: str) -> bool:
+        """Ask a person; Ctrl-D is a no, and so is a signal, which also stops the run."""
+        try:
+            self._asking = True
+            return typer.confirm(question, err=True)
+        except (typer.Abort, KeyboardInterrupt):
+            print(file=sys.stderr)
+            return False
+        finally:
+            self._asking = False

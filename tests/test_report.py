@@ -1,0 +1,166 @@
+"""The report: what could not be observed is never nought; and numbers in keys stay private."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.model import Reason, Recording, S3State, Step, StepKind, TwilioState
+from reccli.flow.outcome import Outcome
+from reccli.flow.result import Result
+from reccli.watch.document import Run, document
+from reccli.watch.logs import HIDDEN, redact
+from reccli.watch.report import report_on
+from reccli.watch.text import report_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+WINDOW = (NOW - timedelta(days=1), NOW)
+SID, CALL, ACCOUNT = "RE" + "0a" * 16, "CA" + "0b" * 16, "AC" + "0c" * 16
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+FROM_TWILIO = {
+    *("at_risk", "oldest_waiting_hours", "preserved_recordings", "preserved_minutes"),
+    *("monthly_cost_usd", "lost", "nothing_recorded"),
+}
+FROM_HISTORY = {
+    *("s3_success_rate", "fallback_rate", "airtable_update_failures", "callbacks_pending"),
+}
+
+
+class History:
+    """Has seen three copies and a fallback, unless it is broken."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+
+    def count_events(
+        self, names: Sequence[str], since: datetime, until: datetime
+    ) -> Mapping[str, int]:
+        self.callbacks_pending()
+        return {"recording_s3_upload_success": 3, "recording_s3_fallback_to_twilio": 1}
+
+    def callbacks_pending(self) -> int:
+        if self.broken:
+            raise ServiceError(Failure(Service.LEDGER, FailureKind.PERMANENT, "corrupt", "no"))
+        return 2
+
+
+def kept(key: str | None = None) -> Outcome:
+    recording = Recording(
+        SID, ACCOUNT, "us1", "completed", CALL, None, 61, 1, NOW - timedelta(hours=2)
+    )
+    step = Step(StepKind.HOLD, Reason.S3_UNREACHABLE)
+    return Outcome(
+        SID,
+        CALL,
+        step,
+        key=key,
+        twilio=TwilioState.COMPLETED,
+        s3=S3State.UNKNOWN,
+        recording=recording,
+    )
+
+
+def failure(service: Service) -> Failure:
+    return Failure(service, FailureKind.OUTAGE, "down", "is down")
+
+
+def test_all_that_was_observed_is_told() -> None:
+    result = Result()
+    result.add(kept())
+    told = report_on(result, 3, History(), WINDOW).as_json()
+    assert told["fallback_rows"] == 3
+    assert (told["at_risk"], told["oldest_waiting_hours"], told["lost"]) == (1, 2.0, 0)
+    assert (told["preserved_recordings"], told["preserved_minutes"]) == (1, 2)
+    assert (told["monthly_cost_usd"], told["nothing_recorded"]) == (0, 0)
+    assert (told["s3_success_rate"], told["fallback_rate"]) == (0.75, 0.25)
+    assert (told["airtable_update_failures"], told["callbacks_pending"]) == (0, 2)
+
+
+@pytest.mark.parametrize("service", [Service.TWILIO, Service.RECCLI])
+def test_a_listing_that_broke_off_has_no_figures(service: Service) -> None:
+    result = Result(failures=[failure(service)])
+    result.add(kept())
+    report = report_on(result, 3, History(), WINDOW)
+    assert {name for name, value in report.as_json().items() if value is None} == FROM_TWILIO
+    lines = list(report_lines(report, result))
+    unseen = [line for line in lines if line.endswith("  could not observe")]
+    assert len(unseen) == 6  # recordings that never were one have no line
+    assert not any(line.endswith(("  0", " none", "0.00 USD")) for line in lines[1:9])
+
+
+def test_an_interrupted_run_has_not_seen_everything() -> None:
+    report = report_on(Result(interrupted=True), 0, History(), WINDOW)
+    assert {name for name, value in report.as_json().items() if value is None} == FROM_TWILIO
+
+
+def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
+    result = Result(failures=[failure(Service.AIRTABLE)])
+    report = report_on(result, None, History(), WINDOW)
+    assert report.fallback_rows is None
+    assert (report.at_risk, report.preserved_recordings, report.lost) == (0, 0, 0)
+    lines = list(report_lines(report, result))
+    assert any("fallback link" in line and line.endswith("could not observe") for line in lines)
+    assert any("oldest" in line and line.endswith(" none") for line in lines)
+
+
+@pytest.mark.parametrize("history", [None, History(broken=True)], ids=["none", "broken"])
+def test_without_a_history_the_rest_is_told(history: History | None) -> None:
+    report = report_on(Result(), 0, history, WINDOW)
+    unknown = {name for name, value in report.as_json().items() if value is None}
+    assert unknown == FROM_HISTORY | {"oldest_waiting_hours"}
+    assert report.breach(0.0) is None
+    lines = list(report_lines(report, Result()))
+    assert sum(line.endswith("could not observe") for line in lines) == 4
+
+
+# --- numbers in groups
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"calls/61-400-111-222/{SID}.mp3", f"calls/{HIDDEN}/{SID}.mp3"),
+        ("calls/61-400111222/x", f"calls/{HIDDEN}/x"),
+        ("calls/2026-11-22-61-400-111-222.mp3", f"calls/2026-11-22-{HIDDEN}.mp3"),
+        (f"61-400-111-222_{SID}", f"{HIDDEN}_{SID}"),
+        ("calls/Jane-0412-345-678/x", f"calls/Jane-{HIDDEN}/x"),
+        ("calls/0412.345.678/x", f"calls/{HIDDEN}/x"),
+        ("of 0412 345 678, (02) 9876 5432", f"of {HIDDEN}, {HIDDEN}"),
+        ("1.415.555.0100", HIDDEN),
+        ("61(400)111222", HIDDEN),
+    ],
+)
+def test_a_phone_number_in_groups_is_hidden(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(SID, f"calls/{CALL}/{SID}.mp3", "RE" + "12345678" * 4, "r0123456789a", "r01234567890"),
+        *(UUID, "12345678-1234-1234-1234-123456789012", f"v/{UUID}/k", "e89b-1234-5678-90ab"),
+        *("2026-11-22", "calls/2026-11-22/x", "22-11-2026", "2026.11.22", "20261122-093000"),
+        *("2026-11-22T09:30:00.123456+00:00", "2026-11-22T09:30:00Z", "20261122T093000Z"),
+        *("until 2026-11-22 09:30 UTC", "2026-11-22 09:30:00,123", "2026-11-22-09-30-00"),
+        *("09:30:00.123456", "1700000000.123456", "12345678.25"),
+        *("192.168.100.100", "http://192.168.100.100:8080/b", "4.18.0-348.7.1", "1.43.12"),
+        *("123-4567", "1234567890123456-1234", "HTTP 404: 20404", "12345678 B"),
+    ],
+)
+def test_what_only_looks_like_one_is_kept(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_the_document_shows_no_number_and_counts_bytes() -> None:
+    result = Result()
+    result.add(kept(key=f"calls/61-400-111-222/{SID}.mp3"))
+    result.counts["bytes"] = 61400111222
+    made = document(Run("process", "r0123456789a", False, NOW, NOW), result)  # noqa: FBT003
+    assert made["recordings"][0]["key"] == f"calls/{HIDDEN}/{SID}.mp3"
+    assert made["summary"]["bytes"] == 61400111222
