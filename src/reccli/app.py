@@ -14,21 +14,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 from filelock import FileLock, Timeout
 
-from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli import wiring
+from reccli.adapters.airtable import AirtableAdapter
 from reccli.adapters.ledger import Ledger, LedgerError
-from reccli.adapters.s3 import S3Adapter, S3Options
-from reccli.adapters.twilio import Origin, TwilioAdapter
+from reccli.adapters.s3 import S3Adapter
+from reccli.adapters.twilio import TwilioAdapter
 from reccli.config import state_dir
 from reccli.core.errors import ServiceError
 from reccli.core.guard import Limits
-from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.model import Policy, Reason, Ref, StepKind
-from reccli.core.naming import Naming, placeholders
+from reccli.core.naming import Naming
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reccli.config import Settings
+    from reccli.core.links import LinkBook
     from reccli.core.model import Step
     from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.result import Result
@@ -217,85 +217,16 @@ def _world(settings: Settings, options: Options, hooks: Hooks, stack: ExitStack)
     def sleep(seconds: float) -> None:
         hooks.stop.wait(seconds)
 
-    book = link_book(settings)
-    twilio = TwilioAdapter(_origins(settings))
+    book = wiring.link_book(settings)
+    twilio = TwilioAdapter(wiring.origins(settings))
     stack.callback(twilio.close)
-    s3 = S3Adapter(_s3_options(settings, concurrency))
+    s3 = S3Adapter(wiring.s3_options(settings, concurrency))
     stack.callback(s3.close)
     airtable = AirtableAdapter(
-        _airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
+        wiring.airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
     )
     stack.callback(airtable.close)
     return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))
-
-
-def link_book(settings: Settings) -> LinkBook:
-    """Gather what reading and writing links needs."""
-    return LinkBook(
-        account_sid=settings.twilio.account_sid,
-        apis={origin.region: origin.api_base for origin in _origins(settings)},
-        bucket=settings.s3.bucket,
-        endpoint_url=settings.s3.endpoint_url,
-        s3_region=settings.s3.region,
-        style=settings.links.style,
-        base_url=settings.links.base_url,
-        secrets=settings.links.secrets,
-        refresh_before=timedelta(hours=settings.links.refresh_before_hours),
-        ttl=timedelta(hours=settings.links.ttl_hours),
-    )
-
-
-def _origins(settings: Settings) -> tuple[Origin, ...]:
-    twilio = settings.twilio
-    if twilio.api_key_sid:
-        username, password = twilio.api_key_sid, twilio.api_key_secret.get_secret_value()
-    else:
-        username, password = twilio.account_sid, twilio.auth_token.get_secret_value()
-    main = Origin(MAIN_REGION, twilio.account_sid, twilio.api_base, username, password)
-    regional = (
-        Origin(
-            region.region,
-            twilio.account_sid,
-            region.api_base or f"https://api.{region.edge}.{region.region}.twilio.com",
-            twilio.account_sid,
-            region.auth_token.get_secret_value(),
-        )
-        for region in twilio.regions
-    )
-    return (main, *regional)
-
-
-def _s3_options(settings: Settings, concurrency: int) -> S3Options:
-    s3 = settings.s3
-    return S3Options(
-        bucket=s3.bucket,
-        region=s3.region,
-        endpoint_url=s3.endpoint_url,
-        access_key_id=s3.access_key_id,
-        secret_access_key=s3.secret_access_key.get_secret_value(),
-        storage_class=s3.storage_class,
-        server_side_encryption=s3.server_side_encryption,
-        kms_key_id=s3.kms_key_id,
-        link_ttl=timedelta(hours=settings.links.ttl_hours),
-        connections=concurrency,
-        read_timeout=20,
-    )
-
-
-def _airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
-    airtable = settings.airtable
-    wanted = placeholders(settings.s3.key_template)
-    hosts = (urlsplit(api).netloc for api in book.apis.values())
-    return AirtableOptions(
-        api_key=airtable.api_key.get_secret_value(),
-        base_id=airtable.base_id,
-        table=airtable.table,
-        endpoint_url=airtable.endpoint_url,
-        call_sid_field=airtable.call_sid_field,
-        link_fields=airtable.link_fields,
-        key_fields={name: field for name, field in airtable.key_fields.items() if name in wanted},
-        needles=("twilio.com", *(host for host in hosts if not host.endswith("twilio.com"))),
-    )
 
 
 def _rules(settings: Settings, options: Options, book: LinkBook) -> Rules:

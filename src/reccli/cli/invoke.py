@@ -124,6 +124,9 @@ def _settings(request: Request, begun: Begun) -> Settings:
         problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error
     logs.redact_values(settings.secret_values())
+    if settings.engine.kind != "threads":
+        message = f"engine.kind: {settings.engine.kind} is not available in this version"
+        raise RefusedError(_USAGE, ("config", message, 'use engine.kind = "threads"'))
     return settings
 
 

@@ -150,8 +150,8 @@ def paired_with(key: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-LONGEST_HOURS = 876_000
-"""A hundred years: as good as never, and what a calendar can still count."""
+LONGEST_HOURS = 10_000_000
+"""A thousand years: as good as never, and what a calendar can still count."""
 
 Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
 SomeHours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]

@@ -4,6 +4,6 @@ boto3 is imported here and nowhere else; the composition root imports this packa
 """
 
 from reccli.adapters.s3.adapter import S3Adapter
-from reccli.adapters.s3.client import S3Options
+from reccli.adapters.s3.client import MAX_LINK_TTL, S3Options
 
-__all__ = ["S3Adapter", "S3Options"]
+__all__ = ["MAX_LINK_TTL", "S3Adapter", "S3Options"]

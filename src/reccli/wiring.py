@@ -1,0 +1,88 @@
+"""Settings to what each adapter is told. Part of the composition root; used by `app` alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from reccli.adapters.airtable import AirtableOptions
+from reccli.adapters.s3 import MAX_LINK_TTL, S3Options
+from reccli.adapters.twilio import Origin
+from reccli.core.links import MAIN_REGION, LinkBook
+from reccli.core.naming import placeholders
+
+if TYPE_CHECKING:
+    from reccli.config import Settings
+
+
+def link_book(settings: Settings) -> LinkBook:
+    """Gather what reading and writing links needs."""
+    return LinkBook(
+        account_sid=settings.twilio.account_sid,
+        apis={origin.region: origin.api_base for origin in origins(settings)},
+        bucket=settings.s3.bucket,
+        endpoint_url=settings.s3.endpoint_url,
+        s3_region=settings.s3.region,
+        style=settings.links.style,
+        base_url=settings.links.base_url,
+        secrets=settings.links.secrets,
+        refresh_before=timedelta(hours=settings.links.refresh_before_hours),
+        ttl=timedelta(hours=settings.links.ttl_hours),
+    )
+
+
+def origins(settings: Settings) -> tuple[Origin, ...]:
+    """Say where credentials may go, and which: the main region first."""
+    twilio = settings.twilio
+    if twilio.api_key_sid:
+        username, password = twilio.api_key_sid, twilio.api_key_secret.get_secret_value()
+    else:
+        username, password = twilio.account_sid, twilio.auth_token.get_secret_value()
+    main = Origin(MAIN_REGION, twilio.account_sid, twilio.api_base, username, password)
+    regional = (
+        Origin(
+            region.region,
+            twilio.account_sid,
+            region.api_base or f"https://api.{region.edge}.{region.region}.twilio.com",
+            twilio.account_sid,
+            region.auth_token.get_secret_value(),
+        )
+        for region in twilio.regions
+    )
+    return (main, *regional)
+
+
+def s3_options(settings: Settings, concurrency: int) -> S3Options:
+    """Gather what the S3 adapter needs; presigned links live 7 days at most, by S3's rule."""
+    s3 = settings.s3
+    return S3Options(
+        bucket=s3.bucket,
+        region=s3.region,
+        endpoint_url=s3.endpoint_url,
+        access_key_id=s3.access_key_id,
+        secret_access_key=s3.secret_access_key.get_secret_value(),
+        storage_class=s3.storage_class,
+        server_side_encryption=s3.server_side_encryption,
+        kms_key_id=s3.kms_key_id,
+        link_ttl=min(timedelta(hours=settings.links.ttl_hours), MAX_LINK_TTL),
+        connections=concurrency,
+        read_timeout=20,
+    )
+
+
+def airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
+    """Gather what the Airtable adapter needs; only columns that keys are made of are read."""
+    airtable = settings.airtable
+    wanted = placeholders(settings.s3.key_template)
+    hosts = (urlsplit(api).netloc for api in book.apis.values())
+    return AirtableOptions(
+        api_key=airtable.api_key.get_secret_value(),
+        base_id=airtable.base_id,
+        table=airtable.table,
+        endpoint_url=airtable.endpoint_url,
+        call_sid_field=airtable.call_sid_field,
+        link_fields=airtable.link_fields,
+        key_fields={name: field for name, field in airtable.key_fields.items() if name in wanted},
+        needles=("twilio.com", *(host for host in hosts if not host.endswith("twilio.com"))),
+    )
