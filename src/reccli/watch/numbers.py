@@ -22,10 +22,8 @@ _GROUPED = re.compile(
           | {_DAY} (?P<of>[-./]) {_MONTH} (?P=of) (?:19|20)\d\d )
         (?: [-T _.] (?:[01]\d|2[0-3]) (?: [-:.]? [0-5]\d ){{1,2}} (?: [.,]\d+ )? )? (?!\d)
       | {_OCTET} (?: \.{_OCTET} ){{3}} (?! \.?\d )                           # an IP address
-      | (?P<number>
-            \(?+ \d++ (?: (?: \)[-. ]? | [-. ]\(? | \( ) \d++ )++
-            (?![0-9A-Za-z]) (?! :\d )
-        )
+      | (?= (?P<number> \(? \d+ (?: (?: \)[-. ]? | [-. ]\(? | \( ) \d+ )+ ) )
+        (?P=number) (?![0-9A-Za-z]) (?! :\d )   # taken whole: a look-ahead does not backtrack
     )
     """,
     re.VERBOSE,
