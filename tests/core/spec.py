@@ -1,4 +1,4 @@
-"""A second specification of `decide`, written from the prose of DESIGN.md without `core/plan.py`.
+"""A second specification of `decide`, written from the prose of the design without `core/plan.py`.
 
 The table is read from the top, so that where two of its rows overlap the upper one holds. Here
 that is turned into conditions that exclude one another: `fired` must name exactly one rule for

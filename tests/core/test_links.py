@@ -34,7 +34,7 @@ class TestTwilio:
             ("api.san-jose-ix.us1.twilio.com", "us1"),
             ("api.sydney.au1.twilio.com", "au1"),
             ("api.singapore-ix.au1.twilio.com", "au1"),
-            # Dead since 2026-04-28, and always served from US1 (facts/twilio.md, section 3).
+            # Dead since 2026-04-28, and always served from US1.
             *((f"api.{old}.twilio.com", "us1") for old in DEAD),
             ("API.Twilio.COM", "us1"),
         ],

@@ -41,7 +41,7 @@ KNOWN_ROWS = ANY_ROWS - {L.UNKNOWN}
 
 
 class Line(NamedTuple):
-    """One line of DESIGN.md's table; "any" is written as the whole enum."""
+    """One line of the decision table; "any" is written as the whole enum."""
 
     name: str
     twilio: Collection[TwilioState]

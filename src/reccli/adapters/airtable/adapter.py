@@ -40,12 +40,12 @@ LONGEST_PAUSE = 120.0
 LONGEST_MESSAGE = 200
 """Airtable's messages may repeat cell values: enough to act on, not enough to leak a row."""
 
-_CONNECT, _READ = 5, 30  # a formula over a large table is slow (facts/airtable.md section 2)
+_CONNECT, _READ = 5, 30  # a formula over a large table is slow
 _CONNECTIONS = 8
 
 
 class AirtableAdapter:
-    """Implements `flow.ports.AirtablePort`; may be shared by threads (facts section 7)."""
+    """Implements `flow.ports.AirtablePort`; threads may share it, as pyairtable's own session."""
 
     def __init__(self, options: AirtableOptions, pacer: Pacer, *, penalty: float = PENALTY) -> None:
         """`pacer` must be the only one of this base in this process; `penalty` is in seconds."""

@@ -1,6 +1,6 @@
 """Translates what can go wrong with a request to Airtable into the one vocabulary of failure.
 
-The errors and their two shapes of body are those of facts/airtable.md sections 1 and 4.
+The errors are those of the Web API reference; the plural shape of body was seen in the wild.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes the filters, so that nothing in them but names and IDs of a known form is ours to trust.
 
-Formulas can be injected into (facts/airtable.md section 3): a SID that is none is never written
+Formulas can be injected into: a SID that is none is never written
 into one, and every text goes through pyairtable's quoting.
 """
 
