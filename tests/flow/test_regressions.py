@@ -80,8 +80,8 @@ def test_a_limit_does_not_make_every_delete_a_large_share() -> None:
 
 def test_time_that_is_up_ends_what_has_not_acted_yet() -> None:
     bench = Bench(many(60, stored=False), pace=replace(FAST, concurrency=1))
-    bench.pace = replace(bench.pace, stop_at=time.monotonic() + 0.3)
-    bench.on_call = lambda called, *_args: time.sleep(0.05) if called == "media" else None
+    bench.pace = replace(bench.pace, stop_at=time.monotonic() + 1.0)
+    bench.on_call = lambda called, *_args: time.sleep(0.1) if called == "media" else None
     result = bench.run(Command.MIGRATE_FALLBACKS)
     assert 0 < result.summary["copied"] < 20
     assert result.summary["relinked"] == result.summary["copied"]

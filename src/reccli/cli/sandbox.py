@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,8 +57,10 @@ def _serve(sandbox: Sandbox) -> None:
         sandbox.call(recordings=2)
         for name, value in sandbox.environment().items():
             typer.echo(f"export {name}={shlex.quote(value)}")
+        sys.stdout.flush()  # it may be a file that somebody waits for
         typer.echo("# Ctrl-C ends it; 3 calls have fallback links, 1 is new", err=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            typer.echo("ended", err=True)
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
+            signal.signal(number, lambda *_: ended.set())
+        ended.wait()
+    typer.echo("ended", err=True)
