@@ -83,10 +83,16 @@ def _open(stream: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def services(rows: int, large: int) -> Iterator[Services]:
-    """Start the services, and see that they are gone afterwards."""
+def services(rows: int, large: int, *, unlinked: bool = False) -> Iterator[Services]:
+    """Start the services, and see that they are gone afterwards.
+
+    `unlinked`: the rows have no links yet.
+    """
     process = subprocess.Popen(  # noqa: S603 - a script of ours
-        [sys.executable, "-m", "bench.services", f"--rows={rows}", f"--large={large}"],
+        [
+            *(sys.executable, "-m", "bench.services", f"--rows={rows}", f"--large={large}"),
+            *(["--unlinked"] if unlinked else []),
+        ],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -54,7 +54,8 @@ class Bench:
         if self.large:
             environment["RECCLI_TWILIO__MEDIA_FORMAT"] = "wav"
         latencies = {"twilio": TWILIO_S, "media": MEDIA_S, "s3": S3_S, "airtable": AIRTABLE_S}
-        return {"environment": environment, "latencies": latencies}
+        recordings = [recording.sid for _, recording in self.calls]
+        return {"environment": environment, "latencies": latencies, "recordings": recordings}
 
     def figures(self) -> dict[str, object]:
         """Tell what the logs say, and then look whether all is where it belongs."""
@@ -140,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--large", type=int, default=0, metavar="BYTES")
+    parser.add_argument("--unlinked", action="store_true", help="the rows have no links yet")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGALRM, _leave)
@@ -159,7 +161,8 @@ def main() -> None:
         for _ in range(asked.rows):
             duration = large.seconds if large else draw.randint(SHORTEST, LONGEST)
             channels = CHANNELS if large else 1
-            row, made = sandbox.call(duration=duration, channels=channels, linked=True)
+            linked = not asked.unlinked
+            row, made = sandbox.call(duration=duration, channels=channels, linked=linked)
             calls.append((row, made[0]))
         bench = Bench(sandbox, s3, calls, large)
         print(json.dumps(bench.ready()), flush=True)

@@ -29,6 +29,7 @@ FROM_TWILIO = {
 }
 FROM_HISTORY = {
     *("s3_success_rate", "fallback_rate", "airtable_update_failures", "callbacks_pending"),
+    "callbacks",
 }
 
 
@@ -48,6 +49,10 @@ class History:
         if self.broken:
             raise ServiceError(Failure(Service.LEDGER, FailureKind.PERMANENT, "corrupt", "no"))
         return 2
+
+    def count_callbacks(self, since: datetime, until: datetime) -> Mapping[str, int]:
+        self.callbacks_pending()
+        return {"completed": 4, "absent": 1, "stopped MZ1": 1, "stopped MZ2": 1}
 
 
 def kept(key: str | None = None) -> Outcome:
@@ -73,13 +78,17 @@ def failure(service: Service) -> Failure:
 def test_all_that_was_observed_is_told() -> None:
     result = Result()
     result.add(kept())
-    told = report_on(result, 3, History(), WINDOW).as_json()
+    report = report_on(result, 3, History(), WINDOW)
+    told = report.as_json()
     assert told["fallback_rows"] == 3
     assert (told["at_risk"], told["oldest_waiting_hours"], told["lost"]) == (1, 2.0, 0)
     assert (told["preserved_recordings"], told["preserved_minutes"]) == (1, 2)
     assert (told["monthly_cost_usd"], told["nothing_recorded"]) == (0, 0)
     assert (told["s3_success_rate"], told["fallback_rate"]) == (0.75, 0.25)
     assert (told["airtable_update_failures"], told["callbacks_pending"]) == (0, 2)
+    assert told["callbacks"] == {"absent": 1, "completed": 4, "stopped": 2}
+    lines = list(report_lines(report, result))
+    assert any("1 absent, 4 completed, 2 stopped" in line for line in lines)
 
 
 @pytest.mark.parametrize("service", [Service.TWILIO, Service.RECCLI])
@@ -116,7 +125,7 @@ def test_without_a_history_the_rest_is_told(history: History | None) -> None:
     assert unknown == FROM_HISTORY | {"oldest_waiting_hours"}
     assert report.breach(0.0) is None
     lines = list(report_lines(report, Result()))
-    assert sum(line.endswith("could not observe") for line in lines) == 4
+    assert sum(line.endswith("could not observe") for line in lines) == 5
 
 
 # --- numbers in groups

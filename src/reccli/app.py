@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,20 +20,12 @@ import structlog
 from filelock import FileLock, Timeout
 
 from reccli import wiring
-from reccli.adapters.airtable import AirtableAdapter
-from reccli.adapters.ledger import Ledger, LedgerError
-from reccli.adapters.s3 import S3Adapter
-from reccli.adapters.twilio import TwilioAdapter
+from reccli.adapters.ledger import Ledger, LedgerError, PendingCallback
 from reccli.config import state_dir
 from reccli.core.errors import ServiceError
 from reccli.core.guard import Limits
-from reccli.core.model import Policy, Reason, Ref, StepKind
-from reccli.core.naming import Naming
+from reccli.flow.callbacks import Finished, verdict
 from reccli.flow.commands import MAY, Command
-from reccli.flow.outcome import Rules
-from reccli.flow.pacer import Pacer
-from reccli.flow.perform import World
-from reccli.flow.retry import Retry
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
 from reccli.watch.journal import Journal
@@ -42,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reccli.config import Settings
-    from reccli.core.links import LinkBook
-    from reccli.core.model import Step
     from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.result import Result
 
@@ -97,14 +88,21 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             stack.enter_context(_only_run(settings))
         ledger = _open_ledger(settings, stack)
         journal = stack.enter_context(Journal(ledger, options.run_id))
-        world = _world(settings, options, hooks, stack)
+        concurrency = options.concurrency or settings.engine.concurrency
+        world = wiring.world(settings, concurrency, hooks.stop, stack)
         sources = Sources(world)
         runner = Runner(
             world,
-            _rules(settings, options, world.book),
+            wiring.rules(
+                settings,
+                options.command,
+                world.book,
+                retention=options.retention,
+                dry_run=options.dry_run,
+            ),
             _brake(settings, hooks),
             journal,
-            pace=_pace(settings, options),
+            pace=_pace(options, concurrency),
             stop=hooks.stop,
             progress=hooks.progress,
         )
@@ -127,13 +125,15 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         return result, report
 
 
-def _items(options: Options, sources: Sources, pending: list[Ref]) -> Iterator[Seed | Outcome]:
+def _items(
+    options: Options, sources: Sources, pending: list[PendingCallback]
+) -> Iterator[Seed | Outcome]:
     match options.command:
         case Command.PROCESS if options.sids:
             return sources.named(options.sids)
         case Command.PROCESS:
             since = options.since or sources.world.now() - LOOK_BACK
-            return sources.unlinked(since, options.until, pending)
+            return sources.unlinked(since, options.until, [one.sid for one in pending])
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case Command.PURGE_TWILIO:
@@ -151,33 +151,30 @@ def _open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
         return None
 
 
-def _pending(ledger: Ledger | None) -> list[Ref]:
-    """Take the recordings of callbacks that are not finished; none if they cannot be read."""
+def _pending(ledger: Ledger | None) -> list[PendingCallback]:
+    """Tell which callbacks are not finished; none if they cannot be read."""
     try:
-        callbacks = ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else []
+        return ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else []
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
         return []
-    return [
-        Ref(found.recording_sid, found.account_sid, None, found.call_sid) for found in callbacks
-    ]
 
 
 def _finish_callbacks(
-    ledger: Ledger | None, pending: list[Ref], result: Result, started: datetime
+    ledger: Ledger | None, pending: list[PendingCallback], result: Result, started: datetime
 ) -> None:
-    """Mark the callbacks of settled recordings as done, so that they do not come up for ever."""
-    settled = {outcome.sid for outcome in result.outcomes if _settled(outcome.step)}
+    """Finish the callbacks of what is settled, so that they do not come up for ever."""
+    about: dict[str | None, list[Outcome]] = defaultdict(list)
+    for outcome in result.outcomes:
+        about[outcome.sid].append(outcome)
+        about[outcome.call_sid].append(outcome)
     try:
-        for ref in pending:
-            if ledger and ref.sid in settled:
-                ledger.finish_callback(ref.sid, started)
+        for callback in pending:
+            ruling = verdict(about[callback.sid], started - callback.received, 1)
+            if ledger and about[callback.sid] and isinstance(ruling, Finished):
+                ledger.finish_callback(callback.sid, started, ruling.reason)
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
-
-
-def _settled(step: Step) -> bool:
-    return step.kind in {StepKind.DONE, StepKind.LOST} or step.reason is Reason.IN_RETENTION
 
 
 def _fallback_rows(sources: Sources) -> int | None:
@@ -211,46 +208,14 @@ def _only_run(settings: Settings) -> Iterator[None]:
         lock.release()
 
 
-def _world(settings: Settings, options: Options, hooks: Hooks, stack: ExitStack) -> World:
-    concurrency = options.concurrency or settings.engine.concurrency
-
-    def sleep(seconds: float) -> None:
-        hooks.stop.wait(seconds)
-
-    book = wiring.link_book(settings)
-    twilio = TwilioAdapter(wiring.origins(settings))
-    stack.callback(twilio.close)
-    s3 = S3Adapter(wiring.s3_options(settings, concurrency))
-    stack.callback(s3.close)
-    airtable = AirtableAdapter(
-        wiring.airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
-    )
-    stack.callback(airtable.close)
-    return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))
-
-
-def _rules(settings: Settings, options: Options, book: LinkBook) -> Rules:
-    retention = options.retention
-    if retention is None:
-        retention = timedelta(hours=settings.twilio.retention_hours)
-    return Rules(
-        MAY[options.command],
-        Policy(retention),
-        book,
-        Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
-        dry_run=options.dry_run,
-    )
-
-
 def _brake(settings: Settings, hooks: Hooks) -> Brake:
     safety = settings.safety
     return Brake(Limits(safety.max_deletes, safety.max_delete_fraction), hooks.confirm)
 
 
-def _pace(settings: Settings, options: Options) -> Pace:
+def _pace(options: Options, concurrency: int) -> Pace:
     stop_at = None
     if options.max_duration is not None:
         stop_at = time.monotonic() + options.max_duration.total_seconds()
-    concurrency = options.concurrency or settings.engine.concurrency
     limit = None if options.command is Command.REPORT else options.limit
     return Pace(concurrency, stop_at=stop_at, limit=limit)

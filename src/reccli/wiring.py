@@ -1,19 +1,71 @@
-"""Settings to what each adapter is told. Part of the composition root; used by `app` alone."""
+"""Settings to what each part is told, and to the world of a run.
+
+Half of the composition root: for `app`, which runs commands, and for `intake`, which serves.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reccli.adapters.airtable import AirtableOptions
-from reccli.adapters.s3 import MAX_LINK_TTL, S3Options
-from reccli.adapters.twilio import Origin
+from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
+from reccli.adapters.twilio import Origin, TwilioAdapter
 from reccli.core.links import MAIN_REGION, LinkBook
-from reccli.core.naming import placeholders
+from reccli.core.model import Policy
+from reccli.core.naming import Naming, placeholders
+from reccli.flow.commands import MAY, Command
+from reccli.flow.outcome import Rules
+from reccli.flow.pacer import Pacer
+from reccli.flow.perform import World
+from reccli.flow.retry import Retry
 
 if TYPE_CHECKING:
+    import threading
+    from contextlib import ExitStack
+
     from reccli.config import Settings
+
+
+def world(
+    settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack
+) -> World:
+    """Make the adapters, which `stack` closes; `stop` ends every waiting for a retry."""
+
+    def sleep(seconds: float) -> None:
+        stop.wait(seconds)
+
+    book = link_book(settings)
+    twilio = TwilioAdapter(origins(settings))
+    stack.callback(twilio.close)
+    s3 = S3Adapter(s3_options(settings, concurrency))
+    stack.callback(s3.close)
+    airtable = AirtableAdapter(
+        airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
+    )
+    stack.callback(airtable.close)
+    return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))
+
+
+def rules(
+    settings: Settings,
+    command: Command,
+    book: LinkBook,
+    *,
+    retention: timedelta | None = None,
+    dry_run: bool = False,
+) -> Rules:
+    """Gather what a command brings to every case; a `retention` outweighs the configured one."""
+    if retention is None:
+        retention = timedelta(hours=settings.twilio.retention_hours)
+    return Rules(
+        MAY[command],
+        Policy(retention),
+        book,
+        Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
+        dry_run=dry_run,
+    )
 
 
 def link_book(settings: Settings) -> LinkBook:

@@ -160,6 +160,21 @@ def test_a_link_works_until_it_expires_and_not_when_changed(seaweed: Store, key:
     assert (tampered.status_code, expired.status_code) == (403, 403)
 
 
+def test_a_link_is_for_one_method_and_for_the_life_that_is_asked_for(
+    seaweed: Store, s3: S3Adapter, key: str
+) -> None:
+    s3.put(key, body(), provenance())
+    get, head = s3.presign(key), s3.presign(key, method="HEAD")
+    assert httpx.get(get, headers={"Range": "bytes=3-12"}).content == AUDIO[3:13]
+    looked = httpx.head(head)
+    assert (looked.status_code, looked.headers["content-length"]) == (200, str(len(AUDIO)))
+    assert (httpx.head(get).status_code, httpx.get(head).status_code) == (403, 403)
+    short = s3.presign(key, life=timedelta(seconds=1), method="HEAD")
+    assert httpx.head(short).status_code == 200
+    time.sleep(2)
+    assert httpx.head(short).status_code == 403
+
+
 def test_fifty_megabytes_pass_in_flat_memory(seaweed: Store, s3: S3Adapter, key: str) -> None:
     block = bytes(range(256)) * 4096
     size, digest = 50 * len(block), hashlib.sha256()

@@ -166,6 +166,13 @@ def test_links_are_sigv4_for_the_regional_host(region: str, bucket: str, host: s
     assert len(query) == 6
 
 
+def test_a_link_of_minutes() -> None:
+    with adapter(link_ttl=timedelta(hours=1)) as s3:
+        urls = s3.presign(KEY), s3.presign(KEY, life=timedelta(minutes=5), method="HEAD")
+    lives = [parse_qs(urlsplit(url).query)["X-Amz-Expires"] for url in urls]
+    assert lives == [["3600"], ["300"]]
+
+
 def test_an_endpoint_from_the_environment_gets_no_credentials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

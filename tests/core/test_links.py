@@ -196,6 +196,19 @@ class TestPermalink:
         url = self.book.permalink(KEY).replace("/r/", "/")
         assert not isinstance(self.book.parse(url), ObjectLink)
 
+    def test_signed(self) -> None:
+        for secret in ("new", "old"):
+            assert self.book.signed(KEY, signature(KEY, secret))
+            assert not self.book.signed(f"{KEY}/", signature(KEY, secret))
+        assert not self.book.signed(KEY, signature(KEY, "older"))
+        assert not make_book().signed(KEY, signature(KEY, ""))
+
+    @pytest.mark.parametrize("odd", ["", "é", "\0", "\udcff", "0" * 64, "k" * 100_000])
+    def test_whatever_comes_in_can_be_checked(self, odd: str) -> None:
+        assert not self.book.signed(KEY, odd)
+        assert not self.book.signed(odd, "0" * 64)
+        assert self.book.signed(odd, signature(odd, "old"))
+
     def test_after_a_change_of_style_it_is_still_ours_but_not_usable(self) -> None:
         book = make_book(style="presigned", base_url=HOST, secrets=("new",))
         link = book.parse(self.book.permalink(KEY))
@@ -246,6 +259,49 @@ class TestObject:
         assert isinstance(link, ObjectLink)
         assert (link.sid, link.key) == (RE1, KEY)
         assert not book.usable(link, NOW)
+
+
+class TestOneHostForAll:
+    """A proxy that leads to the store and to `reccli serve`, or links that name the store."""
+
+    @pytest.mark.parametrize("base_url", [STORE, f"{STORE}/{BUCKET}", f"{STORE}/{BUCKET}/a"])
+    @pytest.mark.parametrize("style", ["presigned", "permalink", "object"])
+    def test_presigned_links_are_what_they_are(self, style: str, base_url: str) -> None:
+        book = make_book(style=style, base_url=base_url, endpoint_url=STORE, secrets=("s",))
+        link = book.parse(presigned(f"{STORE}/{BUCKET}/{KEY}"))
+        assert link == ObjectLink(RE1, KEY, "presigned", A_WEEK_LATER)
+        assert isinstance(link, ObjectLink)
+        assert book.usable(link, NOW) is (style == "presigned")
+
+    def test_and_so_are_plain_ones_and_permalinks(self) -> None:
+        book = make_book(style="permalink", base_url=STORE, endpoint_url=STORE, secrets=("s",))
+        assert book.parse(f"{STORE}/{BUCKET}/{KEY}") == ObjectLink(RE1, KEY, "bare")
+        assert book.parse(book.permalink(KEY)) == ObjectLink(RE1, KEY, "permalink")
+
+
+@pytest.mark.parametrize("base_url", ["https://calls.example.com", "https://example.com/calls/"])
+class TestOutdated:
+    """What a search in the table looks for, so that nothing has to be read to find nothing."""
+
+    @pytest.mark.parametrize("style", ["presigned", "object"])
+    def test_permalinks_after_a_change_of_style(self, style: str, base_url: str) -> None:
+        before = make_book(style="permalink", base_url=base_url, secrets=("s",))
+        after = make_book(style=style, base_url=base_url)
+        (text,) = after.outdated
+        assert text in before.permalink(KEY)
+        link = after.parse(before.permalink(KEY))
+        assert isinstance(link, ObjectLink)
+        assert not after.usable(link, NOW)
+        assert text not in after.object_url(KEY)
+        assert text not in presigned(f"https://{BUCKET}.s3.amazonaws.com/{KEY}")
+
+    def test_of_permalinks_there_is_nothing(self, base_url: str) -> None:
+        assert make_book(style="permalink", base_url=base_url, secrets=("s",)).outdated == ()
+
+    def test_nor_where_no_permalink_can_have_been_ours(self, base_url: str) -> None:
+        assert make_book(style="presigned").outdated == ()
+        link = make_book().parse(make_book(base_url=base_url, secrets=("s",)).permalink(KEY))
+        assert not isinstance(link, ObjectLink)
 
 
 # Any text but surrogates, which no UTF-8 can hold.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.adapters.ledger import Ledger
+from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.services import ACCOUNT_SID
 from tests.e2e.lab import Gate, Tripwire
@@ -198,18 +198,14 @@ def test_callbacks_of_settled_recordings_do_not_come_again(lab: Lab) -> None:
     lab.tampered.add(gone.sid)
     recordings = (mine, running, gone)
     with Ledger.open(url) as ledger:
-        for recording in recordings:
-            ledger.add_callback(
-                recording_sid=recording.sid,
-                status="completed",
-                account_sid=ACCOUNT_SID,
-                call_sid=recording.call_sid,
-                body=b"",
-                received=datetime.now(UTC),
-            )
+        now = datetime.now(UTC)
+        sids = [(one.sid, one.call_sid) for one in recordings]
+        ledger.add_callbacks(
+            [Callback(sid, "completed", ACCOUNT_SID, call, b"", now) for sid, call in sids]
+        )
 
         def pending() -> set[str]:
-            return {found.recording_sid for found in ledger.pending_callbacks(10)}
+            return {found.sid for found in ledger.pending_callbacks(10)}
 
         for words in (["process", "--dry-run"], ["report"], ["purge-twilio"]):
             lab.json(*words, RECCLI_LEDGER__URL=url)

@@ -11,7 +11,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import Recording, Ref, Row, S3State, StoredObject, TwilioState
@@ -248,7 +248,13 @@ class FakeS3:
     def takes(self, key: str) -> bool:
         return key not in self._world.objects.now
 
-    def presign(self, key: str) -> str:
+    def presign(
+        self,
+        key: str,
+        *,
+        life: timedelta | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
         return self._world.object_link(key)
 
     def _judge(self, thing: Thing | None, sid: str, *, read_back: bool) -> StoredObject:
@@ -305,15 +311,20 @@ class FakeAirtable:
 
         return self._read("airtable.read", look)[0]
 
-    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
+    def signed_until(
+        self, day: date, cursor: str | None, *, holding: Sequence[str] = ()
+    ) -> Page[Row]:
         def look(rows: Mapping[str, Row]) -> Page[Row]:
             signed = (
                 row
                 for row in rows.values()
                 if any(
-                    found[1] <= f"{day:%Y%m%d}"
+                    any(each in text for each in holding)
+                    or (
+                        (found := re.search(r"X-Amz-Date=(\d{8})", text))
+                        and found[1] <= f"{day:%Y%m%d}"
+                    )
                     for text in row.links.values()
-                    if (found := re.search(r"X-Amz-Date=(\d{8})", text))
                 )
             )
             return Page(list(signed))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from reccli.cli import migrate_fallbacks, process, purge_twilio, report, sandbox, streams
+from reccli.cli import migrate_fallbacks, process, purge_twilio, report, sandbox, serve, streams
 from reccli.cli.telling import tell_usage
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 a recording failed or is lost, 2 usage or configuration,
 6 a threshold of `report` is breached, 11 another run holds the lock, 130 interrupted.""",
 )
 
-for _command in (process, migrate_fallbacks, purge_twilio, report, sandbox):
+for _command in (process, migrate_fallbacks, purge_twilio, report, serve, sandbox):
     app.command(name=_command.NAME)(_command.command)
 
 

@@ -80,7 +80,7 @@ def invoke(request: Request) -> None:
 
 def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
     """Load what is needed, run, and put the result into words; raises `RefusedError`."""
-    settings = _settings(request, begun)
+    settings = read_settings(request, begun)
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
     from reccli.app import Hooks, LockedError, Options, run
     from reccli.cli.progress import Progress
@@ -112,7 +112,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
     return _text(request, begun, result, report), int(result.exit_code)
 
 
-def _settings(request: Request, begun: Begun) -> Settings:
+def read_settings(request: Request, begun: Begun) -> Settings:
     """Read the configuration; from here on the log is ready, and hides its secrets."""
     from reccli.config import ConfigError, load
     from reccli.watch import logs

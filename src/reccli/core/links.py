@@ -105,6 +105,12 @@ class LinkBook:
         """Write `<base_url>/r/<key>?sig=…`, signed by the first secret."""
         return f"{self.base_url.rstrip('/')}/r/{quote(key)}?sig={signature(key, self.secrets[0])}"
 
+    def signed(self, key: str, sig: str) -> bool:
+        """Whether one of the secrets has signed this key, told in the same time for all of them."""
+        given = _bytes(sig)
+        each = (hmac.compare_digest(_bytes(signature(key, s)), given) for s in self.secrets)
+        return sum(each) > 0
+
     def object_url(self, key: str) -> str:
         """Write the plain URL of an object: through the CDN if there is one."""
         if self.base_url:
@@ -121,6 +127,13 @@ class LinkBook:
     def life_of_links(self) -> timedelta:
         """How long after its signing a presigned link has to be renewed."""
         return self.ttl - self.refresh_before
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """Texts that tell a link of ours of another style, besides the day of a presigned one."""
+        if not self.base_url or self.style == "permalink":
+            return ()
+        return (f"{self.base_url.rstrip('/')}/r/",)
 
     def usable(self, link: ObjectLink, now: datetime) -> bool:
         """Whether the link is of the configured style and lives beyond the refresh margin."""
@@ -171,25 +184,24 @@ class LinkBook:
 
     def _object(self, url: SplitResult, origin: _Origin) -> ObjectLink | None:
         query = {name.lower(): value for name, value in parse_qsl(url.query)}
-        if (tail := _below(url, origin, self.base_url)) is not None:
-            if self.style == "permalink" or (tail.startswith("r/") and "sig" in query):
-                return self._permalink(tail, query)
-            return _named(unquote(tail), "object", _expiry(query))
         key = self._bucket_key(url, origin)
+        # First, for one proxy may stand before the bucket and below `base_url`.
+        if key is not None and query.keys() & {"x-amz-signature", "signature"}:
+            return _named(unquote(key), "presigned", _expiry(query))
+        if (tail := _below(url, origin, self.base_url)) is not None:
+            if tail.startswith("r/") and (self.style == "permalink" or "sig" in query):
+                return self._permalink(tail, query)
+            if self.style != "permalink":
+                return _named(unquote(tail), "object", _expiry(query))
         if key is None:
             return None
-        if query.keys() & {"x-amz-signature", "signature"}:
-            return _named(unquote(key), "presigned", _expiry(query))
         # An s3:// URI opens in no browser, and a bucket behind a CDN is most likely closed.
         style = "bare" if self.base_url or url.scheme == "s3" else "object"
         return _named(unquote(key), style, _expiry(query))
 
     def _permalink(self, tail: str, query: Mapping[str, str]) -> ObjectLink | None:
-        if not tail.startswith("r/"):
-            return None
-        key, given = unquote(tail.removeprefix("r/")), query.get("sig", "").encode()
-        signed = (signature(key, secret).encode() for secret in self.secrets)
-        valid = any(hmac.compare_digest(each, given) for each in signed)
+        key = unquote(tail.removeprefix("r/"))
+        valid = self.signed(key, query.get("sig", ""))
         return _named(key, "permalink", None if valid else _NEVER)
 
     def _bucket_key(self, url: SplitResult, origin: _Origin) -> str | None:
@@ -222,7 +234,12 @@ def twilio_url(api_base: str, ref: Ref, extension: str) -> str:
 
 def signature(key: str, secret: str) -> str:
     """Sign a key for a permalink: hex HMAC-SHA256."""
-    return hmac.new(secret.encode(), key.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(_bytes(secret), _bytes(key), hashlib.sha256).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    """Encode whatever comes in from outside: no UTF-8 can hold half a surrogate pair."""
+    return text.encode(errors="surrogatepass")
 
 
 def without_query(url: str) -> str:

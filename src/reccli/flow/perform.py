@@ -75,7 +75,7 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
             case ObserveRecording(ref):
                 return world.retry(Service.TWILIO, world.twilio.fetch, ref)
             case ObserveSiblings(call_sid):
-                return by_creation(_of_call(call_sid, world))
+                return by_creation(of_call(call_sid, world))
             case ObserveObject(key, sid, read_back):
                 return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
             case Copy():
@@ -90,7 +90,8 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
         return error.failure
 
 
-def _of_call(call_sid: str, world: World) -> Iterator[Recording]:
+def of_call(call_sid: str, world: World) -> Iterator[Recording]:
+    """List the recordings of a call in every region; raises `ServiceError`."""
     for region in world.twilio.regions:
         yield from listed(Listing(region, call_sid=call_sid), world)
 

@@ -7,12 +7,12 @@ method never retries by itself. Methods are called from several threads at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from reccli.core.model import Recording, Ref, Row, StoredObject
 
@@ -96,8 +96,14 @@ class S3Port(Protocol):
     def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
         """Store unless the key is taken; verified, or conflict if something else is there."""
 
-    def presign(self, key: str) -> str:
-        """Sign a link to the object for the configured time."""
+    def presign(
+        self,
+        key: str,
+        *,
+        life: timedelta | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Sign a link to the object, for the configured time unless a `life` is given."""
 
 
 class AirtablePort(Protocol):
@@ -112,8 +118,13 @@ class AirtablePort(Protocol):
     def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
         """Read rows by id; those that are gone are missing from the answer."""
 
-    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
-        """List one page of the rows with a presigned link signed on or before that day (UTC)."""
+    def signed_until(
+        self, day: date, cursor: str | None, *, holding: Sequence[str] = ()
+    ) -> Page[Row]:
+        """List one page of the rows with a presigned link signed on or before that day (UTC).
+
+        And of those with a link that holds one of the texts.
+        """
 
     def write(
         self, cells: Mapping[str, Mapping[str, str]], *, before: Callable[[], None]

@@ -26,7 +26,7 @@ from tenacity import (
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +74,7 @@ class Retry:
         self._breakers = {service: self._breaker(service) for service in Service}
         self._failing: dict[Service, Outage] = {}
         self._opened: dict[Service, Outage] = {}
+        self._heard: dict[Service, datetime] = {}
 
     def __call__(
         self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
@@ -101,6 +102,16 @@ class Retry:
         """Which services this run gave up asking at some time, or that fail still."""
         return tuple({**self._failing, **self._opened}.values())
 
+    @property
+    def failing(self) -> tuple[Outage, ...]:
+        """Which services fail at the moment."""
+        return tuple(self._failing.values())
+
+    @property
+    def heard(self) -> Mapping[Service, datetime]:
+        """When (UTC) each service answered last, if it ever did."""
+        return dict(self._heard)
+
     def _closed(self, service: Service) -> CircuitBreaker:
         """Give the breaker, or raise while it keeps the service from being asked."""
         breaker = self._breakers[service]
@@ -118,10 +129,14 @@ class Retry:
                 since = self._failing[service].since if service in self._failing else self._now()
                 self._failing[service] = Outage(service, since, error.failure)
             else:  # it is there, whatever it said
-                self._failing.pop(service, None)
+                self._answered(service)
             raise
-        self._failing.pop(service, None)
+        self._answered(service)
         return result
+
+    def _answered(self, service: Service) -> None:
+        self._failing.pop(service, None)
+        self._heard[service] = self._now()
 
     def _breaker(self, service: Service) -> CircuitBreaker:
         return CircuitBreaker(

@@ -19,7 +19,7 @@ from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind
 from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Outcome, Seed
-from reccli.flow.perform import about, age_order, by_creation, find_rows, listed
+from reccli.flow.perform import about, age_order, by_creation, find_rows, listed, of_call
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
@@ -57,6 +57,18 @@ class Sources:
                     seen.add(seed.ref.sid)
                     yield seed
 
+    def told(self, sid: str) -> Iterator[Seed]:
+        """Take what a callback told of: a recording, or all that Twilio lists of a call.
+
+        Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
+        """
+        if not sid.startswith("CA"):
+            yield Seed(Ref(sid, self.world.book.account_sid))
+            return
+        recordings = list(of_call(sid, self.world))
+        for recording in recordings:
+            yield Seed(recording.ref, by_creation(recordings), recording)
+
     def _named(self, sid: str) -> Iterator[Seed]:
         if sid.startswith("CA"):
             recordings = list(self._list(call_sid=sid))
@@ -79,14 +91,15 @@ class Sources:
             yield Seed(recording.ref, (), recording)
 
     def unlinked(
-        self, since: datetime | None, until: datetime | None, pending: Iterable[Ref] = ()
+        self, since: datetime | None, until: datetime | None, pending: Iterable[str] = ()
     ) -> Iterator[Seed]:
-        """Take the recordings on Twilio that no row links yet, and those of pending callbacks.
+        """Take the recordings on Twilio that no row links yet, and those that callbacks told of.
 
         Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
-        none. The rows are found in bulk, so that a run
-        with nothing to do asks S3 nothing.
+        none. The rows are found in bulk, so that a run with nothing to do asks S3 nothing.
+        `pending` are SIDs of recordings and calls: linked or not, somebody waits for the answer.
         """
+        wanted = dict.fromkeys(pending)
         family: dict[str | None, list[Recording]] = defaultdict(list)
         found: dict[str, Recording] = {}
         for recording in self._list(since, until):
@@ -100,21 +113,37 @@ class Sources:
                 siblings = self._siblings(family[recording.call_sid]) if whole else ()
                 if isinstance(rows, Failure):
                     yield Seed(recording.ref, siblings, recording)
-                elif not self._linked(recording, rows):
+                elif (
+                    recording.sid in wanted
+                    or recording.call_sid in wanted
+                    or not self._linked(recording, rows)
+                ):
                     yield Seed(recording.ref, siblings, recording, rows)
-        for ref in pending:
-            if ref.sid not in found:
-                yield Seed(ref)
-        yield from self._dying_links(set(found))
+        seen = set(found)
+        for sid in wanted:
+            if sid not in seen:
+                yield from self._told(sid, seen)
+        yield from self._dying_links(seen)
+
+    def _told(self, sid: str, seen: set[str]) -> Iterator[Seed]:
+        try:
+            for seed in self.told(sid):
+                if seed.ref.sid not in seen:
+                    seen.add(seed.ref.sid)
+                    yield seed
+        except ServiceError as error:
+            self.failures.append(error.failure)
 
     def _dying_links(self, seen: set[str]) -> Iterator[Seed]:
-        """Take the recordings whose presigned links have to be renewed, however old they are.
+        """Take the recordings whose links would die or are of another style, however old they are.
 
-        The day of signing is found by the server, so that this costs one request when idle.
+        The day of signing and the style are found by the server, so that this costs one request
+        when idle.
         """
         book, now = self.world.book, self.world.now()
         due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
-        rows = self._scan(partial(self.world.airtable.signed_until, due))
+        look = partial(self.world.airtable.signed_until, due, holding=book.outdated)
+        rows = self._scan(look)
         for row in {row.id: row for row in rows}.values():
             for link in (book.parse(text) for text in row.links.values()):
                 if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:

@@ -51,9 +51,9 @@ class History(Protocol):
 class Journal:
     """The event sink of one run."""
 
-    def __init__(self, history: History | None, run_id: str) -> None:
-        """Without a history events are only logged."""
-        self._history, self._run_id = history, run_id
+    def __init__(self, history: History | None, run_id: str, *, group: int = GROUP) -> None:
+        """Without a history events are only logged; `group` of them are kept together."""
+        self._history, self._run_id, self._group = history, run_id, group
         self._waiting: list[Event] = []
 
     def __enter__(self) -> Self:
@@ -75,7 +75,7 @@ class Journal:
             **event.detail,
         )
         self._waiting.append(event)
-        if len(self._waiting) >= GROUP:
+        if len(self._waiting) >= self._group:
             self._flush()
 
     def started(self, command: str, at: datetime) -> None:

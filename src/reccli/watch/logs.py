@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import quote
 
@@ -70,6 +71,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 _SECRET_NAME = re.compile(
     r"(?i)(?:.*[_-])?(?:authorization|signature|password|secret|auth_?token|security_?token|api_?key)"
 )
+_HARMLESS = re.compile(  # most of what a busy server logs: words, SIDs, times, ids of runs
+    r"[a-z_-]{0,60}|[A-Z]{2}[0-9a-f]{32}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z|[a-z][0-9a-f]{11}",
+    re.ASCII,
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _secrets: tuple[str, ...] = ()
@@ -87,6 +92,8 @@ def redact(text: str) -> str:
     """Hide credentials, signatures and phone numbers in a text; SIDs stay."""
     for secret in _secrets:
         text = text.replace(secret, HIDDEN)
+    if _HARMLESS.fullmatch(text):
+        return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return hide_numbers(text, HIDDEN)
@@ -94,6 +101,10 @@ def redact(text: str) -> str:
 
 def redacted(value: object, depth: int = 0) -> object:
     """Do the same at any depth of a JSON-like value; numbers stay as they are."""
+    if isinstance(value, str):
+        text = redact(value)
+        # What came from outside must not steer the operator's terminal either.
+        return text if _HARMLESS.fullmatch(text) else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < DEEPEST and isinstance(value, Mapping):
@@ -104,20 +115,22 @@ def redacted(value: object, depth: int = 0) -> object:
             for key, item in value.items()
         }
     if isinstance(value, bytes | bytearray):
-        value = value.decode(errors="backslashreplace")
-    elif (
-        depth < DEEPEST and isinstance(value, Sequence | AbstractSet) and not isinstance(value, str)
-    ):
+        return redacted(value.decode(errors="backslashreplace"))
+    if depth < DEEPEST and isinstance(value, Sequence | AbstractSet):
         return [redacted(item, depth + 1) for item in value]
-    # What came from outside must not steer the operator's terminal either.
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", redact(str(value)))
+    return redacted(str(value))
 
 
 def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {
-        key: HIDDEN if isinstance(value, str) and _SECRET_NAME.fullmatch(key) else redacted(value)
+        key: HIDDEN if isinstance(value, str) and _is_secret(key) else redacted(value)
         for key, value in event.items()
     }
+
+
+@lru_cache(maxsize=512)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -40,6 +40,9 @@ class Statistics(Protocol):
     def callbacks_pending(self) -> int:
         """Count callbacks that are not finished."""
 
+    def count_callbacks(self, since: datetime, until: datetime) -> Mapping[str, int]:
+        """Count what came in within a window by status."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -59,6 +62,7 @@ class Report:
     fallback_rate: float | None
     airtable_update_failures: int | None
     callbacks_pending: int | None
+    callbacks: dict[str, int] | None
     lost: int | None
     nothing_recorded: int | None
     since: str
@@ -91,10 +95,12 @@ def report_on(
     risky = [o for o in kept if o.s3 is not S3State.VERIFIED]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
     minutes = sum(-(-(o.recording.duration or 0) // 60) for o in kept if o.recording)
-    names, counts, pending = (_STORED, _FELL_BACK, _UPDATE_FAILED), None, None
+    names = (_STORED, _FELL_BACK, _UPDATE_FAILED)
+    counts = pending = told = None
     if statistics:
         counts = _told(lambda: statistics.count_events(names, since, until))
         pending = _told(statistics.callbacks_pending)
+        told = _told(lambda: _by_kind(statistics.count_callbacks(since, until)))
     stored, fell_back, not_updated = ((counts or {}).get(name, 0) for name in names)
     tried = stored + fell_back
     return Report(
@@ -112,6 +118,7 @@ def report_on(
         fallback_rate=round(fell_back / tried, 4) if tried else None,
         airtable_update_failures=not_updated if counts is not None else None,
         callbacks_pending=pending,
+        callbacks=told,
         lost=result.counts["lost"] if seen else None,
         nothing_recorded=(
             sum(o.twilio is TwilioState.FAILED for o in result.outcomes) if seen else None
@@ -125,6 +132,15 @@ def _saw_everything(result: Result) -> bool:
     """Whether the listing of Twilio came to its end; scans of Airtable have no part in it."""
     cut = (failure for failure in result.failures if failure.service is not Service.AIRTABLE)
     return not any(cut) and not result.interrupted
+
+
+def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
+    """Add up the streams that stopped: each has its own SID in its status."""
+    kinds: dict[str, int] = {}
+    for status, count in sorted(counts.items()):
+        kind = status.partition(" ")[0]
+        kinds[kind] = kinds.get(kind, 0) + count
+    return kinds
 
 
 def _told(ask: Callable[[], T]) -> T | None:

@@ -10,7 +10,7 @@ from reccli.watch.document import error_entries, reason
 from reccli.watch.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
@@ -115,12 +115,19 @@ def report_lines(report: Report, result: Result) -> Iterator[str]:
         ("fell back to a Twilio link", share(report.fallback_rate)),
         ("failed updates of Airtable", number(report.airtable_update_failures)),
         ("callbacks not finished", number(report.callbacks_pending)),
+        ("callbacks in the window", _kinds(report.callbacks)),
         ("lost", number(report.lost)),
     ]
     width = max(len(name) for name, _ in rows)
     yield f"from {report.since[:16]} to {report.until[:16]} UTC"
     yield from (f"{name:<{width}}  {value}" for name, value in rows)
     yield from _needs_a_person(result)
+
+
+def _kinds(counts: Mapping[str, int] | None) -> str:
+    if counts is None:
+        return _UNSEEN
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
 
 
 def _size(count: float) -> str:

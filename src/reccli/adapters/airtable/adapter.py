@@ -77,12 +77,15 @@ class AirtableAdapter:
             formulas.addressing(self._options.needles, self._options.link_fields), cursor
         )
 
-    def signed_until(self, day: date, cursor: str | None) -> Page[Row]:
+    def signed_until(
+        self, day: date, cursor: str | None, *, holding: Sequence[str] = ()
+    ) -> Page[Row]:
         """List one page of the rows with a presigned link that was signed by the end of `day`.
 
-        Whose the links are is not asked: presigned links to other buckets are found too.
+        And of those with a link that holds one of the texts. Whose the links are is not asked:
+        presigned links to other buckets are found too.
         """
-        return self._page(formulas.signed_until(day, self._options.link_fields), cursor)
+        return self._page(formulas.signed_until(day, self._options.link_fields, holding), cursor)
 
     def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
         """Find every row about these (recording SID, call SID) pairs, by call or by mention."""

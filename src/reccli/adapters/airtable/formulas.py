@@ -36,13 +36,14 @@ def addressing(hosts: Sequence[str], fields: Sequence[str]) -> str:
     return _containing([*hosts, *(host.upper() for host in hosts)], fields)
 
 
-def signed_until(day: date, fields: Sequence[str]) -> str:
+def signed_until(day: date, fields: Sequence[str], holding: Sequence[str] = ()) -> str:
     """Filter the rows in which one of the fields holds a presigned link of this UTC day or before.
 
-    By what SigV4 writes into the link, `X-Amz-Date=` and a time that begins with the day. See
-    `days_until` for how a text search compares days.
+    Or one of the texts. By what SigV4 writes into the link, `X-Amz-Date=` and a time that begins
+    with the day. See `days_until` for how a text search compares days.
     """
-    return _containing([f"X-Amz-Date={prefix}" for prefix in days_until(day)], fields)
+    days = (f"X-Amz-Date={prefix}" for prefix in days_until(day))
+    return _containing([*days, *holding], fields)
 
 
 def days_until(day: date) -> list[str]:

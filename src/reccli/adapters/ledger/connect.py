@@ -10,14 +10,24 @@ import ctypes
 import os
 import sqlite3
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from reccli.adapters.ledger.errors import unusable
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
 BUSY_SECONDS = 6.0
 """How long to wait for another process; below the 15 s that Twilio waits for the webhook."""
+
+DEADLINE = "deadline"
+"""The option of a connection that says until when, by the monotonic clock, to wait for others."""
+
+_STEP = 0.001
 
 NETWORK_FILE_SYSTEMS = {
     0x6969: "NFS",
@@ -82,13 +92,40 @@ def reader_and_writer(url: sa.URL, *, read_only: bool) -> tuple[sa.Engine, sa.En
     """Make two engines: what takes the write lock must not be what reads."""
     file = file_of(url)
     if file is None:
-        engine = sa.create_engine(url, connect_args={"connect_timeout": 5}, pool_pre_ping=True)
-        if read_only:
-            engine = engine.execution_options(postgresql_readonly=True)
-        return engine, engine
+        reader, writer = (_postgres_engine(url, read_only=read_only) for _ in range(2))
+        sa.event.listen(writer, "connect", _harden_postgres)
+        return reader, writer
     reader, writer = (_sqlite_engine(file, read_only=read_only) for _ in range(2))
     sa.event.listen(writer, "begin", _begin_immediate)
     return reader, writer
+
+
+def _postgres_engine(url: sa.URL, *, read_only: bool) -> sa.Engine:
+    patience = int(BUSY_SECONDS * 1000)
+    how = {
+        "client_encoding": "utf8",  # whatever the database's own is
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "tcp_user_timeout": patience,
+    }
+    engine = sa.create_engine(url, connect_args=how, pool_pre_ping=True)
+    return engine.execution_options(postgresql_readonly=True) if read_only else engine
+
+
+def _harden_postgres(connection: DBAPIConnection, _record: object) -> None:
+    """Wait for the disk at every commit, whatever the server's default, and for nothing too long.
+
+    The one setting that promises more is left as it is. A commit is not cut short by the time
+    that a statement may take.
+    """
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') <> 'remote_apply'"
+    )
+    cursor.execute(f"SET statement_timeout = {int(BUSY_SECONDS * 1000)}")
+    cursor.close()
+    connection.commit()  # or a rollback would take it back
 
 
 def _sqlite_engine(file: Path, *, read_only: bool) -> sa.Engine:
@@ -126,5 +163,29 @@ def harden(connection: sqlite3.Connection, *, read_only: bool) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    """Take the write lock first: a deferred writer fails at once, whatever the timeout."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Take the write lock first: a deferred writer fails at once, whatever the timeout.
+
+    SQLite's own waiting sleeps for up to 100 ms, and a busy server leaves gaps of one.
+    """
+    deadline = connection.get_execution_options().get(DEADLINE, time.monotonic() + BUSY_SECONDS)
+    db = connection.connection.driver_connection
+    if not isinstance(db, sqlite3.Connection):
+        raise TypeError(db)
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        while not _begun(db):
+            if time.monotonic() >= deadline:
+                db.execute("BEGIN IMMEDIATE")
+                return
+            time.sleep(_STEP)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+
+
+def _begun(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+    return db.in_transaction

@@ -9,7 +9,13 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
@@ -35,6 +41,8 @@ _CAUSES = {
     sqlite3.SQLITE_NOTADB: _CORRUPT,
 }
 
+_POSTGRES_BUSY = {"40001", "40P01", "55P03", "57014"}  # conflict, deadlock, lock or time run out
+
 
 class LedgerError(ServiceError):
     """The ledger cannot be used; the message names it and the cause, and never a password."""
@@ -55,6 +63,22 @@ def unusable(
 ) -> LedgerError:
     """Say what is wrong with the ledger at a location."""
     return LedgerError(Failure(Service.LEDGER, kind, code, f"{location}: {what}", hint))
+
+
+def busy(location: str) -> LedgerError:
+    """Say that others have it for too long."""
+    kind, what, _ = _LOCKED
+    return unusable(location, what, kind=kind, code="busy")
+
+
+def odd(error: Exception) -> bool:
+    """Whether it is due to what was to be written, and another entry may well be taken."""
+    if not isinstance(error, LedgerError):
+        return True  # a value that cannot be made one of a column
+    cause = error.__cause__
+    if isinstance(cause, ProgrammingError):
+        return getattr(cause.orig, "sqlstate", None) is None  # of a type that no driver knows
+    return isinstance(cause, (DataError, IntegrityError))
 
 
 @contextmanager
@@ -78,6 +102,9 @@ def _translated(location: str, error: SQLAlchemyError | sqlite3.Error) -> Ledger
     kind = FailureKind.PERMANENT
     if isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error):
         kind = FailureKind.OUTAGE  # the server is away
-    if str(getattr(cause, "sqlstate", None)).startswith("28"):
+    state = str(getattr(cause, "sqlstate", None))
+    if state in _POSTGRES_BUSY:
+        kind = FailureKind.BUSY
+    if state.startswith("28"):
         kind = FailureKind.DENIED
     return unusable(location, " ".join(str(cause).split()), kind=kind, code=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -11,29 +12,23 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
-from reccli.adapters.ledger.errors import translating, unusable
-from reccli.adapters.ledger.schema import (
-    add_new,
-    callbacks,
-    from_detail,
-    from_text,
-    from_time,
-    runs,
-    unfinished,
-)
+from reccli.adapters.ledger.errors import busy, translating, unusable
+from reccli.adapters.ledger.schema import callbacks, from_time, unfinished
+from reccli.adapters.ledger.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from reccli.adapters.ledger.transaction import Callback, Claim
     from reccli.flow.ports import Event
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
-    """A recording of which callbacks told and that is not finished; `received` is the oldest."""
+    """A recording or a call that was told of and is not finished; `received` is the oldest."""
 
-    recording_sid: str
+    sid: str
     account_sid: str
     call_sid: str | None
     received: datetime
@@ -48,7 +43,7 @@ class Ledger:
         self._location = str(self._file or url.render_as_string(hide_password=True))
         self._read_only = read_only
         # In line here, our own threads need not find the file locked and wait in steps.
-        self._turn = threading.Lock()
+        self._line = threading.Lock()
         self._reader, self._writer = connect.reader_and_writer(url, read_only=read_only)
 
     @classmethod
@@ -103,50 +98,42 @@ class Ledger:
             return db.execute(query).all()
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with translating(self._location), self._turn:
-            if self._file and connect.inode(self._file) != self._inode:
-                self.close()  # ours was moved away, and is nobody's any more
-                self._prepare()
-            with self._writer.begin() as db:
-                yield db
+    def transaction(self) -> Iterator[Transaction]:
+        """Write several things at once; what was written is durable when the block has ended."""
+        deadline = time.monotonic() + connect.BUSY_SECONDS
+        if not self._line.acquire(timeout=connect.BUSY_SECONDS):
+            raise busy(self._location)
+        try:
+            with translating(self._location):
+                if self._file and connect.inode(self._file) != self._inode:
+                    self.close()  # ours was moved away, and is nobody's any more
+                    self._prepare()
+                with self._writer.connect() as db:
+                    db.execution_options(**{connect.DEADLINE: deadline})
+                    with db.begin():
+                        yield Transaction(db)
+        finally:
+            self._line.release()
 
     # --- history
 
     def record(self, run_id: str, events: Sequence[Event]) -> None:
         """Keep events, all or none."""
-        rows = [
-            {
-                "at_us": from_time(event.at),
-                "run_id": run_id,
-                "name": event.name,
-                "recording_sid": from_text(event.recording_sid),
-                "call_sid": from_text(event.call_sid),
-                "detail": from_detail(event.detail),
-            }
-            for event in events
-        ]
-        if rows:
-            with self._writing() as db:
-                db.execute(sa.insert(schema.events), rows)
+        if events:
+            with self.transaction() as transaction:
+                transaction.record([(run_id, event) for event in events])
 
     def start_run(self, run_id: str, command: str, at: datetime) -> None:
         """Note that a run has begun."""
-        row = {"run_id": run_id, "command": command, "started_us": from_time(at)}
-        with self._writing() as db:
-            add_new(db, runs, row)
+        with self.transaction() as transaction:
+            transaction.start_run(run_id, command, at)
 
     def finish_run(
         self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
     ) -> None:
         """Note how a run ended."""
-        end = {
-            "finished_us": from_time(at),
-            "exit_code": exit_code,
-            "summary": from_detail(summary),
-        }
-        with self._writing() as db:
-            db.execute(sa.update(runs).where(runs.c.run_id == run_id).values(end))
+        with self.transaction() as transaction:
+            transaction.finish_run(run_id, at, exit_code, summary)
 
     def count_events(
         self, names: Sequence[str], since: datetime, until: datetime
@@ -163,41 +150,24 @@ class Ledger:
 
     # --- callbacks
 
-    def add_callback(  # noqa: PLR0913 - the columns
-        self,
-        *,
-        recording_sid: str,
-        status: str,
-        account_sid: str,
-        call_sid: str | None,
-        body: bytes,
-        received: datetime,
-    ) -> bool:
-        """Keep a callback for ever once this returns; False if it was here already."""
-        row = {
-            "recording_sid": from_text(recording_sid),
-            "status": from_text(status),
-            "account_sid": from_text(account_sid),
-            "call_sid": from_text(call_sid),
-            "body": body,
-            "received_us": from_time(received),
-        }
-        with self._writing() as db:
-            return add_new(db, callbacks, row)
+    def add_callbacks(self, told: Sequence[Callback]) -> list[bool]:
+        """Keep callbacks for ever once this returns; tells of each whether it is new."""
+        with self.transaction() as transaction:
+            return transaction.add_callbacks(told)
 
     def pending_callbacks(self, limit: int) -> list[PendingCallback]:
-        """List the recordings with unfinished callbacks, those that wait longest first."""
+        """List what has unfinished callbacks, claimed or not, those that wait longest first."""
         oldest = sa.func.min(callbacks.c.received_us)
         query = (
             sa.select(
-                callbacks.c.recording_sid,
+                callbacks.c.sid,
                 sa.func.max(callbacks.c.account_sid),
                 sa.func.max(callbacks.c.call_sid),
                 oldest,
             )
             .where(unfinished)
-            .group_by(callbacks.c.recording_sid)
-            .order_by(oldest, callbacks.c.recording_sid)
+            .group_by(callbacks.c.sid)
+            .order_by(oldest, callbacks.c.sid)
             .limit(limit)
         )
         return [
@@ -205,19 +175,48 @@ class Ledger:
             for row in self._read(query)
         ]
 
-    def finish_callback(self, recording_sid: str, at: datetime) -> bool:
-        """Mark what had come in by `at` as done; a later callback stays. False if none was."""
-        update = (
-            sa.update(callbacks)
-            .where(callbacks.c.recording_sid == recording_sid, unfinished)
-            .where(callbacks.c.received_us <= from_time(at))
-            .values(finished_us=from_time(at), owner=None, lease_until_us=None)
-            .returning(callbacks.c.status)
-        )
-        with self._writing() as db:
-            return bool(db.execute(update).all())
-
     def callbacks_pending(self) -> int:
-        """Count the recordings with unfinished callbacks."""
-        distinct = sa.func.count(sa.distinct(callbacks.c.recording_sid))
+        """Count the recordings and calls with unfinished callbacks."""
+        distinct = sa.func.count(sa.distinct(callbacks.c.sid))
         return int(self._read(sa.select(distinct).where(unfinished))[0][0])
+
+    def count_callbacks(self, since: datetime, until: datetime) -> dict[str, int]:
+        """Count what came in by status, from `since` on and before `until`."""
+        received = callbacks.c.received_us
+        query = (
+            sa.select(callbacks.c.status, sa.func.count())
+            .where(received >= from_time(since), received < from_time(until))
+            .group_by(callbacks.c.status)
+        )
+        return {row[0]: row[1] for row in self._read(query)}
+
+    def finish_callback(self, sid: str, at: datetime, reason: str) -> bool:
+        """Mark what had come in by `at` as done; a later callback stays. False if none was."""
+        with self.transaction() as transaction:
+            return transaction.finish_callback(sid, at, reason)
+
+    # --- claims
+
+    def claim(self, owner: str, limit: int, lease: timedelta) -> list[Claim]:
+        """Take callbacks that are due and that nobody holds, those due longest first."""
+        with self.transaction() as transaction:
+            return transaction.claim(owner, limit, lease)
+
+    def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
+        """Extend the leases of claims; returns the stale ones, as `settle` does."""
+        with self.transaction() as transaction:
+            return transaction.renew(claims, lease)
+
+    def settle(
+        self,
+        finished: Sequence[tuple[Claim, str]],
+        released: Sequence[tuple[Claim, timedelta]],
+        unused: Sequence[Claim] = (),
+    ) -> list[Claim]:
+        """End claims: finished for a reason, due again after a time, or as if never taken.
+
+        Returns the stale ones, of which nothing was changed: somebody else has claimed or
+        finished them since.
+        """
+        with self.transaction() as transaction:
+            return transaction.settle(finished, released, unused)

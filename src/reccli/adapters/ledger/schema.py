@@ -31,29 +31,40 @@ _schema = sa.Table(
     sqlite_strict=True,
 )
 version = sa.select(_schema.c.version)
+touch = sa.update(_schema).values(version=_schema.c.version)
 callbacks = sa.Table(
     "callbacks",
     metadata,
-    sa.Column("recording_sid", sa.Text, primary_key=True),
+    sa.Column("sid", sa.Text, primary_key=True),  # RE…, or CA… where a stream told of a call
     sa.Column("status", sa.Text, primary_key=True),
     sa.Column("account_sid", sa.Text, nullable=False),
     sa.Column("call_sid", sa.Text),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("received_us", _BIG, nullable=False),
+    sa.Column("due_us", _BIG, nullable=False),  # not to be taken up before
     sa.Column("finished_us", _BIG),
+    sa.Column("reason", sa.Text),  # why it was finished
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("fence", _BIG, nullable=False, server_default="0"),
+    sa.Column("fence", _BIG, nullable=False, server_default="0"),  # grows with every claim
     sa.Column("owner", sa.Text),
     sa.Column("lease_until_us", _BIG),
     sqlite_strict=True,
 )
 unfinished = callbacks.c.finished_us.is_(None)
 sa.Index(
-    "callbacks_pending",
-    callbacks.c.received_us,
+    "callbacks_due",
+    callbacks.c.due_us,
     sqlite_where=unfinished,
     postgresql_where=unfinished,
 )
+sa.Index(
+    "callbacks_pending",
+    callbacks.c.received_us,
+    callbacks.c.sid,
+    sqlite_where=unfinished,
+    postgresql_where=unfinished,
+)
+sa.Index("callbacks_received", callbacks.c.received_us, callbacks.c.status)
 events = sa.Table(
     "events",
     metadata,
@@ -88,12 +99,24 @@ def create(db: sa.Connection) -> None:
     add_new(db, _schema, {"only": 1, "version": VERSION})
 
 
-def add_new(db: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> bool:
-    """Insert a row; False if its key was there already."""
-    dialect = sqlite if db.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table).values(row).on_conflict_do_nothing()
-    # Not rowcount: it is -1 on psycopg.
-    return db.execute(insert.returning(*table.primary_key)).first() is not None
+def add_new(db: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> None:
+    """Insert a row unless its key is there already."""
+    db.execute(unless_there(db, table).values(row))
+
+
+def unless_there(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Begin an insert that leaves out what is there already."""
+    if db.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def now_us(db: sa.Connection) -> int:
+    """Tell the time by the clock that all who share the ledger share."""
+    if db.dialect.name == "sqlite":
+        return from_time(datetime.now(UTC))
+    clock = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000
+    return int(db.execute(sa.select(sa.cast(clock, sa.BigInteger))).scalar_one())
 
 
 def from_time(at: datetime) -> int:

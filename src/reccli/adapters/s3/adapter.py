@@ -7,7 +7,7 @@ import hashlib
 import os
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from botocore.exceptions import ClientError
 
@@ -94,8 +94,17 @@ class S3Adapter:
             raise self._busy("Vanished", key, "it was there a moment ago, and is not any more")
         return stored
 
-    def presign(self, key: str) -> str:
-        """Sign a link to the object for the configured time; nothing is sent.
+    def presign(
+        self,
+        key: str,
+        *,
+        life: timedelta | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Sign a link to the object, for the configured time unless a `life` is given.
+
+        Nothing is sent, unless a role's credentials have to be fetched. The signature covers the
+        method: a link for GET answers a HEAD with 403, and the other way round.
 
         No `response-…` parameters: the content type is on the object, browsers play it inline
         without being told, and some stores know no such parameters. Signed with temporary
@@ -103,9 +112,9 @@ class S3Adapter:
         """
         with self._translated("sign a link to", key):
             return self._client.generate_presigned_url(
-                "get_object",
+                "head_object" if method == "HEAD" else "get_object",
                 Params={"Bucket": self._options.bucket, "Key": key},
-                ExpiresIn=int(self._options.link_ttl.total_seconds()),
+                ExpiresIn=int((life or self._options.link_ttl).total_seconds()),
             )
 
     def _request(self, key: str, body: BinaryIO, provenance: Provenance) -> PutObjectRequestTypeDef:

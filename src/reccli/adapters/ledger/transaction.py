@@ -1,0 +1,280 @@
+"""What can be written to the ledger in one transaction: all of it becomes durable, or none.
+
+Made by `Ledger.transaction`, for callers that write one thing, and for `inbox`, which writes what
+came in from many at the same time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import sqlalchemy as sa
+
+from reccli.adapters.ledger import schema
+from reccli.adapters.ledger.schema import (
+    add_new,
+    callbacks,
+    from_detail,
+    from_text,
+    from_time,
+    now_us,
+    runs,
+    unfinished,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from reccli.flow.ports import Event
+
+T = TypeVar("T")
+
+_AT_ONCE = 500
+"""Keys in one statement: databases limit its parameters."""
+
+_key = (callbacks.c.sid, callbacks.c.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What was told of a recording (RE…), or of a call (CA…) whose media stream stopped.
+
+    It is kept once for each `status`: Twilio's RecordingStatus, or "stopped MZ…".
+    """
+
+    sid: str
+    status: str
+    account_sid: str
+    call_sid: str | None
+    body: bytes
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A callback that is ours until the lease ends; `attempts` includes this one.
+
+    The fence tells it from every claim of the same callback before and after.
+    """
+
+    sid: str
+    status: str
+    account_sid: str
+    call_sid: str | None
+    received: datetime
+    attempts: int
+    fence: int
+
+
+class Transaction:
+    """One open transaction."""
+
+    def __init__(self, db: sa.Connection) -> None:
+        """`db` has begun, and is committed or rolled back by whoever made it."""
+        self._db = db
+
+    def touch(self) -> None:
+        """Change something and nothing: the commit has to reach the disk all the same."""
+        self._db.execute(schema.touch)
+
+    # --- callbacks
+
+    def add_callbacks(self, told: Sequence[Callback]) -> list[bool]:
+        """Keep callbacks, unless they are here already; tells of each whether it is new."""
+        if not told:
+            return []
+        due = now_us(self._db)
+        keys = [(from_text(one.sid), from_text(one.status)) for one in told]
+        rows = {
+            key: {
+                "sid": key[0],
+                "status": key[1],
+                "account_sid": from_text(one.account_sid),
+                "call_sid": from_text(one.call_sid),
+                "body": one.body,
+                "received_us": from_time(one.received),
+                "due_us": due,
+            }
+            for key, one in reversed(list(zip(keys, told, strict=True)))  # the first one counts
+        }
+        insert = schema.unless_there(self._db, callbacks).returning(*_key)
+        # Sorted, because two that insert the same keys in another order would wait for each other.
+        new = {tuple(row) for row in self._db.execute(insert, [rows[key] for key in sorted(rows)])}
+        return [_take(new, key) for key in keys]
+
+    def finish_callback(self, sid: str, at: datetime, reason: str) -> bool:
+        """Mark what had come in by `at` as done; a later callback stays. False if none was."""
+        update = (
+            sa.update(callbacks)
+            .where(callbacks.c.sid == sid, unfinished)
+            .where(callbacks.c.received_us <= from_time(at))
+            .values(
+                finished_us=from_time(at),
+                reason=from_text(reason),
+                owner=None,
+                lease_until_us=None,
+            )
+            .returning(callbacks.c.status)
+        )
+        return bool(self._db.execute(update).all())
+
+    # --- claims
+
+    def claim(self, owner: str, limit: int, lease: timedelta) -> list[Claim]:
+        """Take callbacks that are due and that nobody holds, those due longest first."""
+        now = now_us(self._db)
+        free = sa.or_(callbacks.c.lease_until_us.is_(None), callbacks.c.lease_until_us <= now)
+        query = (
+            sa.select(
+                *_key,
+                callbacks.c.account_sid,
+                callbacks.c.call_sid,
+                callbacks.c.received_us,
+                callbacks.c.attempts,
+                callbacks.c.fence,
+            )
+            .where(unfinished, callbacks.c.due_us <= now, free)
+            .order_by(callbacks.c.due_us)
+            .limit(limit)
+            .with_for_update(skip_locked=True)  # SQLite has the lock on everything already
+        )
+        claims = [
+            Claim(*row[:4], schema.to_time(row[4]), row[5] + 1, row[6] + 1)
+            for row in self._db.execute(query).all()
+        ]
+        mine = {
+            "owner": owner,
+            "lease_until_us": now + _us(lease),
+            "attempts": callbacks.c.attempts + 1,
+            "fence": callbacks.c.fence + 1,
+        }
+        self._update(mine, [_its(claim) for claim in claims])
+        return claims
+
+    def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
+        """Extend the leases of claims; returns the stale ones, as `settle` does."""
+        held = self._held(claims)
+        ours = [_its(claim) for claim in claims if _of(claim) in held]
+        self._update({"lease_until_us": now_us(self._db) + _us(lease)}, ours)
+        return [claim for claim in claims if _of(claim) not in held]
+
+    def settle(
+        self,
+        finished: Sequence[tuple[Claim, str]],
+        released: Sequence[tuple[Claim, timedelta]],
+        unused: Sequence[Claim] = (),
+    ) -> list[Claim]:
+        """End claims: finished for a reason, due again after a time, or as if never taken.
+
+        Returns the stale ones, of which nothing was changed: somebody else has claimed or
+        finished them since.
+        """
+        claims = [*(claim for claim, _ in finished), *(claim for claim, _ in released), *unused]
+        if not claims:
+            return []
+        held = self._held(claims)
+        stale = [claim for claim in claims if not _take(held, _of(claim))]
+        gone = {id(claim) for claim in stale}
+        now = now_us(self._db)
+        free = {"owner": None, "lease_until_us": None}
+        self._update(
+            {**free, "finished_us": now, "reason": sa.bindparam("its_reason")},
+            [
+                _its(claim) | {"its_reason": from_text(reason)}
+                for claim, reason in finished
+                if id(claim) not in gone
+            ],
+        )
+        self._update(
+            {**free, "due_us": sa.bindparam("its_due")},
+            [
+                _its(claim) | {"its_due": now + _us(after)}
+                for claim, after in released
+                if id(claim) not in gone
+            ],
+        )
+        self._update(
+            {**free, "due_us": now, "attempts": callbacks.c.attempts - 1},
+            [_its(claim) for claim in unused if id(claim) not in gone],
+        )
+        return stale
+
+    def _held(self, claims: Sequence[Claim]) -> set[tuple[str, str, int]]:
+        """Find which claims still hold, and keep it so until the transaction ends."""
+        held: set[tuple[str, str, int]] = set()
+        for start in range(0, len(claims), _AT_ONCE):
+            keys = {(claim.sid, claim.status) for claim in claims[start : start + _AT_ONCE]}
+            query = (
+                sa.select(*_key, callbacks.c.fence)
+                .where(sa.tuple_(*_key).in_(sorted(keys)), unfinished)
+                .order_by(*_key)  # so that two who lock the same never wait for each other
+                .with_for_update()
+            )
+            held |= {(row[0], row[1], row[2]) for row in self._db.execute(query)}
+        return held
+
+    def _update(self, values: Mapping[str, object], which: Sequence[Mapping[str, object]]) -> None:
+        if which:
+            update = sa.update(callbacks).values(values)
+            update = update.where(
+                callbacks.c.sid == sa.bindparam("its_sid"),
+                callbacks.c.status == sa.bindparam("its_status"),
+            )
+            self._db.execute(update, list(which))
+
+    # --- history
+
+    def record(self, told: Sequence[tuple[str, Event]]) -> None:
+        """Keep events, each with the id of its run."""
+        rows = [
+            {
+                "at_us": from_time(event.at),
+                "run_id": run_id,
+                "name": event.name,
+                "recording_sid": from_text(event.recording_sid),
+                "call_sid": from_text(event.call_sid),
+                "detail": from_detail(event.detail),
+            }
+            for run_id, event in told
+        ]
+        if rows:
+            self._db.execute(sa.insert(schema.events), rows)
+
+    def start_run(self, run_id: str, command: str, at: datetime) -> None:
+        """Note that a run has begun."""
+        row = {"run_id": run_id, "command": command, "started_us": from_time(at)}
+        add_new(self._db, runs, row)
+
+    def finish_run(
+        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
+    ) -> None:
+        """Note how a run ended."""
+        end = {
+            "finished_us": from_time(at),
+            "exit_code": exit_code,
+            "summary": from_detail(summary),
+        }
+        self._db.execute(sa.update(runs).where(runs.c.run_id == run_id).values(end))
+
+
+def _of(claim: Claim) -> tuple[str, str, int]:
+    return claim.sid, claim.status, claim.fence
+
+
+def _its(claim: Claim) -> dict[str, object]:
+    return {"its_sid": claim.sid, "its_status": claim.status}
+
+
+def _take(found: set[T], one: T) -> bool:
+    """Tell whether it is there, and take it away: who comes second finds nothing."""
+    if one in found:
+        found.remove(one)
+        return True
+    return False
+
+
+def _us(time: timedelta) -> int:
+    return time // timedelta(microseconds=1)

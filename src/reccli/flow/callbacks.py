@@ -1,0 +1,78 @@
+"""When a callback is done with, and when it is taken up again. Pure.
+
+For `process` and for the server's worker, which must agree: a callback that one of them leaves
+unfinished is work for the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import FailureKind
+from reccli.core.model import Reason, StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reccli.flow.outcome import Outcome
+
+FIRST = timedelta(seconds=2)
+LONGEST = timedelta(minutes=15)
+GIVE_UP = timedelta(days=7)
+"""How long to wait for what only people can do: a call's row, an object moved away."""
+NO_RECORDING = timedelta(hours=1)
+"""How long after its stream a call may be without a recording: Twilio lists one from its start."""
+
+_HOPELESS = frozenset({FailureKind.PERMANENT})
+_SETTLED = frozenset({StepKind.DONE, StepKind.LOST, StepKind.DELETE})
+"""Nothing is left to do but what other commands do: a Delete is due, so all links are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The callback is done with, and why."""
+
+    reason: str
+    given_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The callback is taken up again after that time."""
+
+    after: timedelta
+
+
+def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finished | Again:
+    """Say what becomes of a callback; `outcomes` are those of its recording, or of all its call's.
+
+    `age` counts from when it came in, `attempts` includes this one. What fails in passing, or
+    for want of rights, is tried for ever: nothing that was acknowledged may be forgotten.
+    """
+    unsettled = [outcome for outcome in outcomes if not _settled(outcome)]
+    if not outcomes:
+        if age < NO_RECORDING:
+            return Again(later(attempts))
+        return Finished("Twilio lists no recording of this call", given_up=True)
+    if not unsettled:
+        return Finished("; ".join(dict.fromkeys(outcome.step.reason for outcome in outcomes)))
+    if any(outcome.step.reason is Reason.STOPPED for outcome in unsettled):
+        return Again(timedelta())
+    if age < GIVE_UP or any(_may_pass(outcome) for outcome in unsettled):
+        return Again(later(attempts))
+    return Finished(unsettled[0].step.reason, given_up=True)
+
+
+def later(attempts: int) -> timedelta:
+    """Say how long to wait after so many attempts: 2 s, doubled each time, 15 minutes at most."""
+    return min(FIRST * 2 ** min(attempts - 1, 20), LONGEST) if attempts > 0 else timedelta()
+
+
+def _settled(outcome: Outcome) -> bool:
+    return outcome.step.kind in _SETTLED or outcome.step.reason is Reason.IN_RETENTION
+
+
+def _may_pass(outcome: Outcome) -> bool:
+    return any(failure.kind not in _HOPELESS for failure in outcome.failures)

@@ -1,0 +1,1 @@
+"""Where Twilio and people come in: callbacks, media streams, permalinks. For `cli` alone."""

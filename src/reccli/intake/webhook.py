@@ -1,0 +1,136 @@
+"""The ASGI app: `create_app()` for a server of our own, or to be mounted in a team's service.
+
+A callback is answered once it is durable in the ledger, and worked on after that. For
+`reccli serve`, and for whoever mounts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.applications import Starlette
+
+from reccli import wiring
+from reccli.adapters.ledger import Inbox, Ledger, LedgerError
+from reccli.config import load
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.commands import Command
+from reccli.intake.callbacks import RecordingStatus
+from reccli.intake.health import Health
+from reccli.intake.media_stream import media_stream_route
+from reccli.intake.permalink import permalink_route
+from reccli.intake.worker import Worker
+from reccli.watch import logs
+from reccli.watch.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reccli.adapters.ledger import Callback
+    from reccli.config import Settings
+
+DURABLE_WITHIN = 10.0
+"""Seconds after which a callback is refused: Twilio waits 15, and must hear the 503."""
+
+_log = structlog.get_logger("reccli")
+
+
+class UnconfiguredError(ValueError):
+    """A setting without which nothing can be taken in; the message names it."""
+
+
+def create_app(settings: Settings | None = None, *, run_id: str = "") -> Starlette:
+    """Make the app; raises `UnconfiguredError`.
+
+    Without settings it reads the configuration and sets up the log, as `reccli serve` does:
+    `uvicorn --factory reccli.intake.webhook:create_app`. With settings the log is the caller's.
+    What is mounted in another app does not get its lifespan by itself: enter
+    `app.router.lifespan_context(app)` in the outer one, or callbacks are kept for `process` only.
+    """
+    run_id = run_id or f"s{uuid.uuid4().hex[:11]}"
+    if settings is None:
+        logs.configure(run_id=run_id)
+        settings = load(None)
+    logs.redact_values(settings.secret_values())
+    return _Intake(settings, run_id).app
+
+
+class _Intake:
+    """What the routes share: the way into the ledger, and the worker behind it."""
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        signatures = wiring.signatures(settings)
+        public_url = settings.webhook.public_url
+        if not public_url:
+            raise UnconfiguredError("webhook.public_url: missing; signatures are checked with it")
+        if not signatures:
+            raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
+        self._run_id = run_id
+        self._stack = ExitStack()
+        stop = threading.Event()
+        concurrency = settings.engine.concurrency
+        world = wiring.world(settings, concurrency, stop, self._stack)
+        url = settings.ledger.url.get_secret_value()
+        self._inbox = Inbox(lambda: Ledger.open(url))
+        self._worker = Worker(
+            world,
+            wiring.rules(settings, Command.PROCESS, world.book),
+            self._inbox,
+            Journal(self._inbox, run_id, group=1),  # the inbox groups them
+            stop=stop,
+            concurrency=concurrency,
+        )
+        self._health = Health(self._inbox, self._worker, world.retry)
+        account_sid = settings.twilio.account_sid
+        self.app = Starlette(
+            routes=[
+                RecordingStatus(public_url, account_sid, signatures, self.keep).route,
+                media_stream_route(public_url, account_sid, signatures, self.keep),
+                permalink_route(world.book, world.s3.presign),
+                *self._health.routes,
+            ],
+            lifespan=self._lifespan,
+        )
+
+    async def keep(self, callback: Callback) -> bool:
+        """Return once the callback is durable, True if it is new; raises `ServiceError`."""
+        try:
+            async with asyncio.timeout(DURABLE_WITHIN):
+                new = await asyncio.wrap_future(self._inbox.add(callback))
+        except TimeoutError:
+            raise LedgerError(
+                Failure(Service.LEDGER, FailureKind.BUSY, "slow", "the ledger takes too long")
+            ) from None
+        if new:
+            self._worker.wake()
+        return new
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._inbox.start_run(self._run_id, "serve", datetime.now(UTC))
+        await asyncio.to_thread(self._open)
+        self._worker.start()
+        try:
+            yield
+        finally:
+            self._health.stopping = True
+            await asyncio.to_thread(self._close)
+
+    def _open(self) -> None:
+        """Open the ledger before the first callback needs it; without one they get a 503."""
+        try:
+            self._inbox.ping()
+        except ServiceError as error:
+            _log.error("ledger_error", error=str(error))
+
+    def _close(self) -> None:
+        self._worker.stop()
+        self._inbox.finish_run(self._run_id, datetime.now(UTC), 0, {})
+        self._inbox.close()
+        self._stack.close()

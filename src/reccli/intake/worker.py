@@ -1,0 +1,255 @@
+"""Takes pending callbacks to their end, in the background of the server.
+
+The very same sources, cases and runner as `process`, with a source that never ends. Whatever
+happens to this process, the ledger still has what was not finished: another server, this one
+after its restart, or `process` takes it up. For `webhook` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from reccli.core.errors import ServiceError
+from reccli.core.guard import Limits
+from reccli.flow.callbacks import Again, Finished, later, verdict
+from reccli.flow.run import GRACE, Brake, Pace, Runner
+from reccli.flow.source import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from reccli.adapters.ledger import Claim, Inbox
+    from reccli.flow.outcome import Outcome, Rules, Seed
+    from reccli.flow.perform import World
+    from reccli.flow.ports import EventSink
+    from reccli.flow.result import Result
+
+LEASE = timedelta(seconds=15)
+"""How long another server leaves our work alone after our last sign of life."""
+RENEW = 5.0
+POLL = 1.0
+"""Seconds between looks for what is due again; a new callback wakes the worker at once."""
+AT_ONCE, FEW = 50, 8
+BURST = 100
+"""Callbacks a second from which on they go first, and work in hand grows by `FEW` at a time: what
+is kept can wait, what is not kept is lost."""
+BURST_REST, COUNTED_OVER = 0.5, 0.25
+LOOKUPS = 4
+"""How many calls are looked up side by side."""
+REST = 10.0
+"""Seconds until a run that ended by itself is begun again."""
+LINKS_LINGER = 0.3
+"""Shorter than in a run from cron: somebody waits for this link, and few come together."""
+
+_log = structlog.get_logger("reccli")
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """One claim, and the recordings whose outcomes it still waits for."""
+
+    claim: Claim
+    waiting: set[str]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Worker:
+    """One thread that drives the runner, and one that renews the leases of what is in hand."""
+
+    def __init__(  # noqa: PLR0913 - what a run is made of
+        self,
+        world: World,
+        rules: Rules,
+        inbox: Inbox,
+        sink: EventSink,
+        *,
+        stop: threading.Event,
+        concurrency: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`stop` also ends the waiting inside of `world`; it is set by `stop()`."""
+        self._world, self._rules, self._inbox, self._sink = world, rules, inbox, sink
+        self._stop, self._clock = stop, clock
+        self._pace = Pace(concurrency, links_linger=LINKS_LINGER)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._wake = threading.Event()
+        self._arrived, self._counted_at, self._per_second = 0, time.monotonic(), 0.0
+        self._lock = threading.Lock()
+        self._works: dict[str, list[_Work]] = {}
+        self._lookups = ThreadPoolExecutor(LOOKUPS, "reccli-lookup")
+        self._threads = [
+            threading.Thread(target=self._drive, name="reccli-cases", daemon=True),
+            threading.Thread(target=self._renew, name="reccli-leases", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look for work now: a callback has come in."""
+        self._arrived += 1
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the steps in hand, and leave the rest pending; returns when that is done."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(GRACE + RENEW)
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works, as far as a thread can tell."""
+        return self._threads[0].is_alive()
+
+    @property
+    def in_hand(self) -> int:
+        """How many recordings are being looked at."""
+        with self._lock:
+            return len(self._works)
+
+    def _drive(self) -> None:
+        while not self._stop.is_set():
+            sources = Sources(self._world)
+            runner = Runner(
+                self._world,
+                self._rules,
+                Brake(Limits(0, 0.0)),  # `process` deletes nothing
+                self._sink,
+                pace=self._pace,
+                stop=self._stop,
+                progress=self._progress,
+            )
+            try:
+                runner.run(self._items(), sources)
+            except Exception:  # noqa: BLE001 - whatever it is, callbacks must be worked on
+                _log.exception("worker_failed")
+            self._release_all()
+            self._stop.wait(REST)  # it has ended by itself: a bug, or Airtable's monthly cap
+
+    # Work in
+
+    def _items(self) -> Iterator[Seed]:
+        while not self._stop.is_set():
+            burst = self._is_burst()
+            claims = self._claim(FEW if burst else AT_ONCE)
+            if burst:
+                self._stop.wait(BURST_REST)
+            elif not claims:
+                self._wake.wait(POLL)
+                self._wake.clear()
+            yield from self._seeds(claims)
+
+    def _is_burst(self) -> bool:
+        now = time.monotonic()
+        if now - self._counted_at >= COUNTED_OVER:
+            self._per_second = self._arrived / (now - self._counted_at)
+            self._arrived, self._counted_at = 0, now
+        return self._per_second > BURST
+
+    def _claim(self, limit: int) -> Sequence[Claim]:
+        try:
+            return self._inbox.ledger.claim(self._owner, limit, LEASE)
+        except ServiceError as error:
+            _log.warning("ledger_error", error=str(error))
+            self._stop.wait(RENEW)
+            return ()
+
+    def _seeds(self, claims: Sequence[Claim]) -> list[Seed]:
+        """Give what is to be looked at, each recording once, however many callbacks tell of it."""
+        fresh: list[Seed] = []
+        for claim, seeds in zip(claims, self._lookups.map(self._look_up, claims), strict=True):
+            if isinstance(seeds, ServiceError):
+                self._settle(claim, Again(later(claim.attempts)))
+            elif not seeds:
+                self._settle(claim, verdict((), self._age(claim), claim.attempts))
+            else:
+                fresh += self._take(claim, seeds)
+        return fresh
+
+    def _look_up(self, claim: Claim) -> Sequence[Seed] | ServiceError:
+        sources = Sources(self._world)
+        try:
+            return list(sources.told(claim.sid))
+        except ServiceError as error:
+            return error
+
+    def _take(self, claim: Claim, seeds: Sequence[Seed]) -> list[Seed]:
+        """Note who waits for what, and give the recordings that nobody has in hand yet."""
+        work = _Work(claim, {seed.ref.sid for seed in seeds})
+        if claim.attempts == 1 and claim.status == "completed":
+            sids = {"recording_sid": claim.sid, "call_sid": claim.call_sid}
+            _log.info("recording_transfer_scheduled", **sids)
+        with self._lock:
+            fresh = [seed for seed in seeds if seed.ref.sid not in self._works]
+            for sid in work.waiting:
+                self._works.setdefault(sid, []).append(work)
+        return fresh
+
+    # Work out
+
+    def _progress(self, result: Result) -> None:
+        while result.outcomes:  # taken away, so that a server does not grow with its calls
+            self._ended(result.outcomes.pop())
+
+    def _ended(self, outcome: Outcome) -> None:
+        with self._lock:
+            works = self._works.pop(outcome.sid or "", [])
+        for work in works:
+            work.outcomes.append(outcome)
+            work.waiting.discard(outcome.sid or "")
+            if not work.waiting:
+                age = self._age(work.claim)
+                self._settle(work.claim, verdict(work.outcomes, age, work.claim.attempts))
+
+    def _settle(self, claim: Claim, ruling: Finished | Again) -> None:
+        if isinstance(ruling, Again):
+            future = self._inbox.settle((), [(claim, ruling.after)])
+        else:
+            if ruling.given_up:
+                sids = {"recording_sid": claim.sid, "call_sid": claim.call_sid}
+                _log.warning("callback_given_up", **sids, reason=ruling.reason)
+            future = self._inbox.settle([(claim, ruling.reason)], ())
+        future.add_done_callback(_tell)
+
+    def _release_all(self) -> None:
+        with self._lock:
+            works = {id(work): work for works in self._works.values() for work in works}
+            self._works.clear()
+        if works:
+            unused = [work.claim for work in works.values()]
+            self._inbox.settle((), (), unused).add_done_callback(_tell)
+
+    def _age(self, claim: Claim) -> timedelta:
+        return self._clock() - claim.received
+
+    def _renew(self) -> None:
+        """Keep other servers from what is in hand; a lease that is lost costs work, no safety."""
+        while not self._stop.wait(RENEW):
+            with self._lock:
+                claims = [work.claim for works in self._works.values() for work in works]
+            if not claims:
+                continue
+            try:
+                self._inbox.ledger.renew(claims, LEASE)
+            except ServiceError as error:
+                _log.warning("ledger_error", error=str(error))
+
+
+def _tell(done: Future[object]) -> None:
+    """Tell that a callback could not be settled: its lease ends, and it is taken up again."""
+    if isinstance(error := done.exception(), ServiceError):
+        _log.warning("ledger_error", error=str(error))

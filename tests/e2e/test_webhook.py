@@ -1,0 +1,253 @@
+"""The webhook end to end: a callback is kept before it is answered, and taken to its end after."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.services import TRANSFER
+from tests.e2e.serving import ROUTE, Server, parameters, signed, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.lab import Lab
+
+
+@pytest.fixture
+def server(lab: Lab) -> Iterator[Server]:
+    with Server(lab.environment(), lab.home) as running:
+        yield running
+
+
+def pending(lab: Lab) -> int:
+    with sqlite3.connect(lab.home / "state" / "ledger.sqlite3") as db:
+        ((count,),) = db.execute("SELECT count(*) FROM callbacks WHERE finished_us IS NULL")
+    db.close()
+    return int(count)
+
+
+def test_a_callback_ends_as_an_object_a_link_and_nothing_pending(lab: Lab, server: Server) -> None:
+    row, (recording,) = lab.sandbox.call()
+    answer = server.callback(recording)
+    assert (answer.status_code, answer.content) == (204, b"")
+    wait_until(lambda: lab.holds(row, recording) == "s3")
+    assert lab.archived(recording)
+    wait_until(lambda: pending(lab) == 0)
+    assert not lab.deleted()
+    names = {event["event"] for event in server.events}
+    assert names >= {
+        "recording_status_callback",
+        "recording_transfer_scheduled",
+        "recording_download_success",
+        "recording_s3_upload_success",
+        "recording_saved_to_airtable_s3",
+        "twilio_deletion_scheduled",
+    }
+
+
+def test_duplicates_and_the_wrong_order_converge(lab: Lab, server: Server) -> None:
+    row, recordings = lab.sandbox.call(recordings=2)
+    for status in ("completed", "in-progress", "completed"):
+        for recording in (*recordings, *reversed(recordings)):
+            assert server.callback(recording, status).status_code == 204
+    first, second = recordings
+    wait_until(lambda: lab.holds(row, first) == "s3")
+    wait_until(lambda: lab.holds(row, second, TRANSFER) == "s3")
+    wait_until(lambda: pending(lab) == 0)
+    assert all(lab.archived(recording) for recording in recordings)
+    assert len([write for write in lab.writes() if write.startswith("s3 PUT")]) == 2
+    done = lab.json("purge-twilio", "--retention", "0")
+    assert done.summary["deleted"] == 2
+
+
+def test_s3_down_leaves_the_fallback_and_heals_by_itself(lab: Lab, server: Server) -> None:
+    lab.tap.cut = True
+    row, (recording,) = lab.sandbox.call()
+    assert server.callback(recording).status_code == 204
+    server.wait_for_event("recording_saved_to_airtable_twilio", recording_sid=recording.sid)
+    assert lab.holds(row, recording) == "twilio"
+    server.wait_for_event("recording_s3_fallback_to_twilio", recording_sid=recording.sid)
+    server.wait_for_event("twilio_recording_preserved", recording_sid=recording.sid)
+    assert pending(lab) == 1
+
+
+def test_airtable_down_leaves_the_callback_pending(lab: Lab, server: Server) -> None:
+    lab.sandbox.airtable.down = True
+    row, (recording,) = lab.sandbox.call()
+    assert server.callback(recording).status_code == 204
+    wait_until(lambda: "failing_since" in server.http.get("/readyz").text)
+    assert pending(lab) == 1
+    server.stop()
+    assert pending(lab) == 1
+    lab.sandbox.airtable.down = False
+    done = lab.json("process")
+    assert (done.code, done.summary["relinked"]) == (0, 1)
+    assert lab.holds(row, recording) == "s3"
+    assert pending(lab) == 0
+
+
+def test_a_row_that_comes_later_gets_its_link(lab: Lab, server: Server) -> None:
+    recording = lab.sandbox.twilio.add(duration=5)
+    assert server.callback(recording).status_code == 204
+    server.wait_for_event("call_log_not_found", recording_sid=recording.sid)
+    row = lab.sandbox.airtable.add_row(CallSid=recording.call_sid)
+    wait_until(lambda: lab.holds(row, recording) == "s3")
+    wait_until(lambda: pending(lab) == 0)
+
+
+@pytest.mark.parametrize("status", ["absent", "failed"])
+def test_nothing_recorded_is_told_and_finished(lab: Lab, server: Server, status: str) -> None:
+    recording = lab.sandbox.twilio.add(duration=0)
+    recording.status = status
+    assert server.callback(recording, status).status_code == 204
+    told = server.wait_for_event("recording_status_callback", recording_sid=recording.sid)
+    assert (told["level"], told["status"]) == ("warning", status)
+    wait_until(lambda: pending(lab) == 0)
+    report = lab.json("report").doc["report"]
+    assert report["callbacks"] == {status: 1}
+
+
+def test_a_killed_server_goes_on_where_it_was(lab: Lab) -> None:
+    row, (recording,) = lab.sandbox.call()
+    lab.sandbox.twilio.media.latency = 20.0
+    with Server(lab.environment(), lab.home) as first:
+        assert first.callback(recording).status_code == 204
+        wait_until(lambda: bool(lab.sandbox.twilio.requests))
+        first.kill()
+    lab.sandbox.twilio.media.latency = 0.0
+    with Server(lab.environment(), lab.home):
+        wait_until(lambda: lab.holds(row, recording) == "s3", 60)
+        wait_until(lambda: pending(lab) == 0)
+    assert lab.archived(recording)
+
+
+def test_sigterm_finishes_the_step_in_hand_and_leaves_the_rest(lab: Lab, server: Server) -> None:
+    made = [lab.sandbox.call() for _ in range(30)]
+    lab.sandbox.airtable.latency = 0.3
+    for _, (recording,) in made:
+        assert server.callback(recording).status_code == 204
+    told = server.stop()
+    assert told.code == 0
+    lab.sandbox.airtable.latency = 0.0
+    linked = sum(lab.holds(row, one) == "s3" for row, (one,) in made)
+    assert pending(lab) >= len(made) - linked
+    done = lab.json("process")
+    assert done.code == 0
+    assert all(lab.holds(row, one) == "s3" for row, (one,) in made)
+    assert pending(lab) == 0
+
+
+def test_process_is_complete_with_every_callback_dropped(lab: Lab) -> None:
+    made = [lab.sandbox.call(recordings=n % 2 + 1) for n in range(6)]
+    done = lab.json("process")
+    assert done.code == 0
+    assert all(lab.holds(row, all_[0]) == "s3" for row, all_ in made)
+    assert all(lab.archived(recording) for _, all_ in made for recording in all_)
+
+
+def test_a_full_ledger_is_a_503_and_no_lie(lab: Lab, server: Server) -> None:
+    """Another process holds the lock: what cannot be kept is not acknowledged."""
+    _, (recording,) = lab.sandbox.call()
+    blocker = sqlite3.connect(lab.home / "state" / "ledger.sqlite3", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    answer = server.callback(recording)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert recording.sid not in answer.text
+    assert server.http.get("/readyz").status_code == 503
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert server.callback(recording).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 403),
+        ({"X-Twilio-Signature": ""}, 403),
+        ({"X-Twilio-Signature": "nonsense"}, 403),
+        ({"X-Twilio-Signature": "\u00e9" * 9}, 403),
+    ],
+)
+def test_unsigned_requests_are_refused(
+    lab: Lab, server: Server, headers: dict[str, str], code: int
+) -> None:
+    _, (recording,) = lab.sandbox.call()
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    kind = {"Content-Type": b"application/x-www-form-urlencoded"}
+    answer = server.http.post(
+        ROUTE,
+        content=urlencode(parameters(recording)),
+        headers={**kind, **raw},
+    )
+    assert (answer.status_code, answer.content) == (code, b"")
+    assert pending(lab) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"RecordingSid": "RE123"},
+        {"RecordingSid": "../../etc/passwd"},
+        {"RecordingSid": ""},
+        {"AccountSid": "AC" + "0" * 32},
+        {"CallSid": "CA' OR 1=1"},
+        {"RecordingStatus": "completed\n"},
+    ],
+)
+def test_signed_but_odd_requests_are_refused(
+    lab: Lab, server: Server, changes: dict[str, str]
+) -> None:
+    _, (recording,) = lab.sandbox.call()
+    form = {**parameters(recording), **changes}
+    answer = server.post(form)
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert pending(lab) == 0
+
+
+def test_get_is_taken_too_and_the_query_is_signed(lab: Lab, server: Server) -> None:
+    from twilio.request_validator import RequestValidator
+
+    from reccli.sandbox.services import AUTH_TOKEN
+    from tests.e2e.serving import PUBLIC_URL
+
+    row, (recording,) = lab.sandbox.call()
+    query = urlencode(parameters(recording))
+    validator = RequestValidator(AUTH_TOKEN)
+    signature = validator.compute_signature(f"{PUBLIC_URL}{ROUTE}?{query}", {})
+    answer = server.http.get(f"{ROUTE}?{query}", headers={"X-Twilio-Signature": signature})
+    assert answer.status_code == 204
+    wait_until(lambda: lab.holds(row, recording) == "s3")
+
+
+def test_a_large_body_is_refused(lab: Lab, server: Server) -> None:
+    _, (recording,) = lab.sandbox.call()
+    form = {**parameters(recording), "Padding": "x" * 70_000}
+    assert server.post(form).status_code == 413
+    just = {**parameters(recording), "Padding": "x" * 60_000}
+    assert server.post(just).status_code == 204
+
+
+def test_the_host_header_has_no_say(lab: Lab, server: Server) -> None:
+    _, (recording,) = lab.sandbox.call()
+    form = parameters(recording)
+    headers = {
+        **signed(form),
+        "Host": "evil.example.com",
+        "X-Forwarded-Host": "evil.example.com",
+        "X-Forwarded-Proto": "http",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    assert server.http.post(ROUTE, content=urlencode(form), headers=headers).status_code == 204
+
+
+def test_twilio_in_trouble_is_waited_for(lab: Lab, server: Server) -> None:
+    row, (recording,) = lab.sandbox.call()
+    lab.sandbox.twilio.faults.add(Fault(FaultKind.STATUS, status=503, times=3))
+    assert server.callback(recording).status_code == 204
+    wait_until(lambda: lab.holds(row, recording) == "s3", 60)

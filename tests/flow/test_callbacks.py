@@ -1,0 +1,91 @@
+"""When a callback is done with: nothing that was acknowledged may be forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from reccli.core.errors import Failure, FailureKind, Service
+from reccli.core.model import Reason, Step, StepKind
+from reccli.flow.callbacks import (
+    FIRST,
+    GIVE_UP,
+    LONGEST,
+    NO_RECORDING,
+    Again,
+    Finished,
+    later,
+    verdict,
+)
+from reccli.flow.outcome import Outcome
+
+NEW = timedelta(seconds=1)
+
+
+def outcome(kind: StepKind, reason: Reason, *kinds: FailureKind) -> Outcome:
+    failures = tuple(Failure(Service.AIRTABLE, each, "x", "it failed") for each in kinds)
+    return Outcome("RE" + "0" * 32, None, Step(kind, reason), failures=failures)
+
+
+RETAINED = outcome(StepKind.WAIT, Reason.IN_RETENTION)
+GONE = outcome(StepKind.DONE, Reason.NOTHING_RECORDED)
+NOT_YET = outcome(StepKind.WAIT, Reason.NOT_COMPLETED)
+STOPPED = outcome(StepKind.HOLD, Reason.STOPPED)
+NO_ROW = outcome(StepKind.HOLD, Reason.UNREFERENCED)
+FALLBACK = outcome(StepKind.HOLD, Reason.S3_UNREACHABLE, FailureKind.OUTAGE)
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        RETAINED,
+        GONE,
+        outcome(StepKind.DONE, Reason.CONVERGED),
+        outcome(StepKind.LOST, Reason.LOST),
+        outcome(StepKind.DELETE, Reason.PROVEN),
+    ],
+)
+def test_it_is_finished_when_nothing_is_left_to_do_for_process(done: Outcome) -> None:
+    assert verdict([done], NEW, 1) == Finished(done.step.reason)
+
+
+@pytest.mark.parametrize("open_", [NOT_YET, NO_ROW, FALLBACK])
+def test_one_recording_that_is_not_settled_keeps_it_pending(open_: Outcome) -> None:
+    assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind != FailureKind.PERMANENT])
+def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
+    failed = outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind)
+    assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST)
+
+
+@pytest.mark.parametrize(
+    "hopeless",
+    [NO_ROW, outcome(StepKind.HOLD, Reason.NOT_OBSERVED, FailureKind.PERMANENT)],
+)
+def test_what_only_people_can_mend_is_given_up_with_its_reason(hopeless: Outcome) -> None:
+    assert verdict([hopeless], GIVE_UP - NEW, 9) == Again(later(9))
+    assert verdict([RETAINED, hopeless], GIVE_UP, 9) == Finished(
+        hopeless.step.reason, given_up=True
+    )
+
+
+def test_a_call_without_recordings_is_given_up_after_a_while() -> None:
+    assert verdict([], NO_RECORDING - NEW, 3) == Again(later(3))
+    given_up = verdict([], NO_RECORDING, 3)
+    assert isinstance(given_up, Finished)
+    assert given_up.given_up
+
+
+def test_a_server_that_stops_hands_over_at_once() -> None:
+    assert verdict([STOPPED], 2 * GIVE_UP, 5) == Again(timedelta())
+
+
+def test_the_waits_double_up_to_a_bound() -> None:
+    waits = [later(attempts) for attempts in range(1, 60)]
+    assert waits[:4] == [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST]
+    assert waits[-1] == LONGEST
+    assert waits == sorted(waits)
+    assert later(10**9) == LONGEST

@@ -1,0 +1,52 @@
+"""The app against its description: whatever is sent, no 500, and no answer that is not described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from twilio.request_validator import RequestValidator
+
+from tests.intake.app import AUTH_TOKEN, PUBLIC_URL, Running, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = 60
+schema = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("ledger")) as server:
+        yield server
+
+
+def sign(case: schemathesis.Case) -> None:
+    """Sign as Twilio would, so that the test gets past the door."""
+    url = PUBLIC_URL + case.formatted_path
+    form = case.body if isinstance(case.body, dict) else {}
+    texts = {str(name): str(value) for name, value in form.items()}
+    case.headers = {
+        **(case.headers or {}),
+        "X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, texts),
+    }
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_there_is_no_500(case: schemathesis.Case, app: Running, *, signed: bool) -> None:
+    if signed:
+        sign(case)
+    answer = case.call(base_url=app.url)
+    if answer.status_code != 503:  # which is an answer of ours, and described
+        case.validate_response(answer, checks=[not_a_server_error])

@@ -1,0 +1,81 @@
+"""`reccli serve` from the command line: what keeps it from starting is said, with a fix."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "f00dfeedf00dfeedf00dfeedf00dfeed"
+SETTINGS = {
+    "TWILIO_ACCOUNT_SID": "AC" + "0a" * 16,
+    "TWILIO_AUTH_TOKEN": TOKEN,
+    "AWS_S3_BUCKET": "calls",
+    "AIRTABLE_API_KEY": "patSecretSecret",
+    "AIRTABLE_BASE_ID": "appBase",
+    "RECCLI_WEBHOOK__PUBLIC_URL": "https://calls.example.com",
+}
+API_KEY = {
+    "RECCLI_TWILIO__API_KEY_SID": "SK" + "0a" * 16,
+    "RECCLI_TWILIO__API_KEY_SECRET": "a-secret-of-a-key",
+}
+
+
+def serve(
+    home: Path, *arguments: str, code: str = "from reccli.cli import main; main()", **changes: str
+) -> subprocess.CompletedProcess[str]:
+    settings = {**SETTINGS, **changes, "HOME": str(home), "STATE_DIRECTORY": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", code, "serve", *arguments],
+        env={"PATH": os.environ["PATH"], **{k: v for k, v in settings.items() if v}},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"RECCLI_WEBHOOK__PUBLIC_URL": ""}, "webhook.public_url"),
+        ({"TWILIO_AUTH_TOKEN": "", **API_KEY}, "twilio.auth_token"),
+        ({"RECCLI_WEBHOOK__PUBLIC_URL": "http://calls.example.com"}, "webhook.public_url"),
+        ({"RECCLI_WEBHOOK__PORT": "http"}, "webhook.port"),
+    ],
+)
+def test_what_is_not_configured_is_named(
+    tmp_path: Path, changes: dict[str, str], named: str
+) -> None:
+    done = serve(tmp_path, **changes)
+    assert done.returncode == 2
+    assert f"error: {named}" in done.stderr
+    assert "fix: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert TOKEN not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = serve(tmp_path, "--port", str(port))
+    assert done.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "fix: " in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_a_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from reccli.cli import main; main()"
+    done = serve(tmp_path, code=code)
+    assert done.returncode == 2
+    assert f"error: {missing}" in done.stderr
+    assert "fix: pip install 'reccli[webhook]'" in done.stderr
