@@ -9,7 +9,6 @@ docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -22,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import sqlalchemy as sa
@@ -106,7 +105,9 @@ def callbacks(environment: dict[str, str], known: Sequence[str], count: int) -> 
 
 
 @contextmanager
-def server(environment: dict[str, str], home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def server(
+    environment: dict[str, str], home: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start `reccli serve`; killed in the end, for that is what it has to bear."""
     log = home / "serve.log"
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
@@ -235,7 +236,7 @@ def _postgres(url: str, stack: ExitStack) -> str:
         return url
     from tests.postgres import server as own_server
 
-    return stack.enter_context(own_server())
+    return stack.enter_context(own_server()).url
 
 
 def _line(one: Figures) -> str:

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from reccli import wiring
 from reccli.config import ConfigError, Region, Settings, find_config, load, state_dir
 from reccli.config.checks import LONGEST_HOURS
 from reccli.core.model import (
@@ -545,6 +546,31 @@ def test_every_secret_is_known_to_the_redaction(tmp_path: Path) -> None:
         *(TOKEN, "patSecretSecret", "first, second", "first", "second"),
         *("p%40ssword", "p@ssword", "slack://token", "of-au1"),
     }
+
+
+def test_tokens_are_rotated_like_link_secrets(tmp_path: Path) -> None:
+    text = """
+        [[twilio.regions]]
+        region = "au1"
+        edge = "sydney"
+        auth_token = "next,of-au1"
+        """
+    settings = load(written(tmp_path, text), env={**ENV, "TWILIO_AUTH_TOKEN": "newer, older"})
+    assert settings.twilio.auth_tokens == ("newer", "older")
+    assert settings.twilio.regions[0].auth_tokens == ("next", "of-au1")
+    assert {"newer", "older", "next", "of-au1"} <= set(settings.secret_values())
+    assert [origin.password for origin in wiring.origins(settings)] == ["newer", "next"]
+    assert wiring.signatures(settings).names == (
+        *("twilio.auth_token", "twilio.auth_token, number 2"),
+        *("auth_token of region au1", "auth_token of region au1, number 2"),
+    )
+
+
+@pytest.mark.parametrize("token", ["new,", "new,,old", ",", "new,o ld", "new,öld"])
+def test_a_half_token_is_refused(tmp_path: Path, token: str) -> None:
+    line = problem("", tmp_path, TWILIO_AUTH_TOKEN=token)
+    assert line.startswith("twilio.auth_token: ")
+    assert token not in line or token == ","
 
 
 # --- the example

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
 from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
-from reccli.adapters.twilio import Origin, TwilioAdapter
+from reccli.adapters.twilio import Origin, Signatures, TwilioAdapter
 from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.model import Policy
 from reccli.core.naming import Naming, placeholders
@@ -90,7 +90,7 @@ def origins(settings: Settings) -> tuple[Origin, ...]:
     if twilio.api_key_sid:
         username, password = twilio.api_key_sid, twilio.api_key_secret.get_secret_value()
     else:
-        username, password = twilio.account_sid, twilio.auth_token.get_secret_value()
+        username, password = twilio.account_sid, twilio.auth_tokens[0]
     main = Origin(MAIN_REGION, twilio.account_sid, twilio.api_base, username, password)
     regional = (
         Origin(
@@ -98,11 +98,25 @@ def origins(settings: Settings) -> tuple[Origin, ...]:
             twilio.account_sid,
             region.api_base or f"https://api.{region.edge}.{region.region}.twilio.com",
             twilio.account_sid,
-            region.auth_token.get_secret_value(),
+            region.auth_tokens[0],
         )
         for region in twilio.regions
     )
     return (main, *regional)
+
+
+def signatures(settings: Settings) -> Signatures:
+    """Gather every token that may have signed a callback: each region signs with its own."""
+    twilio = settings.twilio
+    holders = [("twilio.auth_token", twilio.auth_tokens)]
+    holders += [(f"auth_token of region {one.region}", one.auth_tokens) for one in twilio.regions]
+    return Signatures(
+        {
+            name if number == 1 else f"{name}, number {number}": token
+            for name, tokens in holders
+            for number, token in enumerate(tokens, 1)
+        }
+    )
 
 
 def s3_options(settings: Settings, concurrency: int) -> S3Options:

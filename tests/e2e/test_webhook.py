@@ -178,12 +178,11 @@ def test_unsigned_requests_are_refused(
     lab: Lab, server: Server, headers: dict[str, str], code: int
 ) -> None:
     _, (recording,) = lab.sandbox.call()
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
-    kind = {"Content-Type": b"application/x-www-form-urlencoded"}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     answer = server.http.post(
         ROUTE,
         content=urlencode(parameters(recording)),
-        headers={**kind, **raw},
+        headers=[(b"Content-Type", b"application/x-www-form-urlencoded"), *raw],
     )
     assert (answer.status_code, answer.content) == (code, b"")
     assert pending(lab) == 0

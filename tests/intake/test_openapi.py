@@ -1,9 +1,9 @@
-"""The app against its description: whatever is sent, no 500, and no answer that is not described."""
+"""The app against its description: whatever is sent, there is no 500."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
@@ -26,15 +26,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield server
 
 
-def sign(case: schemathesis.Case) -> None:
+def signature_of(case: schemathesis.Case[Any]) -> dict[str, str]:
     """Sign as Twilio would, so that the test gets past the door."""
-    url = PUBLIC_URL + case.formatted_path
     form = case.body if isinstance(case.body, dict) else {}
     texts = {str(name): str(value) for name, value in form.items()}
-    case.headers = {
-        **(case.headers or {}),
-        "X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, texts),
-    }
+    url = PUBLIC_URL + case.formatted_path
+    return {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(url, texts)}
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -44,9 +41,7 @@ def sign(case: schemathesis.Case) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_there_is_no_500(case: schemathesis.Case, app: Running, *, signed: bool) -> None:
-    if signed:
-        sign(case)
-    answer = case.call(base_url=app.url)
+def test_there_is_no_500(case: schemathesis.Case[Any], app: Running, *, signed: bool) -> None:
+    answer = case.call(base_url=app.url, headers=signature_of(case) if signed else None)
     if answer.status_code != 503:  # which is an answer of ours, and described
         case.validate_response(answer, checks=[not_a_server_error])

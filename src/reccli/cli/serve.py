@@ -45,9 +45,10 @@ def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -
         from reccli.intake.server import CannotListenError, serve
         from reccli.intake.webhook import UnconfiguredError
     except ModuleNotFoundError as error:
-        if error.name not in _NEEDED:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _NEEDED:
             raise
-        problem = ("extra", f"{error.name} is not installed", "pip install 'reccli[webhook]'")
+        problem = ("extra", f"{missing} is not installed", "pip install 'reccli[webhook]'")
         raise RefusedError(_USAGE, problem) from error
     import structlog
 

@@ -70,6 +70,23 @@ def _check_secret(value: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def several(secret: SecretStr) -> tuple[str, ...]:
+    """Tell the parts of a secret that is being changed: the first is in use, all are accepted."""
+    return tuple(part.strip() for part in secret.get_secret_value().split(",") if part.strip())
+
+
+def _check_parts(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if text and not all(part.strip() for part in text.split(",")):
+        raise ValueError("has an empty part; several secrets are separated by single commas")
+    return value
+
+
+def _check_each(value: SecretStr) -> SecretStr:
+    parts = (_check_secret(SecretStr(part)).get_secret_value() for part in several(value))
+    return SecretStr(",".join(parts))
+
+
 def _check_key(value: str) -> None:
     """Keep to characters that mean the same to every store, proxy and URL parser."""
     if value.startswith("/") or "//" in value:
@@ -158,6 +175,8 @@ SomeHours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, AfterValidator(_check_given)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Parts = Annotated[SecretStr, AfterValidator(_check_parts)]
+Secrets = Annotated[Parts, AfterValidator(_check_each)]
 NO_SECRET = SecretStr("")
 
 Url = Annotated[str, AfterValidator(_check_url)]

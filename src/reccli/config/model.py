@@ -61,7 +61,8 @@ class Settings(sections.Section):
 
     def secret_values(self) -> list[str]:
         """Every secret that is set, for the log redaction; never for anything else."""
-        found = [*_secrets_in(self), *self.links.secrets]
+        found = [*_secrets_in(self), *self.links.secrets, *self.twilio.auth_tokens]
+        found += [token for region in self.twilio.regions for token in region.auth_tokens]
         url = self.ledger.url.get_secret_value()
         found.remove(url)  # as a whole it is a path, which people need to see
         if password := urlsplit(url).password:

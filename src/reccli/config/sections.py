@@ -17,10 +17,12 @@ from reccli.config.checks import (
     Fraction,
     GivenUrl,
     Hours,
+    Parts,
     PingUrl,
     PlainUrl,
     Prefix,
     Secret,
+    Secrets,
     SomeHours,
     StorageClass,
     Template,
@@ -29,6 +31,7 @@ from reccli.config.checks import (
     like,
     on_loopback,
     paired_with,
+    several,
 )
 
 SIGV4_LIMIT_HOURS = 168
@@ -57,7 +60,12 @@ class Region(Section):
     region: Annotated[str, like(r"[a-z]{2}[0-9]+", "a region such as au1")]
     api_base: Url = ""
     edge: Annotated[str, like(r"[a-z-]*", "an edge such as sydney")] = ""
-    auth_token: Secret = NO_SECRET
+    auth_token: Secrets = NO_SECRET
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """Every token that verifies callbacks; the first one is used for requests."""
+        return several(self.auth_token)
 
     @field_validator("edge")
     @classmethod
@@ -82,11 +90,16 @@ class Twilio(Section):
     account_sid: Annotated[str, like(r"AC[0-9a-fA-F]{32}", "AC and 32 hex digits")]
     api_key_sid: Annotated[str, like(r"(SK[0-9a-fA-F]{32})?", "SK and 32 hex digits")] = ""
     api_key_secret: Annotated[Secret, paired_with("api_key_sid")] = NO_SECRET
-    auth_token: Secret = NO_SECRET
+    auth_token: Secrets = NO_SECRET
     api_base: GivenUrl = "https://api.twilio.com"
     media_format: Literal["mp3", "wav"] = "mp3"
     retention_hours: Hours = 24
     regions: tuple[Region, ...] = ()
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """Every token that verifies callbacks; the first one is used for requests."""
+        return several(self.auth_token)
 
     @field_validator("auth_token")
     @classmethod
@@ -168,12 +181,12 @@ class Links(Section):
     ttl_hours: SomeHours = SIGV4_LIMIT_HOURS
     refresh_before_hours: Hours = 48
     base_url: Url = ""
-    secret: SecretStr = NO_SECRET
+    secret: Parts = NO_SECRET
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret that verifies a permalink; the first one signs new ones."""
-        return tuple(part.strip() for part in self.secret.get_secret_value().split(",") if part)
+        return several(self.secret)
 
     @field_validator("ttl_hours")
     @classmethod
@@ -203,8 +216,6 @@ class Links(Section):
         text = secret.get_secret_value()
         if info.data.get("style") == "permalink" and not text:
             raise ValueError("missing; permalinks are signed with it")
-        if text and not all(part.strip() for part in text.split(",")):
-            raise ValueError("has an empty part; several secrets are separated by single commas")
         return secret
 
 

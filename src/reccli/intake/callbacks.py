@@ -127,7 +127,7 @@ class RecordingStatus:
 
 async def _body(receive: Receive) -> bytes:
     """Read the body, as far as it is of a bearable size and comes in a bearable time."""
-    body = b""
+    body = bytearray()
     message = await receive()  # what came with the head, which is nearly always all
     try:
         async with asyncio.timeout(SLOWEST) if message.get("more_body") else nullcontext():
@@ -138,7 +138,7 @@ async def _body(receive: Receive) -> bytes:
                 if len(body) > LARGEST:
                     raise RefusedError(413, "the body is too large")
                 if not message.get("more_body"):
-                    return body
+                    return bytes(body)
                 message = await receive()
     except TimeoutError:
         raise RefusedError(408, "the body did not come") from None

@@ -23,7 +23,7 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow.commands import Command
 from reccli.intake.callbacks import RecordingStatus
 from reccli.intake.health import Health
-from reccli.intake.media_stream import media_stream_route
+from reccli.intake.media_stream import MediaStream
 from reccli.intake.permalink import permalink_route
 from reccli.intake.worker import Worker
 from reccli.watch import logs
@@ -88,10 +88,11 @@ class _Intake:
         )
         self._health = Health(self._inbox, self._worker, world.retry)
         account_sid = settings.twilio.account_sid
+        self._streams = MediaStream(public_url, account_sid, signatures, self.keep)
         self.app = Starlette(
             routes=[
                 RecordingStatus(public_url, account_sid, signatures, self.keep).route,
-                media_stream_route(public_url, account_sid, signatures, self.keep),
+                self._streams.route,
                 permalink_route(world.book, world.s3.presign),
                 *self._health.routes,
             ],
@@ -120,6 +121,7 @@ class _Intake:
             yield
         finally:
             self._health.stopping = True
+            await self._streams.finish()
             await asyncio.to_thread(self._close)
 
     def _open(self) -> None:

@@ -249,7 +249,7 @@ class Worker:
                 _log.warning("ledger_error", error=str(error))
 
 
-def _tell(done: Future[object]) -> None:
+def _tell(done: Future[list[Claim]]) -> None:
     """Tell that a callback could not be settled: its lease ends, and it is taken up again."""
     if isinstance(error := done.exception(), ServiceError):
         _log.warning("ledger_error", error=str(error))

@@ -103,8 +103,10 @@ def redacted(value: object, depth: int = 0) -> object:
     """Do the same at any depth of a JSON-like value; numbers stay as they are."""
     if isinstance(value, str):
         text = redact(value)
+        if _HARMLESS.fullmatch(text):
+            return text
         # What came from outside must not steer the operator's terminal either.
-        return text if _HARMLESS.fullmatch(text) else _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < DEEPEST and isinstance(value, Mapping):

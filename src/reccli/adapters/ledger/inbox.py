@@ -14,13 +14,14 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from reccli.adapters.ledger import connect
 from reccli.adapters.ledger.errors import LedgerError, busy, odd, unusable
+from reccli.adapters.ledger.transaction import ends
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from reccli.adapters.ledger.ledger import Ledger
-    from reccli.adapters.ledger.transaction import Callback, Claim, Transaction
+    from reccli.adapters.ledger.transaction import Callback, Claim, End, Transaction
     from reccli.flow.ports import Event
 
 AT_ONCE = 512
@@ -48,18 +49,10 @@ class _Entry:
 
     future: Future[Any] | None = None
     callback: Callback | None = None
-    finished: Sequence[tuple[Claim, str]] = ()
-    released: Sequence[tuple[Claim, timedelta]] = ()
-    unused: Sequence[Claim] = ()
+    ends: Sequence[tuple[Claim, End]] = ()
     told: Sequence[tuple[str, Event]] = ()
     write: Callable[[Transaction], None] | None = None
-    failed: bool = field(default=False, init=False)
-
-    @property
-    def claims(self) -> list[Claim]:
-        """The claims to end."""
-        ended = (claim for claim, _ in (*self.finished, *self.released))
-        return [*ended, *self.unused]
+    failed: bool = False
 
 
 class Inbox:
@@ -80,6 +73,8 @@ class Inbox:
     @property
     def ledger(self) -> Ledger:
         """The open ledger, for what reads and claims; raises `LedgerError`."""
+        if self._forked:
+            raise _forked()
         with self._opening:
             if self._ledger is None:
                 if self._over:
@@ -100,7 +95,7 @@ class Inbox:
         unused: Sequence[Claim] = (),
     ) -> Future[list[Claim]]:
         """End claims, as `Ledger.settle` does; the future tells the stale ones."""
-        return self._put(_Entry(Future(), None, finished, released, unused))
+        return self._put(_Entry(Future(), ends=ends(finished, released, unused)))
 
     def ping(self) -> None:
         """Write something and wait until it is on the disk; raises `LedgerError`."""
@@ -112,7 +107,8 @@ class Inbox:
 
     def record(self, run_id: str, events: Sequence[Event]) -> None:
         """Keep events with whatever is written next; never raises."""
-        self._put(_Entry(told=[(run_id, event) for event in events]))
+        if events:
+            self._put(_Entry(told=[(run_id, event) for event in events]))
 
     def start_run(self, run_id: str, command: str, at: datetime) -> None:
         """Note that a run has begun; never raises."""
@@ -126,15 +122,24 @@ class Inbox:
 
     def close(self) -> None:
         """Write what waits, then end; what comes later fails."""
-        if self._pid not in {0, os.getpid()}:
-            return  # the parent's
+        if self._forked:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread:
             self._thread.join(2 * connect.BUSY_SECONDS)
+        with self._changed:
+            left = [*self._queue]
+            self._queue.clear()
+        _fail(left, _closed())
         self._over = True
         self._drop()
+
+    @property
+    def _forked(self) -> bool:
+        """Whether thread and connections are the parent's; locks may be held there for ever."""
+        return self._pid not in {0, os.getpid()}
 
     def _put(self, entry: _Entry) -> Future[Any]:
         if error := self._refused(entry):
@@ -142,8 +147,8 @@ class Inbox:
         return entry.future or Future()
 
     def _refused(self, entry: _Entry) -> LedgerError | None:
-        if self._pid not in {0, os.getpid()}:  # before the lock, which may be held for ever
-            return unusable(_NAME, "was forked: the thread that writes is the parent's")
+        if self._forked:
+            return _forked()
         with self._changed:
             if self._closed:
                 return _closed()
@@ -188,32 +193,27 @@ class Inbox:
             if len(group) == 1:
                 _fail(group, error)
             else:  # it is one of them, and the others have nothing to do with it
-                todo += [[entry] for entry in reversed(group)]
+                half = len(group) // 2
+                todo += [group[half:], group[:half]]
 
     def _try(self, entries: Sequence[_Entry]) -> Exception | None:
         """Write all in one transaction, and answer; gives the error if nothing was written."""
-        callbacks = [entry.callback for entry in entries if entry.callback]
         try:
             with self.ledger.transaction() as transaction:
-                stale = transaction.settle(
-                    [one for entry in entries for one in entry.finished],
-                    [one for entry in entries for one in entry.released],
-                    [one for entry in entries for one in entry.unused],
-                )
-                new = iter(transaction.add_callbacks(callbacks))
-                transaction.record([one for entry in entries for one in entry.told])
+                ours = iter(transaction.settle([end for entry in entries for end in entry.ends]))
+                told = [entry.callback for entry in entries if entry.callback]
+                new = iter(transaction.add_callbacks(told))
+                transaction.record([event for entry in entries for event in entry.told])
                 for entry in entries:
                     if entry.write:
                         entry.write(transaction)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
             return error
-        gone = {id(claim) for claim in stale}
         for entry in entries:
+            stale = [claim for claim, _ in entry.ends if not next(ours)]
+            answer = next(new) if entry.callback else stale
             if entry.future and entry.future.set_running_or_notify_cancel():
-                left = [claim for claim in entry.claims if id(claim) in gone]
-                entry.future.set_result(next(new) if entry.callback else left)
-            elif entry.callback:
-                next(new)
+                entry.future.set_result(answer)
         return None
 
     def _away(self, entries: Sequence[_Entry], error: Exception) -> None:
@@ -224,9 +224,9 @@ class Inbox:
             waiting = [*entries, *self._queue]
             self._queue.clear()
         self._kept = [entry for entry in waiting if entry.future is None and not entry.failed]
+        _fail([entry for entry in waiting if entry.future or entry.failed], error)
         for entry in self._kept:
             entry.failed = True
-        _fail([entry for entry in waiting if entry.future or entry not in self._kept], error)
 
     def _drop(self) -> None:
         """Open the ledger anew for the next write."""
@@ -244,6 +244,10 @@ def _fail(entries: Sequence[_Entry], error: Exception) -> None:
     for entry in entries:
         if entry.future and entry.future.set_running_or_notify_cancel():
             entry.future.set_exception(told)
+
+
+def _forked() -> LedgerError:
+    return unusable(_NAME, "was opened before a fork", code="forked")
 
 
 def _closed() -> LedgerError:

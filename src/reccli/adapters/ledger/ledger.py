@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from reccli.adapters.ledger import connect, schema
 from reccli.adapters.ledger.errors import busy, translating, unusable
 from reccli.adapters.ledger.schema import callbacks, from_time, unfinished
-from reccli.adapters.ledger.transaction import Transaction
+from reccli.adapters.ledger.transaction import Transaction, ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
     from reccli.adapters.ledger.transaction import Callback, Claim
     from reccli.flow.ports import Event
+
+_PAGE = 500
+"""Rows that are read at once: who reads keeps the writers of SQLite from committing."""
+_SLICE = 10_000
+"""Rows that are counted at once, from the index alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,30 @@ class Ledger:
         """Raise unless the ledger answers."""
         self._read(schema.version)
 
-    def _read(self, query: sa.Select[Any]) -> Sequence[Sequence[Any]]:
+    def _read(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
         """Read all rows at once: an open cursor would keep the webhook from writing."""
         with translating(self._location), self._reader.connect() as db:
             return db.execute(query).all()
+
+    def _count(
+        self,
+        label: sa.Column[str],
+        at: sa.Column[int],
+        *where: sa.ColumnElement[bool],
+        since: datetime,
+        until: datetime,
+    ) -> dict[str, int]:
+        """Count a window by label, in slices, none of which keeps a writer waiting for long."""
+        counts: Counter[str] = Counter()
+        start, end = from_time(since), from_time(until)
+        while start < end:
+            inside = (*where, at >= start, at < end)
+            later = self._read(sa.select(at).where(*inside).order_by(at).offset(_SLICE).limit(1))
+            stop = max(later[0][0], start + 1) if later else end
+            slice_ = sa.select(label, sa.func.count()).where(*where, at >= start, at < stop)
+            counts.update({row[0]: row[1] for row in self._read(slice_.group_by(label))})
+            start = stop
+        return dict(counts)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -139,14 +165,11 @@ class Ledger:
         self, names: Sequence[str], since: datetime, until: datetime
     ) -> dict[str, int]:
         """Count events by name, from `since` on and before `until`; 0 for those not seen."""
-        events = schema.events
-        query = (
-            sa.select(events.c.name, sa.func.count())
-            .where(events.c.name.in_(names))
-            .where(events.c.at_us >= from_time(since), events.c.at_us < from_time(until))
-            .group_by(events.c.name)
-        )
-        return dict.fromkeys(names, 0) | {row[0]: row[1] for row in self._read(query)}
+        events, counts = schema.events, dict.fromkeys(names, 0)
+        for name in names:
+            this = (events.c.name, events.c.at_us, events.c.name == name)
+            counts |= self._count(*this, since=since, until=until)
+        return counts
 
     # --- callbacks
 
@@ -157,38 +180,30 @@ class Ledger:
 
     def pending_callbacks(self, limit: int) -> list[PendingCallback]:
         """List what has unfinished callbacks, claimed or not, those that wait longest first."""
+        sid = callbacks.c.sid
         oldest = sa.func.min(callbacks.c.received_us)
-        query = (
-            sa.select(
-                callbacks.c.sid,
-                sa.func.max(callbacks.c.account_sid),
-                sa.func.max(callbacks.c.call_sid),
-                oldest,
-            )
-            .where(unfinished)
-            .group_by(callbacks.c.sid)
-            .order_by(oldest, callbacks.c.sid)
-            .limit(limit)
-        )
-        return [
-            PendingCallback(row[0], row[1], row[2], schema.to_time(row[3]))
-            for row in self._read(query)
-        ]
+        query = sa.select(sid, oldest).where(unfinished).group_by(sid)
+        found = self._read(query.order_by(oldest, sid).limit(limit))
+        pending = []
+        for start in range(0, len(found), _PAGE):
+            page = found[start : start + _PAGE]
+            account, call = sa.func.max(callbacks.c.account_sid), sa.func.max(callbacks.c.call_sid)
+            about = sa.select(sid, account, call).where(sid.in_([row[0] for row in page]))
+            known = {row[0]: row for row in self._read(about.group_by(sid))}
+            for name, received in page:
+                _, account_sid, call_sid = known[name]
+                at = schema.to_time(received)
+                pending.append(PendingCallback(name, account_sid, call_sid, at))
+        return pending
 
     def callbacks_pending(self) -> int:
         """Count the recordings and calls with unfinished callbacks."""
-        distinct = sa.func.count(sa.distinct(callbacks.c.sid))
-        return int(self._read(sa.select(distinct).where(unfinished))[0][0])
+        different = sa.select(callbacks.c.sid).where(unfinished).distinct().subquery()
+        return int(self._read(sa.select(sa.func.count()).select_from(different))[0][0])
 
     def count_callbacks(self, since: datetime, until: datetime) -> dict[str, int]:
         """Count what came in by status, from `since` on and before `until`."""
-        received = callbacks.c.received_us
-        query = (
-            sa.select(callbacks.c.status, sa.func.count())
-            .where(received >= from_time(since), received < from_time(until))
-            .group_by(callbacks.c.status)
-        )
-        return {row[0]: row[1] for row in self._read(query)}
+        return self._count(callbacks.c.status, callbacks.c.received_us, since=since, until=until)
 
     def finish_callback(self, sid: str, at: datetime, reason: str) -> bool:
         """Mark what had come in by `at` as done; a later callback stays. False if none was."""
@@ -203,7 +218,7 @@ class Ledger:
             return transaction.claim(owner, limit, lease)
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
-        """Extend the leases of claims; returns the stale ones, as `settle` does."""
+        """Extend the leases of claims; returns the stale ones, which are not ours any more."""
         with self.transaction() as transaction:
             return transaction.renew(claims, lease)
 
@@ -219,4 +234,6 @@ class Ledger:
         finished them since.
         """
         with self.transaction() as transaction:
-            return transaction.settle(finished, released, unused)
+            settled = ends(finished, released, unused)
+            ours = transaction.settle(settled)
+        return [claim for (claim, _), mine in zip(settled, ours, strict=True) if not mine]

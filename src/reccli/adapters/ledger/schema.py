@@ -59,8 +59,8 @@ sa.Index(
 )
 sa.Index(
     "callbacks_pending",
-    callbacks.c.received_us,
     callbacks.c.sid,
+    callbacks.c.received_us,
     sqlite_where=unfinished,
     postgresql_where=unfinished,
 )

@@ -25,7 +25,7 @@ from reccli.adapters.ledger.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reccli.flow.ports import Event
@@ -67,6 +67,19 @@ class Claim:
     received: datetime
     attempts: int
     fence: int
+
+
+End = str | timedelta | None
+"""What becomes of a claim: finished for a reason, due again after a time, or as if never taken."""
+
+
+def ends(
+    finished: Iterable[tuple[Claim, str]],
+    released: Iterable[tuple[Claim, timedelta]],
+    unused: Iterable[Claim],
+) -> list[tuple[Claim, End]]:
+    """Bring what becomes of claims into one list."""
+    return [*finished, *released, *((claim, None) for claim in unused)]
 
 
 class Transaction:
@@ -155,61 +168,51 @@ class Transaction:
         return claims
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
-        """Extend the leases of claims; returns the stale ones, as `settle` does."""
+        """Extend the leases of claims; returns the stale ones, which are not ours any more."""
         held = self._held(claims)
         ours = [_its(claim) for claim in claims if _of(claim) in held]
         self._update({"lease_until_us": now_us(self._db) + _us(lease)}, ours)
         return [claim for claim in claims if _of(claim) not in held]
 
-    def settle(
-        self,
-        finished: Sequence[tuple[Claim, str]],
-        released: Sequence[tuple[Claim, timedelta]],
-        unused: Sequence[Claim] = (),
-    ) -> list[Claim]:
-        """End claims: finished for a reason, due again after a time, or as if never taken.
-
-        Returns the stale ones, of which nothing was changed: somebody else has claimed or
-        finished them since.
-        """
-        claims = [*(claim for claim, _ in finished), *(claim for claim, _ in released), *unused]
-        if not claims:
+    def settle(self, ends: Sequence[tuple[Claim, End]]) -> list[bool]:
+        """End claims; tells of each whether it was still ours, and changes nothing if not."""
+        if not ends:
             return []
-        held = self._held(claims)
-        stale = [claim for claim in claims if not _take(held, _of(claim))]
-        gone = {id(claim) for claim in stale}
-        now = now_us(self._db)
-        free = {"owner": None, "lease_until_us": None}
+        held = self._held([claim for claim, _ in ends])
+        ours = [_take(held, _of(claim)) for claim, _ in ends]
+        live = [end for end, mine in zip(ends, ours, strict=True) if mine]
+        now, free = now_us(self._db), {"owner": None, "lease_until_us": None}
         self._update(
             {**free, "finished_us": now, "reason": sa.bindparam("its_reason")},
             [
-                _its(claim) | {"its_reason": from_text(reason)}
-                for claim, reason in finished
-                if id(claim) not in gone
+                _its(claim) | {"its_reason": from_text(end)}
+                for claim, end in live
+                if isinstance(end, str)
             ],
         )
         self._update(
             {**free, "due_us": sa.bindparam("its_due")},
             [
-                _its(claim) | {"its_due": now + _us(after)}
-                for claim, after in released
-                if id(claim) not in gone
+                _its(claim) | {"its_due": now + _us(end)}
+                for claim, end in live
+                if isinstance(end, timedelta)
             ],
         )
         self._update(
             {**free, "due_us": now, "attempts": callbacks.c.attempts - 1},
-            [_its(claim) for claim in unused if id(claim) not in gone],
+            [_its(claim) for claim, end in live if end is None],
         )
-        return stale
+        return ours
 
     def _held(self, claims: Sequence[Claim]) -> set[tuple[str, str, int]]:
         """Find which claims still hold, and keep it so until the transaction ends."""
         held: set[tuple[str, str, int]] = set()
-        for start in range(0, len(claims), _AT_ONCE):
-            keys = {(claim.sid, claim.status) for claim in claims[start : start + _AT_ONCE]}
+        sids = sorted({claim.sid for claim in claims})
+        for start in range(0, len(sids), _AT_ONCE):
+            some = sids[start : start + _AT_ONCE]
             query = (
                 sa.select(*_key, callbacks.c.fence)
-                .where(sa.tuple_(*_key).in_(sorted(keys)), unfinished)
+                .where(callbacks.c.sid.in_(some), unfinished)  # SQLite would scan for pairs
                 .order_by(*_key)  # so that two who lock the same never wait for each other
                 .with_for_update()
             )

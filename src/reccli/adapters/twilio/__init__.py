@@ -6,5 +6,6 @@ credentials may go and what an answer means. One adapter, a file for each of its
 
 from reccli.adapters.twilio.adapter import TwilioAdapter
 from reccli.adapters.twilio.origin import Origin
+from reccli.adapters.twilio.signatures import Signatures, Signed
 
-__all__ = ["Origin", "TwilioAdapter"]
+__all__ = ["Origin", "Signatures", "Signed", "TwilioAdapter"]

@@ -1,0 +1,209 @@
+"""`WS /stream`: a Twilio Media Stream tells when its call has ended; its audio is thrown away.
+
+Streaming does not record and `stop` does not mean that a recording is there. So all that a stream
+leaves is one callback about its call, from which the call's recordings are looked up until they
+are settled. For `webhook`, and for `server` the settings of its WebSockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+
+from reccli.adapters.ledger import Callback
+from reccli.adapters.twilio import Signed
+from reccli.core.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.websockets import WebSocket
+
+    from reccli.adapters.twilio import Signatures
+
+ROUTE = "/stream"
+LARGEST = 64 * 1024
+"""Bytes of a message; 20 ms of audio have some 300."""
+WEBSOCKET: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": LARGEST,
+    "ws_max_queue": 8,
+    "ws_ping_interval": 20.0,  # who is gone without a word is found out within 40 s
+    "ws_ping_timeout": 20.0,
+    "ws_per_message_deflate": False,  # 64 KiB for each stream, and audio does not shrink
+}
+"""How uvicorn has to treat WebSockets."""
+
+START_WITHIN = 10.0
+"""Seconds until `start` has to come; Twilio sends it at once."""
+MOST_BEFORE_START = 10
+"""Messages; Twilio sends one, `connected`."""
+TRIES, WAIT = 3, 1.5
+"""How often a callback is tried to be kept, with so many seconds between: nobody repeats it."""
+_NORMAL, _UNWANTED = 1000, 1008
+_MEDIA = re.compile(r'\s*\{\s*"event"\s*:\s*"media"')
+_SIDS = {
+    "accountSid": re.compile(r"AC[0-9a-fA-F]{32}"),
+    "callSid": re.compile(r"CA[0-9a-fA-F]{32}"),
+    "streamSid": re.compile(r"MZ[0-9a-fA-F]{32}"),
+}
+
+_log = structlog.get_logger("reccli")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What `start` tells; the rest of it may hold phone numbers and is not looked at."""
+
+    account_sid: str
+    call_sid: str
+    stream_sid: str
+
+    def ended(self) -> Callback:
+        """Tell that it ended, as something to be kept."""
+        sids = {"accountSid": self.account_sid, "callSid": self.call_sid}
+        return Callback(
+            sid=self.call_sid,
+            status=f"stopped {self.stream_sid}",
+            account_sid=self.account_sid,
+            call_sid=self.call_sid,
+            body=json.dumps(sids | {"streamSid": self.stream_sid}).encode(),
+            received=datetime.now(UTC),
+        )
+
+
+class _UnwantedError(Exception):
+    """Twilio does not speak like that; the text says why, and holds nothing of what came."""
+
+
+class MediaStream:
+    """The endpoint. `keep` returns once the callback is durable, and raises `ServiceError`."""
+
+    def __init__(
+        self,
+        public_url: str,
+        account_sid: str,
+        signatures: Signatures,
+        keep: Callable[[Callback], Awaitable[bool]],
+    ) -> None:
+        """`public_url` is http(s), as it is configured; Twilio signs its ws(s) form."""
+        self._url = "ws" + public_url.removeprefix("http").rstrip("/") + ROUTE
+        self._account_sid = account_sid
+        self._signatures = signatures
+        self._keep = keep
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    @property
+    def route(self) -> WebSocketRoute:
+        """The route to mount."""
+        return WebSocketRoute(ROUTE, self.serve)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Listen to one stream until it ends, however that is, and then keep that it did."""
+        request = Signed(self._url, signature=socket.headers.get("x-twilio-signature"))
+        if self._signatures.check(request) is None:
+            _log.warning("stream_refused", reason="the signature is not Twilio's")
+            await socket.close()  # before it was accepted: a 403
+            return
+        stream: _Stream | None = None
+        try:
+            await socket.accept()
+            async with asyncio.timeout(START_WITHIN):
+                stream = await self._start(socket)
+            if stream:
+                await _until_stop(socket)
+            await socket.close(_NORMAL)
+        except TimeoutError:
+            await self._refuse(socket, "no start came")
+        except _UnwantedError as error:
+            await self._refuse(socket, str(error))
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            pass  # it is gone: that is an end like any other
+        finally:
+            if stream:
+                await asyncio.shield(self._schedule(stream))
+
+    def _schedule(self, stream: _Stream) -> asyncio.Task[None]:
+        """Keep it in a task of its own: this one may be cancelled when the server stops."""
+        task = asyncio.create_task(self._keep_end(stream))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+        return task
+
+    async def finish(self) -> None:
+        """Wait until every end that is being kept is kept."""
+        await asyncio.gather(*self._keeping)
+
+    async def _keep_end(self, stream: _Stream) -> None:
+        ended = stream.ended()
+        for number in range(1, TRIES + 1):
+            try:
+                await self._keep(ended)
+            except ServiceError as error:
+                if number == TRIES:
+                    code, why = error.failure.code, str(error)
+                    _log.error("callback_not_kept", call_sid=stream.call_sid, code=code, error=why)
+                    return
+                await asyncio.sleep(WAIT)
+            else:
+                _log.info("recording_transfer_scheduled", call_sid=stream.call_sid)
+                return
+
+    async def _start(self, socket: WebSocket) -> _Stream | None:
+        """Wait for `start`; None if the stream stops before there was one."""
+        for _ in range(MOST_BEFORE_START):
+            message = _read(await _text(socket))
+            if message.get("event") == "stop":
+                return None
+            if message.get("event") == "start":
+                return self._stream(message)
+        raise _UnwantedError("too much came before start")
+
+    def _stream(self, message: dict[str, Any]) -> _Stream:
+        start = message.get("start")
+        told = {"streamSid": message.get("streamSid"), **(start if isinstance(start, dict) else {})}
+        for name, grammar in _SIDS.items():
+            if not isinstance(told.get(name), str) or not grammar.fullmatch(told[name]):
+                raise _UnwantedError(f"start has no {name}")
+        if told["accountSid"] != self._account_sid:
+            raise _UnwantedError("start is of an account that is not configured")
+        return _Stream(told["accountSid"], told["callSid"], told["streamSid"])
+
+    async def _refuse(self, socket: WebSocket, why: str) -> None:
+        _log.warning("stream_refused", reason=why)
+        try:
+            await socket.close(_UNWANTED)
+        except (RuntimeError, OSError):
+            return  # it is gone
+
+
+async def _until_stop(socket: WebSocket) -> None:
+    while _read(await _text(socket)).get("event") != "stop":
+        pass
+
+
+async def _text(socket: WebSocket) -> str:
+    """Give the next message that is a text; raises `WebSocketDisconnect` at the end."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", _NORMAL))
+    return message.get("text") or ""
+
+
+def _read(text: str) -> dict[str, Any]:
+    """Read a message; what is no JSON object says nothing, and audio is not even looked at."""
+    if _MEDIA.match(text):
+        return {}
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
