@@ -48,7 +48,7 @@ def _check_url(value: str, *, query: bool = False, plain: bool = False) -> str:
         raise ValueError("must not have a query or a fragment")
     if parts.scheme == "http" and not plain and not _is_loopback(host):
         raise ValueError("must be https; plain http is for loopback hosts only")
-    return value.rstrip("/")
+    return parts.scheme + value[len(parts.scheme) :].rstrip("/")  # HTTPS:// is signed as https://
 
 
 def _check_ping(value: SecretStr) -> SecretStr:

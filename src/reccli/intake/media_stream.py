@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,6 @@ LARGEST = 64 * 1024
 WEBSOCKET: dict[str, Any] = {
     "ws": "websockets-sansio",
     "ws_max_size": LARGEST,
-    "ws_max_queue": 8,
     "ws_ping_interval": 20.0,  # who is gone without a word is found out within 40 s
     "ws_ping_timeout": 20.0,
     "ws_per_message_deflate": False,  # 64 KiB for each stream, and audio does not shrink
@@ -49,6 +49,8 @@ MOST_BEFORE_START = 10
 TRIES, WAIT = 3, 1.5
 """How often a callback is tried to be kept, with so many seconds between: nobody repeats it."""
 _NORMAL, _UNWANTED = 1000, 1008
+_GONE = (WebSocketDisconnect, RuntimeError, OSError)
+"""What Starlette raises when the other side is not there any more."""
 _MEDIA = re.compile(r'\s*\{\s*"event"\s*:\s*"media"')
 _SIDS = {
     "accountSid": re.compile(r"AC[0-9a-fA-F]{32}"),
@@ -108,39 +110,44 @@ class MediaStream:
 
     async def serve(self, socket: WebSocket) -> None:
         """Listen to one stream until it ends, however that is, and then keep that it did."""
-        request = Signed(self._url, signature=socket.headers.get("x-twilio-signature"))
+        request = Signed(
+            self._url,
+            signature=socket.headers.get("x-twilio-signature"),
+            settings=socket.headers.get("x-twilio-webhooks-signature-settings"),
+        )
         if self._signatures.check(request) is None:
             _log.warning("stream_refused", reason="the signature is not Twilio's")
             await socket.close()  # before it was accepted: a 403
             return
-        stream: _Stream | None = None
         try:
             await socket.accept()
             async with asyncio.timeout(START_WITHIN):
                 stream = await self._start(socket)
+        except TimeoutError:
+            await _close(socket, _UNWANTED, "no start came")
+        except _UnwantedError as error:
+            await _close(socket, _UNWANTED, str(error))
+        except _GONE:
+            return
+        else:
+            await self._follow(socket, stream)
+
+    async def _follow(self, socket: WebSocket, stream: _Stream | None) -> None:
+        try:
             if stream:
                 await _until_stop(socket)
-            await socket.close(_NORMAL)
-        except TimeoutError:
-            await self._refuse(socket, "no start came")
-        except _UnwantedError as error:
-            await self._refuse(socket, str(error))
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            pass  # it is gone: that is an end like any other
+        except _GONE:
+            return  # an end like any other
         finally:
-            if stream:
-                await asyncio.shield(self._schedule(stream))
-
-    def _schedule(self, stream: _Stream) -> asyncio.Task[None]:
-        """Keep it in a task of its own: this one may be cancelled when the server stops."""
-        task = asyncio.create_task(self._keep_end(stream))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
-        return task
+            if stream:  # in a task of its own, for this one is cancelled when the server stops
+                task = asyncio.create_task(self._keep_end(stream))
+                self._keeping.add(task)
+                task.add_done_callback(self._keeping.discard)
+        await _close(socket, _NORMAL)
 
     async def finish(self) -> None:
-        """Wait until every end that is being kept is kept."""
-        await asyncio.gather(*self._keeping)
+        """Wait until every end that is being kept is kept, or given up."""
+        await asyncio.gather(*self._keeping, return_exceptions=True)
 
     async def _keep_end(self, stream: _Stream) -> None:
         ended = stream.ended()
@@ -177,12 +184,12 @@ class MediaStream:
             raise _UnwantedError("start is of an account that is not configured")
         return _Stream(told["accountSid"], told["callSid"], told["streamSid"])
 
-    async def _refuse(self, socket: WebSocket, why: str) -> None:
+
+async def _close(socket: WebSocket, code: int, why: str = "") -> None:
+    if why:
         _log.warning("stream_refused", reason=why)
-        try:
-            await socket.close(_UNWANTED)
-        except (RuntimeError, OSError):
-            return  # it is gone
+    with suppress(*_GONE):
+        await socket.close(code)
 
 
 async def _until_stop(socket: WebSocket) -> None:
