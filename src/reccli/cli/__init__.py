@@ -10,7 +10,16 @@ from typing import Annotated
 
 import typer
 
-from reccli.cli import migrate_fallbacks, process, purge_twilio, report, sandbox, serve, streams
+from reccli.cli import (
+    migrate_fallbacks,
+    process,
+    purge_twilio,
+    report,
+    sandbox,
+    serve,
+    streams,
+    webhook,
+)
 from reccli.cli.telling import tell_usage
 
 app = typer.Typer(
@@ -32,6 +41,7 @@ Exit codes: 0 done, 1 a recording failed or is lost, 2 usage or configuration,
 
 for _command in (process, migrate_fallbacks, purge_twilio, report, serve, sandbox):
     app.command(name=_command.NAME)(_command.command)
+app.add_typer(webhook.app)
 
 
 def _version(value: bool) -> None:

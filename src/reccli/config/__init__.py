@@ -12,6 +12,7 @@ from reccli.config.loading import load
 from reccli.config.model import Settings
 from reccli.config.problems import ConfigError
 from reccli.config.sections import (
+    RECORDING_STATUS,
     S3,
     Airtable,
     Alerts,
@@ -26,6 +27,7 @@ from reccli.config.sections import (
 from reccli.config.sources import find_config, state_dir
 
 __all__ = [
+    "RECORDING_STATUS",
     "S3",
     "Airtable",
     "Alerts",

@@ -240,12 +240,20 @@ class Safety(Section):
     max_delete_fraction: Fraction = 0.9
 
 
+RECORDING_STATUS = "/api/twilio/recording-status"
+
+
 class Webhook(Section):
     """Where callbacks come in."""
 
     public_url: Url = ""
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+    @property
+    def recording_status_url(self) -> str:
+        """The URL that Twilio was given for the status of recordings, and that it signs."""
+        return f"{self.public_url}{RECORDING_STATUS}"
 
 
 class Alerts(Section):

@@ -12,14 +12,14 @@ import re
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 import structlog
 from starlette.responses import Response
 from starlette.routing import Route
 
 from reccli.adapters.ledger import Callback
-from reccli.adapters.twilio import Signed
+from reccli.adapters.twilio import Signed, form
+from reccli.config import RECORDING_STATUS
 from reccli.core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
     Keep = Callable[[Callback], Awaitable[bool]]
 
-ROUTE = "/api/twilio/recording-status"
 LARGEST = 64 * 1024
 """Bytes of a body; Twilio's callbacks have some hundred."""
 SLOWEST = 10.0
 """Seconds until a body has to be there; Twilio itself waits 15 at most for the answer."""
-MOST_FIELDS = 200
 RETRY_AFTER = 1
 """Seconds; Twilio's tries all fall within 15 s, so a later one would not come."""
 
@@ -66,7 +64,7 @@ class RecordingStatus:
         self, public_url: str, account_sid: str, signatures: Signatures, keep: Keep
     ) -> None:
         """`public_url` is the scheme, host and path below which Twilio reaches our routes."""
-        self._url = public_url.rstrip("/") + ROUTE
+        self._url = public_url.rstrip("/") + RECORDING_STATUS
         self._account_sid = account_sid
         self._signatures = signatures
         self._keep = keep
@@ -74,7 +72,7 @@ class RecordingStatus:
     @property
     def route(self) -> Route:
         """The route to mount: this object itself is the app behind it, which saves the wrappers."""
-        return Route(ROUTE, self, methods=["GET", "POST"])
+        return Route(RECORDING_STATUS, self, methods=["GET", "POST"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """204 once the callback is durable; 503 when it is not, so that Twilio tries again."""
@@ -112,7 +110,10 @@ class RecordingStatus:
             raise RefusedError(403, "not a form, which is what Twilio signs")
         if not posted:
             raw = query
-        fields = _fields(raw)
+        try:
+            fields = form(raw)
+        except ValueError:
+            raise RefusedError(403, "not a form that Twilio would send") from None
         settings = headers.get(b"x-twilio-webhooks-signature-settings")
         signed = Signed(
             url=f"{self._url}?{query.decode('latin-1')}" if query else self._url,
@@ -142,18 +143,6 @@ async def _body(receive: Receive) -> bytes:
                 message = await receive()
     except TimeoutError:
         raise RefusedError(408, "the body did not come") from None
-
-
-def _fields(raw: bytes) -> Sequence[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            raw.decode(),
-            keep_blank_values=True,  # they are signed too
-            errors="strict",
-            max_num_fields=MOST_FIELDS,
-        )
-    except ValueError:
-        raise RefusedError(403, "not a form that Twilio would send") from None
 
 
 def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Callback:

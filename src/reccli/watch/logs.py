@@ -99,7 +99,7 @@ def redact(text: str) -> str:
     return hide_numbers(text, HIDDEN)
 
 
-def redacted(value: object, depth: int = 0) -> object:
+def redacted(value: object, depth: int = 0) -> object:  # noqa: PLR0911 - one for each kind
     """Do the same at any depth of a JSON-like value; numbers stay as they are."""
     if isinstance(value, str):
         text = redact(value)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import (
     DataError,
+    DBAPIError,
     IntegrityError,
     OperationalError,
     ProgrammingError,
     SQLAlchemyError,
+    StatementError,
 )
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
@@ -78,7 +80,9 @@ def odd(error: Exception) -> bool:
     cause = error.__cause__
     if isinstance(cause, ProgrammingError):
         return getattr(cause.orig, "sqlstate", None) is None  # of a type that no driver knows
-    return isinstance(cause, (DataError, IntegrityError))
+    if isinstance(cause, DBAPIError):
+        return isinstance(cause, (DataError, IntegrityError))
+    return isinstance(cause, StatementError)  # of a type that no column takes
 
 
 @contextmanager

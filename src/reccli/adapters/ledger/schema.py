@@ -28,10 +28,12 @@ _schema = sa.Table(
     metadata,
     sa.Column("only", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("touched", _BIG, nullable=False, server_default="0"),
     sqlite_strict=True,
 )
 version = sa.select(_schema.c.version)
-touch = sa.update(_schema).values(version=_schema.c.version)
+# To the same value would not do: SQLite writes nothing then.
+touch = sa.update(_schema).values(touched=_schema.c.touched + 1)
 callbacks = sa.Table(
     "callbacks",
     metadata,

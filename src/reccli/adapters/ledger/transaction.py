@@ -90,7 +90,7 @@ class Transaction:
         self._db = db
 
     def touch(self) -> None:
-        """Change something and nothing: the commit has to reach the disk all the same."""
+        """Write what is of no use but to see that it reaches the disk."""
         self._db.execute(schema.touch)
 
     # --- callbacks

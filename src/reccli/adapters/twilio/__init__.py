@@ -5,7 +5,18 @@ credentials may go and what an answer means. One adapter, a file for each of its
 """
 
 from reccli.adapters.twilio.adapter import TwilioAdapter
+from reccli.adapters.twilio.explain import Explanation, explain
 from reccli.adapters.twilio.origin import Origin
-from reccli.adapters.twilio.signatures import Signatures, Signed
+from reccli.adapters.twilio.sample import recording_status
+from reccli.adapters.twilio.signatures import Signatures, Signed, form
 
-__all__ = ["Origin", "Signatures", "Signed", "TwilioAdapter"]
+__all__ = [
+    "Explanation",
+    "Origin",
+    "Signatures",
+    "Signed",
+    "TwilioAdapter",
+    "explain",
+    "form",
+    "recording_status",
+]

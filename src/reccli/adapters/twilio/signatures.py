@@ -11,13 +11,15 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+MOST_FIELDS = 200
+"""Twilio sends a dozen."""
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 _SOCKETS = frozenset({"ws", "wss"})
 _ALGORITHMS = frozenset({HMAC_SHA1, "HMAC_SHA256"})
@@ -37,6 +39,13 @@ class Signed:
     body: bytes | None = None
     signature: str | None = None
     settings: str | None = None
+
+
+def form(body: bytes) -> list[tuple[str, str]]:
+    """Read the parameters of a form, blank ones too: they are signed; raises `ValueError`."""
+    return parse_qsl(
+        body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+    )
 
 
 class Signatures:

@@ -1,0 +1,168 @@
+"""`reccli webhook sign` and `reccli webhook explain`: callbacks by hand."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reccli.cli import options as o
+from reccli.cli.invoke import Request, read_settings
+from reccli.cli.streams import say
+from reccli.cli.telling import Begun, RefusedError, tell_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reccli.config import Settings
+
+NAME = "webhook"
+_USAGE = 2
+_CONFIG_HINT = "see config.example.toml for every key"
+
+app = typer.Typer(
+    name=NAME,
+    help="Sign a callback for a test, or find out why one was refused.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Status(StrEnum):
+    """What Twilio says of a recording."""
+
+    COMPLETED = "completed"
+    IN_PROGRESS = "in-progress"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+
+class Method(StrEnum):
+    """How Twilio was told to call."""
+
+    POST = "POST"
+    GET = "GET"
+
+
+@app.command()
+def sign(
+    *,
+    config: o.Config = None,
+    recording: Annotated[
+        str, typer.Option("--recording", parser=o.sid, metavar="RE…", help="Of which it tells.")
+    ] = "RE" + "0" * 32,
+    call: Annotated[
+        str, typer.Option("--call", parser=o.sid, metavar="CA…", help="The recording's call.")
+    ] = "CA" + "0" * 32,
+    status: Annotated[Status, typer.Option("--status", help="What it tells.")] = Status.COMPLETED,
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="Where curl sends it: http://127.0.0.1:8080")
+    ] = "",
+    as_json: o.Json = False,
+) -> None:
+    """Print a curl command with a valid signature: what Twilio would send."""
+    with _configured("webhook sign", config, as_json=as_json) as settings:
+        from reccli import wiring
+        from reccli.adapters.twilio import recording_status
+        from reccli.core.model import Ref
+
+        ref = Ref(recording, settings.twilio.account_sid, None, call)
+        address = wiring.link_book(settings).twilio_url(ref, "")
+        params = recording_status(ref, status, address.removesuffix("."))
+        url = settings.webhook.recording_status_url
+        signature = wiring.signatures(settings).sign(url, params)
+        target = url.replace(settings.webhook.public_url, to.rstrip("/"), 1) if to else url
+        words = ["curl", "--include", "--header", f"X-Twilio-Signature: {signature}"]
+        for name, value in params:
+            words += ["--data-urlencode", f"{name}={value}"]
+        command = shlex.join([*words, target])
+        if as_json:
+            told = {"url": url, "params": dict(params), "signature": signature, "command": command}
+            say(json.dumps(told, indent=2))
+        else:
+            say(command)
+
+
+@app.command()
+def explain(
+    *,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="That Twilio called, whole.")],
+    signature: Annotated[
+        str, typer.Option("--signature", metavar="TEXT", help="Its X-Twilio-Signature header.")
+    ],
+    body: Annotated[
+        Path | None,
+        typer.Option("--body", metavar="FILE", help="Its raw body; - reads standard input."),
+    ] = None,
+    method: Annotated[Method, typer.Option("--method", help="Of the request.")] = Method.POST,
+    signed_by: Annotated[
+        str, typer.Option("--settings", metavar="TEXT", help="Its …-Signature-Settings header.")
+    ] = "",
+    config: o.Config = None,
+    as_json: o.Json = False,
+) -> None:
+    """Say which of URL, port, parameter or token made a captured request's signature fail."""
+    with _configured("webhook explain", config, as_json=as_json) as settings:
+        from dataclasses import asdict
+        from urllib.parse import urlsplit
+
+        from reccli import wiring
+        from reccli.adapters.twilio import Signed, explain, form
+
+        try:
+            _ = urlsplit(url).port  # raises where it is none
+            params = form(_read(body)) if method is Method.POST else ()
+            found = explain(
+                Signed(url, params, None, signature.strip(), signed_by or None),
+                settings.webhook.recording_status_url,
+                wiring.signatures(settings),
+            )
+        except ValueError as error:
+            problem = ("usage", f"this is no request of Twilio: {error}", "give URL and body whole")
+            raise RefusedError(_USAGE, problem) from error
+        if as_json:
+            say(json.dumps({"valid": found.cause is None, **asdict(found)}, indent=2))
+        else:
+            say(f"{found.cause}: {found.message}" if found.cause else found.message)
+            if found.hint:
+                say(f"fix: {found.hint}")
+        raise typer.Exit(1 if found.cause else 0)
+
+
+@contextmanager
+def _configured(command: str, config: Path | None, *, as_json: bool) -> Iterator[Settings]:
+    """Read the settings, and tell what keeps the command from being carried out."""
+    begun = Begun(command, as_json=as_json)
+    try:
+        settings = read_settings(Request(command, config=config, as_json=as_json), begun)
+        _require(settings)
+        yield settings
+    except RefusedError as refused:
+        tell_refusal(begun, refused)
+        raise typer.Exit(refused.code) from refused
+
+
+def _require(settings: Settings) -> None:
+    missing = []
+    if not settings.webhook.public_url:
+        missing.append("webhook.public_url: missing; signatures are made for it")
+    if not (settings.twilio.auth_tokens or settings.twilio.regions):
+        missing.append("twilio.auth_token: missing; callbacks are signed with it")
+    if missing:
+        raise RefusedError(_USAGE, *(("config", one, _CONFIG_HINT) for one in missing))
+
+
+def _read(body: Path | None) -> bytes:
+    if body is None:
+        return b""
+    try:
+        return sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
+    except OSError as error:
+        problem = ("usage", f"cannot read {body}: {error.strerror}", "")
+        raise RefusedError(_USAGE, problem) from error
