@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -77,8 +78,16 @@ class Server:
 
     def kill(self) -> Told:
         """End it as a power cut would, as far as a process can."""
+        for child in self._children() if self.wrapper else ():
+            os.kill(child, signal.SIGKILL)
         self.process.kill()
         return self._end()
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
 
     def _end(self) -> Told:
         code = self.process.wait(40)
@@ -143,5 +152,3 @@ def wait_until(what: Callable[[], bool], longest: float = LONGEST) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.05)
-
-

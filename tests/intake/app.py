@@ -13,6 +13,7 @@ import uvicorn
 from reccli.config import load
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import create_app
+from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from reccli.config import Settings
 
 PUBLIC_URL = "https://calls.example.com"
-ACCOUNT_SID, AUTH_TOKEN = "AC" + "5a" * 16, "test-auth-token"
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -35,7 +35,8 @@ class Running:
     ledger: Path
 
 
-def settings_for(directory: Path, **changes: str) -> Settings:
+def environment_for(directory: Path, **changes: str) -> dict[str, str]:
+    """Configure everything, with nobody behind it but the ledger."""
     environment = {
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
@@ -51,9 +52,14 @@ def settings_for(directory: Path, **changes: str) -> Settings:
         "RECCLI_LINKS__SECRET": "test-link-secret",
         "RECCLI_LEDGER__URL": f"sqlite:///{directory / 'ledger.sqlite3'}",
         "RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL,
+        "STATE_DIRECTORY": str(directory),
         **changes,
     }
-    return load(None, env={name: value for name, value in environment.items() if value})
+    return {name: value for name, value in environment.items() if value}
+
+
+def settings_for(directory: Path, **changes: str) -> Settings:
+    return load(None, env=environment_for(directory, **changes))
 
 
 @contextmanager
