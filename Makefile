@@ -4,6 +4,7 @@
 UV_PIN  := 0.13.9
 PYTHON3 ?= python3
 DEMO    ?= sandbox
+BENCH   ?= migrate
 WORKERS ?= 2
 ARGS    ?=
 
@@ -64,8 +65,8 @@ smoke: $(SYNCED) ## build the wheel, install it alone in a new environment, and 
 	$(UV) pip install --quiet --python build/smoke/venv --constraints build/smoke/locked.txt build/smoke/*.whl
 	cd build/smoke && venv/bin/reccli --version && venv/bin/reccli --help
 
-bench: $(SYNCED) ## measure a migration
-	$(RUN) python bench/migrate.py $(ARGS)
+bench: $(SYNCED) ## measure a migration (BENCH=intake the webhook, BENCH=streams media streams)
+	$(RUN) python -m bench.$(BENCH) $(ARGS)
 
 clean: ## remove everything that these targets made
 	rm -rf .bootstrap .venv build dist htmlcov .coverage .coverage.* coverage.xml \

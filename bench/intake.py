@@ -19,6 +19,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -72,12 +73,17 @@ class Figures:
         return self.lost == 0 and self.accepted == self.sent and fast
 
 
-def callbacks(environment: dict[str, str], known: Sequence[str], count: int) -> list[bytes]:
-    """Write signed requests: some of recordings that are there, most of ones that are not."""
+def names(known: Sequence[str], load: int, count: int) -> list[str]:
+    """Name recordings, other ones for each load: some that are there, and most that are not."""
+    made = (f"RE{load:08x}{number:024x}" for number in range(count))
+    return [*known, *made][:count]
+
+
+def callbacks(environment: dict[str, str], sids: Sequence[str]) -> list[bytes]:
+    """Write one signed request for each recording."""
     token = environment["TWILIO_AUTH_TOKEN"].encode()
     requests = []
-    for number in range(count):
-        sid = known[number] if number < len(known) else f"RE{number:032x}"
+    for number, sid in enumerate(sids):
         form = {
             "AccountSid": environment["TWILIO_ACCOUNT_SID"],
             "CallSid": f"CA{number:032x}",
@@ -155,9 +161,7 @@ def stored(url: str) -> set[str]:
     return found
 
 
-def measure(
-    environment: dict[str, str], known: Sequence[str], ledger: str, rate: int, seconds: int
-) -> Figures:
+def measure(environment: dict[str, str], sids: Sequence[str], ledger: str, rate: int) -> Figures:
     """Run one load against a new server and, with SQLite, a new ledger."""
     with TemporaryDirectory(prefix="reccli-intake-") as directory:
         home = Path(directory)
@@ -170,7 +174,7 @@ def measure(
             "RECCLI_S3__ENDPOINT_URL": NOWHERE,
             "RECCLI_LEDGER__URL": url,
         }
-        requests = callbacks(environment, known, rate * seconds)
+        requests = callbacks(environment, sids)
         with server(environment, home) as (process, address):
             split = urlsplit(address)
             before, _ = usage(process.pid)
@@ -186,8 +190,7 @@ def measure(
             after, peak = usage(process.pid)
         fallbacks = (home / "serve.log").read_text().count('"recording_saved_to_airtable_twilio"')
         kept = stored(url)
-    taken = [number for number, status in enumerate(answers.statuses) if status == KEPT]
-    sids = [known[n] if n < len(known) else f"RE{n:032x}" for n in taken]
+    taken = {sid for sid, status in zip(sids, answers.statuses, strict=True) if status == KEPT}
     times = sorted(1000 * second for second in answers.seconds)
     return Figures(
         ledger="PostgreSQL" if ledger else "SQLite",
@@ -199,7 +202,7 @@ def measure(
         p99_ms=round(times[len(times) * 99 // 100], 2),
         longest_ms=round(times[-1], 1),
         load_late_ms=round(1000 * answers.late, 1),
-        lost=len(set(sids) - kept),
+        lost=len(taken - kept),
         stored=len(kept),
         server_cpu_s=round(after - before, 2),
         server_peak_mb=round(peak, 1),
@@ -219,12 +222,17 @@ def main() -> int:
         ledgers = [""]
         if asked.postgres:
             ledgers.append(_postgres(asked.postgres, stack))
-        made = stack.enter_context(services(CALLS, 0, unlinked=True))
-        known = made.ready["recordings"]
+        loads = list(product(ledgers, asked.rate))
+        made = stack.enter_context(services(CALLS * len(loads), 0, unlinked=True))
+        known = iter(made.ready["recordings"])
         figures = [
-            measure(made.ready["environment"], known, ledger, rate, asked.seconds)
-            for ledger in ledgers
-            for rate in asked.rate
+            measure(
+                made.ready["environment"],
+                names(list(islice(known, CALLS)), number, rate * asked.seconds),
+                ledger,
+                rate,
+            )
+            for number, (ledger, rate) in enumerate(loads)
         ]
     for one in figures:
         print(json.dumps(asdict(one)) if asked.json else _line(one))

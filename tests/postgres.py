@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,9 +26,7 @@ PROGRAMS = "/usr/lib/postgresql/*/bin"
 
 def programs() -> Path | None:
     """Find the directory of the newest server that is installed."""
-    found = sorted(
-        Path("/").glob(f"{PROGRAMS[1:]}/pg_ctl"), key=lambda path: float(path.parts[-3])
-    )
+    found = sorted(Path("/").glob(f"{PROGRAMS[1:]}/pg_ctl"), key=lambda path: float(path.parts[-3]))
     if found:
         return found[-1].parent
     on_path = shutil.which("pg_ctl")
@@ -70,7 +67,20 @@ def server() -> Iterator[Server]:
         if os.geteuid() == 0:
             shutil.chown(directory, "nobody", "nogroup")
         data = directory / "data"
-        _as_nobody([str(found / "initdb"), "-D", str(data), "-A", "trust", "-U", "reccli", "-E", "UTF8", "-N"])
+        _as_nobody(
+            [
+                str(found / "initdb"),
+                "-D",
+                str(data),
+                "-A",
+                "trust",
+                "-U",
+                "reccli",
+                "-E",
+                "UTF8",
+                "-N",
+            ]
+        )
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         with (data / "postgresql.conf").open("a") as settings:

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from reccli.config import Settings
 
 
-def world(
-    settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack
-) -> World:
+def world(settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack) -> World:
     """Make the adapters, which `stack` closes; `stop` ends every waiting for a retry."""
 
     def sleep(seconds: float) -> None:

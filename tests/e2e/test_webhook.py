@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import httpx
 import pytest
+from twilio.request_validator import RequestValidator
+from websockets.sync.client import connect
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import TRANSFER
-from tests.e2e.serving import ROUTE, Server, parameters, signed, wait_until
+from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
+from tests.e2e.serving import PUBLIC_URL, ROUTE, Server, parameters, signed, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,11 +214,6 @@ def test_signed_but_odd_requests_are_refused(
 
 
 def test_get_is_taken_too_and_the_query_is_signed(lab: Lab, server: Server) -> None:
-    from twilio.request_validator import RequestValidator
-
-    from reccli.sandbox.services import AUTH_TOKEN
-    from tests.e2e.serving import PUBLIC_URL
-
     row, (recording,) = lab.sandbox.call()
     query = urlencode(parameters(recording))
     validator = RequestValidator(AUTH_TOKEN)
@@ -250,3 +249,47 @@ def test_twilio_in_trouble_is_waited_for(lab: Lab, server: Server) -> None:
     lab.sandbox.twilio.faults.add(Fault(FaultKind.STATUS, status=503, times=3))
     assert server.callback(recording).status_code == 204
     wait_until(lambda: lab.holds(row, recording) == "s3", 60)
+
+
+def test_a_stream_is_followed_until_its_recordings_are_settled(lab: Lab, server: Server) -> None:
+    row, (recording,) = lab.sandbox.call()
+    recording.status = "in-progress"
+    wss = PUBLIC_URL.replace("https", "wss") + "/stream"
+    headers = {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(wss, {})}
+    sids = {
+        "accountSid": ACCOUNT_SID,
+        "callSid": recording.call_sid,
+        "streamSid": "MZ" + "0e" * 16,
+    }
+    address = server.url.replace("http", "ws") + "/stream"
+    with connect(address, additional_headers=headers, compression=None) as stream:
+        stream.send(json.dumps({"event": "start", "start": sids}))
+        stream.send(json.dumps({"event": "stop", "stop": sids}))
+    server.wait_for_event("recording_transfer_scheduled", call_sid=recording.call_sid)
+    wait_until(lambda: any(recording.call_sid in one.target for one in lab.sandbox.twilio.requests))
+    assert pending(lab) == 1
+    assert lab.holds(row, recording) == "empty"
+    recording.status = "completed"
+    wait_until(lambda: lab.holds(row, recording) == "s3")
+    wait_until(lambda: pending(lab) == 0)
+
+
+def test_a_permalink_leads_to_the_very_bytes(lab: Lab) -> None:
+    style = {
+        "RECCLI_LINKS__STYLE": "permalink",
+        "RECCLI_LINKS__BASE_URL": PUBLIC_URL,
+        "RECCLI_LINKS__SECRET": "a-secret-of-links",
+    }
+    row, (recording,) = lab.sandbox.call()
+    with Server(lab.environment(**style), lab.home) as server:
+        assert server.callback(recording).status_code == 204
+        wait_until(lambda: lab.holds(row, recording) == "s3")
+        link = lab.link(row)
+        assert link.startswith(f"{PUBLIC_URL}/r/")
+        local = link.replace(PUBLIC_URL, server.url)
+        with httpx.Client(follow_redirects=True, trust_env=False) as http:
+            assert http.get(local).content == recording.media("mp3", 1)
+            part = http.get(local, headers={"Range": "bytes=0-99"})
+            assert (part.status_code, len(part.content)) == (206, 100)
+            assert http.head(local).status_code == 200
+            assert http.get(f"{local[:-1]}x").status_code == 403

@@ -1,82 +1,25 @@
-"""The ledger: what it keeps, through whatever happens to its file, and how it fails.
-
-Runs on PostgreSQL too when TEST_POSTGRES_URL names a database that may be emptied.
-"""
+"""The ledger: what it keeps, through whatever happens to its file, and how it fails."""
 
 # ruff: noqa: SLF001 - faults are put where the ledger cannot see them coming
 
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import stat
-import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
 from reccli.adapters.ledger import Event, Ledger, LedgerError, PendingCallback, connect, schema
 from reccli.core.errors import FailureKind, ServiceError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-POSTGRES = os.environ.get("TEST_POSTGRES_URL")
-NOW = datetime(2026, 11, 22, 9, 30, 0, 123457, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
-ACCOUNT = "AC" + "0" * 32
-
-
-def sid(number: int) -> str:
-    return f"RE{number:032x}"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state/reccli/ledger.sqlite3"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger.open(f"sqlite:///{path}") as opened:
-        yield opened
-
-
-@pytest.fixture(params=["sqlite", "postgres"] if POSTGRES else ["sqlite"])
-def either(request: pytest.FixtureRequest, path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{path}"
-    if request.param == "postgres":
-        url = POSTGRES or ""
-        engine = sa.create_engine(url)
-        schema.metadata.drop_all(engine)
-        engine.dispose()
-    with Ledger.open(url) as opened:
-        yield opened
-
-
-def add(ledger: Ledger, number: int = 1, *, after: int = 0, **changes: object) -> bool:
-    values: dict[str, Any] = {
-        "recording_sid": sid(number),
-        "status": "completed",
-        "account_sid": ACCOUNT,
-        "call_sid": None,
-        "body": b"a=1",
-        "received": NOW + after * SECOND,
-    }
-    return ledger.add_callback(**(values | changes))
-
-
-def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(query).fetchall()
-
+from tests.ledger.samples import ACCOUNT, LEASE, NOW, SECOND, add, callback, execute, sid
 
 # --- what it keeps
 
@@ -108,37 +51,81 @@ def test_times_of_any_zone_are_kept_to_the_microsecond(either: Ledger) -> None:
         add(either, received=NOW.replace(tzinfo=None))
 
 
-def test_a_callback_is_kept_once_as_it_came(ledger: Ledger, path: Path) -> None:
+def test_a_callback_is_kept_once_as_it_came(either: Ledger, url: str) -> None:
     body = b"From=%2B1\0\xff\xfe"
-    assert add(ledger, body=body)
-    assert not add(ledger, body=b"again", after=5)
-    assert rows(path, "SELECT body, typeof(body), attempts, fence FROM callbacks") == [
-        (body, "blob", 0, 0)
-    ]
+    assert add(either, body=body)
+    assert not add(either, body=b"again", after=5)
+    (kept,) = execute(url, "SELECT body, received_us, attempts, fence, reason FROM callbacks")
+    assert bytes(kept[0]) == body
+    assert kept[1:] == (int(NOW.timestamp() * 1_000_000), 0, 0, None)
 
 
-def test_pending_callbacks_are_recordings_the_oldest_first(either: Ledger) -> None:
+def test_many_callbacks_at_once_say_which_are_new(either: Ledger) -> None:
+    assert add(either, 2)
+    told = [callback(n % 600) for n in range(1200)] + [callback(7, status="in-progress")]
+    new = either.add_callbacks(told)
+    assert [n for n, is_new in enumerate(new) if not is_new] == [2, *range(600, 1200)]
+    assert either.callbacks_pending() == 600
+    assert either.add_callbacks([]) == []
+
+
+def test_of_two_in_one_batch_the_first_is_kept(either: Ledger, url: str) -> None:
+    first, second = callback(1, body=b"first"), callback(1, body=b"second")
+    assert either.add_callbacks([first, second]) == [True, False]
+    assert [bytes(body) for (body,) in execute(url, "SELECT body FROM callbacks")] == [b"first"]
+
+
+def test_pending_callbacks_are_recordings_and_calls_the_oldest_first(either: Ledger) -> None:
     assert either.pending_callbacks(10) == []
+    call = "CA" + "4" * 32
     add(either, 2, after=1, status="in-progress")
     add(either, 2, after=9, call_sid="CA2")
     add(either, 1, after=5)
     add(either, 3, after=7)
+    add(either, sid=call, status="stopped MZ1", after=8, call_sid=call)
     found = either.pending_callbacks(2)
-    assert [(one.recording_sid, one.call_sid) for one in found] == [(sid(2), "CA2"), (sid(1), None)]
-    assert either.callbacks_pending() == 3
+    assert [(one.sid, one.call_sid) for one in found] == [(sid(2), "CA2"), (sid(1), None)]
+    assert found[0].received == NOW + SECOND
+    assert [one.sid for one in either.pending_callbacks(10)][2:] == [sid(3), call]
+    assert either.callbacks_pending() == 4
+    either.claim("worker", 10, LEASE)
+    assert len(either.pending_callbacks(10)) == either.callbacks_pending() == 4
 
 
-def test_finishing_leaves_what_came_in_later(either: Ledger) -> None:
+def test_pending_callbacks_of_more_than_a_page(either: Ledger) -> None:
+    either.add_callbacks([callback(n, after=-n, call_sid=f"CA{n}") for n in range(1201)])
+    found = either.pending_callbacks(1100)
+    assert [one.call_sid for one in found] == [f"CA{n}" for n in range(1200, 100, -1)]
+
+
+def test_callbacks_are_counted_by_status_and_window(
+    either: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reccli.adapters.ledger.ledger._SLICE", 3)
+    add(either, 1, status="in-progress")
+    either.add_callbacks([callback(n, after=1) for n in range(10)])  # more than a slice at once
+    either.add_callbacks([callback(n, after=n) for n in range(10, 20)])
+    window = (NOW, NOW + 15 * SECOND)
+    assert either.count_callbacks(*window) == {"in-progress": 1, "completed": 15}
+    assert either.count_callbacks(NOW + SECOND, NOW + 2 * SECOND) == {"completed": 10}
+    assert either.count_callbacks(NOW, NOW) == {}
+    either.finish_callback(sid(3), NOW + SECOND, "linked")
+    assert either.count_callbacks(*window)["completed"] == 15
+
+
+def test_finishing_leaves_what_came_in_later(either: Ledger, url: str) -> None:
     add(either, status="in-progress")
     add(either, status="completed", after=5)
-    assert either.finish_callback(sid(1), NOW + SECOND)
+    assert either.finish_callback(sid(1), NOW + SECOND, "linked")
     assert either.callbacks_pending() == 1
-    assert not either.finish_callback(sid(1), NOW + SECOND)
-    assert either.finish_callback(sid(1), NOW + 5 * SECOND)
+    assert not either.finish_callback(sid(1), NOW + SECOND, "again")
+    assert either.finish_callback(sid(1), NOW + 5 * SECOND, "lo\0st")
     assert either.callbacks_pending() == 0
     assert not add(either)  # told again by Twilio: still finished
     assert either.callbacks_pending() == 0
-    assert not either.finish_callback(sid(9), NOW)
+    assert not either.finish_callback(sid(9), NOW, "")
+    found = execute(url, "SELECT status, reason FROM callbacks ORDER BY status DESC")
+    assert found == [("in-progress", "linked"), ("completed", "lost")]
 
 
 def test_text_from_outside_that_no_database_takes(either: Ledger) -> None:
@@ -147,13 +134,13 @@ def test_text_from_outside_that_no_database_takes(either: Ledger) -> None:
     assert pending.call_sid == "CA?'; DROP TABLE callbacks; --"
 
 
-def test_runs(ledger: Ledger, path: Path) -> None:
-    ledger.start_run("r1", "process", NOW)
-    ledger.start_run("r1", "process", NOW + SECOND)
-    ledger.finish_run("r1", NOW + SECOND, 5, {"copied": 3})
-    ledger.finish_run("unknown", NOW, 0, {})
+def test_runs(either: Ledger, url: str) -> None:
+    either.start_run("r1", "process", NOW)
+    either.start_run("r1", "process", NOW + SECOND)
+    either.finish_run("r1", NOW + SECOND, 5, {"copied": 3})
+    either.finish_run("unknown", NOW, 0, {})
     begun = int(NOW.timestamp() * 1_000_000)
-    assert rows(path, "SELECT * FROM runs") == [
+    assert execute(url, "SELECT * FROM runs") == [
         ("r1", "process", begun, begun + 1_000_000, 5, '{"copied": 3}')
     ]
 
@@ -162,12 +149,26 @@ def test_ping(either: Ledger) -> None:
     either.ping()
 
 
-def test_opening_again_finds_everything(path: Path) -> None:
+def test_opening_again_finds_everything(url: str) -> None:
     for number in range(3):
-        with Ledger.open(f"sqlite:///{path}") as ledger:
+        with Ledger.open(url) as ledger:
             assert ledger.callbacks_pending() == number
             add(ledger, number)
-    assert rows(path, "SELECT version FROM schema_version") == [(1,)]
+    assert execute(url, "SELECT version FROM schema_version") == [(1,)]
+
+
+def test_a_transaction_writes_all_or_nothing(either: Ledger) -> None:
+    def write() -> None:
+        with either.transaction() as transaction:
+            assert transaction.add_callbacks([callback(1)]) == [True]
+            transaction.record([("r1", Event("saved", NOW))])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
+    assert either.callbacks_pending() == 0
+    assert either.count_events(["saved"], NOW, NOW + SECOND) == {"saved": 0}
+    assert add(either, 1)
 
 
 # --- the file
@@ -185,7 +186,7 @@ def test_the_file_is_private_and_durable(ledger: Ledger, path: Path) -> None:
                 ("busy_timeout", 6000),
             ):
                 assert db.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
-    strict = rows(path, "SELECT name FROM pragma_table_list WHERE strict")
+    strict = execute(f"sqlite:///{path}", "SELECT name FROM pragma_table_list WHERE strict")
     assert {name for (name,) in strict} == set(schema.metadata.tables)
 
 
@@ -195,7 +196,9 @@ def test_a_ledger_in_wal_mode_is_turned_back(path: Path) -> None:
         db.execute("PRAGMA journal_mode = WAL")
     with Ledger.open(f"sqlite:///{path}") as ledger:
         ledger.ping()
-    assert rows(path, "PRAGMA journal_mode") == [("delete",)]  # the file's own: not WAL
+    assert execute(f"sqlite:///{path}", "PRAGMA journal_mode") == [
+        ("delete",)
+    ]  # the file's own: not WAL
 
 
 def test_what_cannot_be_made_durable_is_refused() -> None:
@@ -241,7 +244,7 @@ def test_losing_the_file_under_way_loses_history_only(
             add(other, 2)
     add(ledger, 3)
     ledger.record("r", [Event("saved", NOW)])
-    found = rows(path, "SELECT recording_sid FROM callbacks ORDER BY 1")
+    found = execute(f"sqlite:///{path}", "SELECT sid FROM callbacks ORDER BY 1")
     assert found == [(sid(number),) for number in ((2, 3) if when == "replaced" else (3,))]
 
 
@@ -374,60 +377,100 @@ def test_the_kernel_is_asked_for_the_file_system() -> None:
     assert connect.file_system(Path("/nonexistent")) == 0
 
 
-# --- many at once
-
-WRITER = """
-import sys
-from datetime import datetime, UTC
-from reccli.adapters.ledger import Event, Ledger
-url, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-now = datetime.now(UTC)
-with Ledger.open(url) as ledger:
-    for number in range(count):
-        ledger.add_callback(recording_sid=f"{name}-{number}", status="completed",
-            account_sid="AC", call_sid=None, body=b"x", received=now)
-        ledger.record(name, [Event("saved", now)] * 3)
-        print(number, flush=True)
-"""
+# --- PostgreSQL
 
 
-def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, f"sqlite:///{path}", name, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    ("setting", "ours"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
+)
+def test_commits_wait_for_the_disk_whatever_the_default(
+    postgres: str, setting: str, ours: str
+) -> None:
+    options = sa.make_url(postgres).update_query_dict(
+        {"options": f"-c synchronous_commit={setting}"}
+    )
+    with Ledger.open(options.render_as_string(hide_password=False)) as ledger:
+        for _ in range(2):  # also after the connection has been given back, and rolled back
+            with ledger._writer.connect() as db:
+                shown = [
+                    db.exec_driver_sql(f"SHOW {name}").scalar()
+                    for name in ("synchronous_commit", "statement_timeout")
+                ]
+            assert shown == [ours, "6s"]
 
 
-def test_processes_make_and_write_one_ledger_at_once(path: Path) -> None:
-    count = 25
-    processes = [writer(path, name, count) for name in ("a", "b", "c")]
-    for process in processes:
-        with process:
-            process.communicate(timeout=60)
-        assert process.returncode == 0
-    assert rows(path, "SELECT count(*) FROM callbacks") == [(3 * count,)]
-    assert rows(path, "SELECT count(*) FROM events") == [(9 * count,)]
+def test_a_database_in_another_encoding(postgres: str) -> None:
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as db:
+        db.exec_driver_sql("DROP DATABASE IF EXISTS plain")
+        db.exec_driver_sql("CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0")
+    url = sa.make_url(postgres).set(database="plain").render_as_string(hide_password=False)
+    with Ledger.open(url) as ledger:
+        assert add(ledger, call_sid="CAü")
+        (pending,) = ledger.pending_callbacks(1)
+        assert (pending.sid, pending.call_sid) == (sid(1), "CAü")
 
 
-def test_threads_share_one_ledger(ledger: Ledger) -> None:
+def test_read_only_reads_postgresql(postgres: str) -> None:
+    with Ledger.open(postgres) as ledger:
+        add(ledger)
+    with Ledger.open(postgres, read_only=True) as ledger:
+        assert ledger.callbacks_pending() == 1
+        with pytest.raises(LedgerError, match="read-only transaction"):
+            add(ledger, 2)
+
+
+def test_a_row_that_is_locked_for_too_long(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.2)
+    engine = sa.create_engine(postgres, poolclass=sa.NullPool)
+    with Ledger.open(postgres) as ledger:
+        with engine.begin() as db:
+            db.execute(sa.insert(schema.callbacks).values(row(1)))
+            with pytest.raises(LedgerError) as caught:
+                add(ledger, 1)
+            assert caught.value.failure.kind is FailureKind.BUSY
+        assert not add(ledger, 1)
+
+
+def row(number: int) -> dict[str, object]:
+    told = callback(number)
+    return {
+        "sid": told.sid,
+        "status": told.status,
+        "account_sid": told.account_sid,
+        "body": told.body,
+        "received_us": schema.from_time(told.received),
+        "due_us": 0,
+    }
+
+
+# --- many threads
+
+
+def test_threads_share_one_ledger(either: Ledger) -> None:
     def work(start: int) -> None:
         for number in range(start, start + 20):
-            add(ledger, number)
-            ledger.pending_callbacks(5)
+            add(either, number)
+            either.pending_callbacks(5)
 
     threads = [threading.Thread(target=work, args=(start * 20,)) for start in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ledger.callbacks_pending() == 160
+    assert either.callbacks_pending() == 160
 
 
-def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
-    acknowledged = 0
-    for round_ in range(3):
-        with writer(path, f"round{round_}", 10_000) as process:
-            assert process.stdout
-            acknowledged += sum(1 for _, _line in zip(range(25), process.stdout, strict=False))
-            process.send_signal(signal.SIGKILL)
-    ((kept,),) = rows(path, "SELECT count(*) FROM callbacks")
-    assert kept >= acknowledged == 75
-    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+def test_a_thread_waits_no_longer_than_for_another_process(
+    either: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.05)
+
+    def late() -> LedgerError:
+        with pytest.raises(LedgerError, match="keeps it locked") as caught:
+            add(either)
+        return caught.value
+
+    with either.transaction(), ThreadPoolExecutor(1) as other:
+        assert other.submit(late).result(10).failure.kind is FailureKind.BUSY
+    assert add(either)
