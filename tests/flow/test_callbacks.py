@@ -12,6 +12,7 @@ from reccli.flow.callbacks import (
     FIRST,
     GIVE_UP,
     LONGEST,
+    LONGEST_FOR_PEOPLE,
     NO_RECORDING,
     Again,
     Finished,
@@ -70,6 +71,12 @@ def test_what_only_people_can_mend_is_given_up_with_its_reason(hopeless: Outcome
     assert verdict([RETAINED, hopeless], GIVE_UP, 9) == Finished(
         hopeless.step.reason, given_up=True
     )
+
+
+def test_what_waits_for_people_is_looked_at_ever_more_rarely() -> None:
+    assert verdict([NO_ROW], NEW, 60) == Again(LONGEST_FOR_PEOPLE)
+    assert verdict([NO_ROW, FALLBACK], NEW, 60) == Again(LONGEST)
+    assert verdict([NO_ROW, NOT_YET], NEW, 60) == Again(LONGEST)
 
 
 def test_a_call_without_recordings_is_given_up_after_a_while() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FIRST = timedelta(seconds=2)
 LONGEST = timedelta(minutes=15)
+LONGEST_FOR_PEOPLE = timedelta(hours=6)
+"""Between looks at what only people can mend: calls that never get a row can be many."""
 GIVE_UP = timedelta(days=7)
 """How long to wait for what only people can do: a call's row, an object moved away."""
 NO_RECORDING = timedelta(hours=1)
@@ -60,14 +62,19 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
         return Finished("; ".join(dict.fromkeys(outcome.step.reason for outcome in outcomes)))
     if any(outcome.step.reason is Reason.STOPPED for outcome in unsettled):
         return Again(timedelta())
-    if age < GIVE_UP or any(_may_pass(outcome) for outcome in unsettled):
-        return Again(later(attempts))
+    passing = any(_may_pass(outcome) for outcome in unsettled)
+    if passing or any(outcome.step.kind is StepKind.WAIT for outcome in unsettled):
+        wait = later(attempts)
+    else:
+        wait = later(attempts, LONGEST_FOR_PEOPLE)
+    if passing or age < GIVE_UP:
+        return Again(wait)
     return Finished(unsettled[0].step.reason, given_up=True)
 
 
-def later(attempts: int) -> timedelta:
-    """Say how long to wait after so many attempts: 2 s, doubled each time, 15 minutes at most."""
-    return min(FIRST * 2 ** min(attempts - 1, 20), LONGEST) if attempts > 0 else timedelta()
+def later(attempts: int, longest: timedelta = LONGEST) -> timedelta:
+    """Say how long to wait after so many attempts: 2 s, doubled each time, with a bound."""
+    return min(FIRST * 2 ** min(attempts - 1, 20), longest) if attempts > 0 else timedelta()
 
 
 def _settled(outcome: Outcome) -> bool:
