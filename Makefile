@@ -5,7 +5,7 @@ UV_PIN  := 0.13.9
 PYTHON3 ?= python3
 DEMO    ?= sandbox
 BENCH   ?= migrate
-WORKERS ?= 2
+WORKERS ?= 4
 ARGS    ?=
 
 # Any uv on PATH that works and suits [tool.uv] required-version, else our own, private one.
