@@ -337,11 +337,12 @@ def test_a_path_that_can_be_no_file(tmp_path: Path) -> None:
         Ledger.open(f"sqlite:///{tmp_path}")
 
 
-def test_a_schema_from_the_future_is_left_alone(path: Path) -> None:
+@pytest.mark.parametrize("other", [schema.VERSION - 1, schema.VERSION + 1])
+def test_a_schema_of_another_version_is_left_alone(path: Path, other: int) -> None:
     Ledger.open(f"sqlite:///{path}").close()
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE schema_version SET version = 2")
-    with pytest.raises(LedgerError, match="has schema 2, not 1"):
+        db.execute("UPDATE schema_version SET version = ?", (other,))
+    with pytest.raises(LedgerError, match=f"has schema {other}, not {schema.VERSION} .use the"):
         Ledger.open(f"sqlite:///{path}")
 
 

@@ -79,7 +79,11 @@ class Ledger:
                     schema.create(db)
         version = self._read(schema.version)[0][0]
         if version != schema.VERSION:
-            raise unusable(self._location, f"has schema {version}, not {schema.VERSION}")
+            raise unusable(
+                self._location,
+                f"has schema {version}, not {schema.VERSION}",
+                "use the reccli that made it, or move it away: only history is lost",
+            )
 
     def close(self) -> None:
         """Close every connection."""

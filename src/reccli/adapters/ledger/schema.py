@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 1
+VERSION = 2
 _CREATION_LOCK = 0x72656363  # any number, as long as every version uses the same
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # STRICT tables of SQLite know INTEGER (64 bits there) and no BIGINT.
