@@ -78,4 +78,23 @@ def test_a_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     done = serve(tmp_path, code=code)
     assert done.returncode == 2
     assert f"error: {missing}" in done.stderr
-    assert "fix: pip install 'reccli[webhook]'" in done.stderr
+    assert "fix: install the extra: reccli[webhook]" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7"])
+def test_an_address_of_another_machine_is_told(tmp_path: Path, host: str) -> None:
+    done = serve(tmp_path, "--host", host)
+    assert done.returncode == 1
+    assert f"error: cannot listen on {host} port 8080: Cannot assign requested" in done.stderr
+    assert "fix: set webhook.host to an address of this machine" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////dev/null/ledger.sqlite3", "sqlite:///{home}", "sqlite:////proc/l.sqlite3"]
+)
+def test_a_ledger_that_can_never_be_used_is_told_at_once(tmp_path: Path, url: str) -> None:
+    done = serve(tmp_path, "--port", "0", RECCLI_LEDGER__URL=url.format(home=tmp_path))
+    assert done.returncode == 2
+    assert "error: ledger: " in done.stderr
+    assert "fix: set ledger.url" in done.stderr
+    assert "serving" not in done.stderr

@@ -133,7 +133,9 @@ def _items(
             return sources.named(options.sids)
         case Command.PROCESS:
             since = options.since or sources.world.now() - LOOK_BACK
-            return sources.unlinked(since, options.until, [one.sid for one in pending])
+            return sources.unlinked(
+                since, options.until, {one.sid: one.call_sid for one in pending}
+            )
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case Command.PURGE_TWILIO:

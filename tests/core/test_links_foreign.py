@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from .samples import (
 )
 
 MEDIA = f"/2010-04-01/Accounts/{ACCOUNT}/Recordings/{RE1}.mp3"
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 BOOK = make_book()
 
 NOT_TWILIO = {
@@ -142,7 +144,7 @@ def test_aws_is_foreign_to_an_installation_with_its_own_store() -> None:
     assert book.parse(presigned(f"https://s3.example.com/{BUCKET}x/{KEY}")) == ForeignLink()
 
 
-def test_a_permalink_of_another_host_is_foreign() -> None:
+def test_a_permalink_of_another_host_is_ours_only_by_our_signature() -> None:
     book = make_book(style="permalink", base_url="https://calls.example.com/a", secrets=("s",))
     url = book.permalink(KEY)
     assert isinstance(book.parse(url), ObjectLink)
@@ -152,8 +154,19 @@ def test_a_permalink_of_another_host_is_foreign() -> None:
         url.replace("calls.example.com", "calls.example.com:8080"),
         url.replace("/a/r/", "/ab/r/"),
         url.replace("/a/r/", "/r/"),
+        url.replace("/a/r/", "/r/r/r/r/"),
     ):
-        assert book.parse(other) == ForeignLink()
+        moved = book.parse(other)
+        assert moved == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
+        assert isinstance(moved, ObjectLink)
+        assert not book.usable(moved, NOW)
+        assert book.parse(other[:-1]) == ForeignLink()
+        assert book.parse(f"{other}0") == ForeignLink()
+        assert book.parse(other.replace(RE1, RE2)) == ForeignLink()
+        assert make_book(style="permalink", base_url="https://x.example").parse(other) == (
+            ForeignLink()
+        )
+    assert book.parse(url.replace("calls.example.com/a", "x.example" + 5 * "/r")) == ForeignLink()
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000"])

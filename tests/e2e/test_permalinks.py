@@ -17,6 +17,7 @@ from reccli.adapters.s3 import S3Adapter
 from reccli.config import load
 from reccli.core.links import signature
 from reccli.intake.permalink import permalink_route
+from reccli.sandbox.services import TRANSFER
 from tests.intake.app import serving
 
 if TYPE_CHECKING:
@@ -245,6 +246,16 @@ class TestMoving:
         process(lab, **presigned())
         process(lab, **permalinks(there))
         assert is_permalink(lab, row, there)
+
+    def test_a_changed_address_moves_what_is_looked_at_and_fills_no_other_field(
+        self, lab: Lab
+    ) -> None:
+        ((row, _),) = archive(lab, 1, **permalinks())
+        there = "https://new.example.com"
+        for address in (there, HOST):
+            assert process(lab, **permalinks(address)).summary["resigned"] == 1
+            assert is_permalink(lab, row, address)
+            assert lab.link(row, TRANSFER) == ""
 
     def test_links_of_others_on_the_same_host_stay(self, lab: Lab) -> None:
         texts = [f"{HOST}/r/notes.mp3?sig=0", f"{HOST}/reports/7", "https://x.example.com/r/7"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -53,13 +54,13 @@ def test_it_is_finished_when_nothing_is_left_to_do_for_process(done: Outcome) ->
 
 @pytest.mark.parametrize("open_", [NOT_YET, NO_ROW, FALLBACK])
 def test_one_recording_that_is_not_settled_keeps_it_pending(open_: Outcome) -> None:
-    assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST)
+    assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST, open_.step.reason)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind != FailureKind.PERMANENT])
 def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
     failed = outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind)
-    assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST)
+    assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST, Reason.NOT_OBSERVED)
 
 
 @pytest.mark.parametrize(
@@ -67,27 +68,39 @@ def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
     [NO_ROW, outcome(StepKind.HOLD, Reason.NOT_OBSERVED, FailureKind.PERMANENT)],
 )
 def test_what_only_people_can_mend_is_given_up_with_its_reason(hopeless: Outcome) -> None:
-    assert verdict([hopeless], GIVE_UP - NEW, 9) == Again(later(9))
+    assert verdict([hopeless], GIVE_UP - NEW, 9) == Again(
+        later(9, LONGEST_FOR_PEOPLE), hopeless.step.reason
+    )
     assert verdict([RETAINED, hopeless], GIVE_UP, 9) == Finished(
         hopeless.step.reason, given_up=True
     )
 
 
 def test_what_waits_for_people_is_looked_at_ever_more_rarely() -> None:
-    assert verdict([NO_ROW], NEW, 60) == Again(LONGEST_FOR_PEOPLE)
-    assert verdict([NO_ROW, FALLBACK], NEW, 60) == Again(LONGEST)
-    assert verdict([NO_ROW, NOT_YET], NEW, 60) == Again(LONGEST)
+    assert verdict([NO_ROW], NEW, 60) == Again(LONGEST_FOR_PEOPLE, Reason.UNREFERENCED)
+    for passing in (FALLBACK, NOT_YET):
+        assert verdict([NO_ROW, passing], NEW, 60) == Again(LONGEST, Reason.UNREFERENCED)
 
 
 def test_a_call_without_recordings_is_given_up_after_a_while() -> None:
-    assert verdict([], NO_RECORDING - NEW, 3) == Again(later(3))
-    given_up = verdict([], NO_RECORDING, 3)
-    assert isinstance(given_up, Finished)
-    assert given_up.given_up
+    reason = "Twilio lists no recording of this call"
+    assert verdict([], NO_RECORDING - NEW, 3) == Again(later(3), reason)
+    assert verdict([], NO_RECORDING, 3) == Finished(reason, given_up=True)
+
+
+def test_a_recording_that_twilio_does_not_know_is_given_up_after_a_while() -> None:
+    failures = [Failure(Service.TWILIO, FailureKind.PERMANENT, "not_found", "no such thing")]
+    unknown = Outcome(None, None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), (), tuple(failures))
+    reason = "Twilio knows no such recording"
+    assert verdict([unknown], NO_RECORDING - NEW, 3) == Again(later(3), reason)
+    assert verdict([unknown], NO_RECORDING, 3) == Finished(reason, given_up=True)
+    failures.append(Failure(Service.AIRTABLE, FailureKind.OUTAGE, "http_503", "it is away"))
+    assert isinstance(verdict([replace(unknown, failures=tuple(failures))], GIVE_UP, 3), Again)
+    assert isinstance(verdict([unknown, FALLBACK], GIVE_UP, 3), Again)
 
 
 def test_a_server_that_stops_hands_over_at_once() -> None:
-    assert verdict([STOPPED], 2 * GIVE_UP, 5) == Again(timedelta())
+    assert verdict([STOPPED], 2 * GIVE_UP, 5) == Again(timedelta(), Reason.STOPPED)
 
 
 def test_the_waits_double_up_to_a_bound() -> None:

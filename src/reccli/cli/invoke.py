@@ -117,7 +117,12 @@ def read_settings(request: Request, begun: Begun) -> Settings:
     from reccli.config import ConfigError, load
     from reccli.watch import logs
 
-    logs.configure(verbose=request.verbose, quiet=request.quiet, run_id=begun.run_id)
+    logs.configure(
+        verbose=request.verbose,
+        quiet=request.quiet,
+        every=request.command == "serve",
+        run_id=begun.run_id,
+    )
     try:
         settings = load(request.config)
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -30,45 +31,54 @@ def command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Take in callbacks and media streams, and serve permalinks (extra: webhook)."""
+    """Take in callbacks and streams, serve permalinks (extra: webhook)."""
     begun = Begun(NAME)
     try:
         _serve(Request(NAME, config=config, quiet=quiet, verbose=verbose), begun, host, port)
     except RefusedError as refused:
         tell_refusal(begun, refused)
         raise typer.Exit(refused.code) from refused
+    sys.stderr.flush()
+    os._exit(0)  # do not wait for transfers that were given up: the ledger has their callbacks
 
 
 def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -> None:
     settings = read_settings(request, begun)
     try:
-        from reccli.intake.server import CannotListenError, serve
-        from reccli.intake.webhook import UnconfiguredError
+        from reccli.intake.server import CannotServeError, serve
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _NEEDED:
             raise
-        problem = ("extra", f"{missing} is not installed", "pip install 'reccli[webhook]'")
+        problem = ("extra", f"{missing} is not installed", "install the extra: reccli[webhook]")
         raise RefusedError(_USAGE, problem) from error
     import structlog
 
-    person = sys.stderr.isatty() and not request.quiet
+    log = structlog.get_logger("reccli")
     given = {"host": host, "port": port}
     update = {name: value for name, value in given.items() if value is not None}
     webhook = settings.webhook.model_copy(update=update)
 
+    person = sys.stderr.isatty() and not request.quiet
+
+    def say(text: str) -> None:
+        if person:  # past Python's buffers, which a signal may find in the middle of a write
+            os.write(sys.stderr.fileno(), f"{text}\n".encode())
+
     def ready(url: str) -> None:
-        structlog.get_logger("reccli").info("serving", url=url)
-        if person:
-            print(f"taking callbacks on {url}; Ctrl-C ends it", file=sys.stderr)
+        log.info("serving", url=url)
+        say(f"taking callbacks on {url}; Ctrl-C ends it")
+
+    def stopping() -> None:
+        say("finishing what is in hand, for some seconds; Ctrl-C again ends it now")
 
     try:
-        serve(settings.model_copy(update={"webhook": webhook}), begun.run_id, ready)
-    except UnconfiguredError as error:
-        problem = ("config", str(error), "see config.example.toml for every key")
-        raise RefusedError(_USAGE, problem) from error
-    except CannotListenError as error:
-        problem = ("listen", str(error), "end what listens there, or set webhook.host and port")
+        serve(settings.model_copy(update={"webhook": webhook}), begun.run_id, ready, stopping)
+    except CannotServeError as error:
+        code = _FAILED if error.code == "listen" else _USAGE
+        raise RefusedError(code, (error.code, str(error), error.hint)) from error
+    except Exception as error:
+        log.exception("unexpected_error")
+        problem = ("unexpected", f"unexpected {type(error).__name__}", "this is a bug: report it")
         raise RefusedError(_FAILED, problem) from error
-    if person:
-        print("ended: what was not finished is in the ledger", file=sys.stderr)
+    say("ended: what was not finished is in the ledger")

@@ -12,6 +12,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
@@ -45,6 +46,8 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]|\\")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LONGEST = timedelta(days=7)  # S3 answers 400 to a SigV4 link for longer
 _PORTS = {"http": 80, "https": 443}
+_MOST_PLACES = 4
+"""Where a key may begin below an unknown address: whoever fills a cell must not set the cost."""
 _Origin = tuple[str, str | None, int | None]
 
 
@@ -193,6 +196,8 @@ class LinkBook:
                 return self._permalink(tail, query)
             if self.style != "permalink":
                 return _named(unquote(tail), "object", _expiry(query))
+        if moved := self._moved_permalink(url, query):
+            return moved
         if key is None:
             return None
         # An s3:// URI opens in no browser, and a bucket behind a CDN is most likely closed.
@@ -203,6 +208,19 @@ class LinkBook:
         key = unquote(tail.removeprefix("r/"))
         valid = self.signed(key, query.get("sig", ""))
         return _named(key, "permalink", None if valid else _NEVER)
+
+    def _moved_permalink(self, url: SplitResult, query: Mapping[str, str]) -> ObjectLink | None:
+        """Know our own signature under any address: `base_url` was another one when it was made.
+
+        It works no longer, or not for long, so it counts as dead and is written anew.
+        """
+        if "sig" not in query:
+            return None
+        for start in islice(re.finditer("/r(?=/)", url.path), _MOST_PLACES):
+            key = unquote(url.path[start.end() + 1 :])
+            if self.signed(key, query["sig"]):
+                return _named(key, "permalink", _NEVER)
+        return None
 
     def _bucket_key(self, url: SplitResult, origin: _Origin) -> str | None:
         host, path = url.hostname or "", url.path.removeprefix("/")

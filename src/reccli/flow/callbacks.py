@@ -25,7 +25,7 @@ LONGEST_FOR_PEOPLE = timedelta(hours=6)
 GIVE_UP = timedelta(days=7)
 """How long to wait for what only people can do: a call's row, an object moved away."""
 NO_RECORDING = timedelta(hours=1)
-"""How long after its stream a call may be without a recording: Twilio lists one from its start."""
+"""How long Twilio may know nothing of what it told of: it lists a recording from its start."""
 
 _HOPELESS = frozenset({FailureKind.PERMANENT})
 _SETTLED = frozenset({StepKind.DONE, StepKind.LOST, StepKind.DELETE})
@@ -42,9 +42,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The callback is taken up again after that time."""
+    """The callback is taken up again after that time, and why it is not done with."""
 
     after: timedelta
+    reason: str = ""
 
 
 def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finished | Again:
@@ -55,26 +56,41 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
     """
     unsettled = [outcome for outcome in outcomes if not _settled(outcome)]
     if not outcomes:
-        if age < NO_RECORDING:
-            return Again(later(attempts))
-        return Finished("Twilio lists no recording of this call", given_up=True)
+        return _while_unknown("Twilio lists no recording of this call", age, attempts)
+    if all(_unknown(outcome) for outcome in outcomes):
+        return _while_unknown("Twilio knows no such recording", age, attempts)
     if not unsettled:
         return Finished("; ".join(dict.fromkeys(outcome.step.reason for outcome in outcomes)))
+    reason = unsettled[0].step.reason
     if any(outcome.step.reason is Reason.STOPPED for outcome in unsettled):
-        return Again(timedelta())
+        return Again(timedelta(), reason)
     passing = any(_may_pass(outcome) for outcome in unsettled)
     if passing or any(outcome.step.kind is StepKind.WAIT for outcome in unsettled):
         wait = later(attempts)
     else:
         wait = later(attempts, LONGEST_FOR_PEOPLE)
     if passing or age < GIVE_UP:
-        return Again(wait)
-    return Finished(unsettled[0].step.reason, given_up=True)
+        return Again(wait, reason)
+    return Finished(reason, given_up=True)
 
 
 def later(attempts: int, longest: timedelta = LONGEST) -> timedelta:
     """Say how long to wait after so many attempts: 2 s, doubled each time, with a bound."""
     return min(FIRST * 2 ** min(attempts - 1, 20), longest) if attempts > 0 else timedelta()
+
+
+def _while_unknown(reason: str, age: timedelta, attempts: int) -> Finished | Again:
+    if age < NO_RECORDING:
+        return Again(later(attempts), reason)
+    return Finished(reason, given_up=True)
+
+
+def _unknown(outcome: Outcome) -> bool:
+    """Whether Twilio answered that there is no such recording, and nothing else went wrong.
+
+    That proves nothing and destroys nothing: `process` lists what there is at Twilio anyway.
+    """
+    return {failure.code for failure in outcome.failures} == {"not_found"}
 
 
 def _settled(outcome: Outcome) -> bool:

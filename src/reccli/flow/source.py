@@ -23,7 +23,7 @@ from reccli.flow.perform import about, age_order, by_creation, find_rows, listed
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from reccli.core.model import Row
@@ -57,13 +57,13 @@ class Sources:
                     seen.add(seed.ref.sid)
                     yield seed
 
-    def told(self, sid: str) -> Iterator[Seed]:
+    def told(self, sid: str, call_sid: str | None) -> Iterator[Seed]:
         """Take what a callback told of: a recording, or all that Twilio lists of a call.
 
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
         if not sid.startswith("CA"):
-            yield Seed(Ref(sid, self.world.book.account_sid))
+            yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid))
             return
         recordings = list(of_call(sid, self.world))
         for recording in recordings:
@@ -91,15 +91,19 @@ class Sources:
             yield Seed(recording.ref, (), recording)
 
     def unlinked(
-        self, since: datetime | None, until: datetime | None, pending: Iterable[str] = ()
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        pending: Mapping[str, str | None] | None = None,
     ) -> Iterator[Seed]:
         """Take the recordings on Twilio that no row links yet, and those that callbacks told of.
 
         Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
         none. The rows are found in bulk, so that a run with nothing to do asks S3 nothing.
-        `pending` are SIDs of recordings and calls: linked or not, somebody waits for the answer.
+        `pending` are SIDs of recordings and calls, each with its call's if that was told: linked
+        or not, somebody waits for the answer.
         """
-        wanted = dict.fromkeys(pending)
+        wanted = pending or {}
         family: dict[str | None, list[Recording]] = defaultdict(list)
         found: dict[str, Recording] = {}
         for recording in self._list(since, until):
@@ -120,14 +124,14 @@ class Sources:
                 ):
                     yield Seed(recording.ref, siblings, recording, rows)
         seen = set(found)
-        for sid in wanted:
+        for sid, call_sid in wanted.items():
             if sid not in seen:
-                yield from self._told(sid, seen)
+                yield from self._told(sid, call_sid, seen)
         yield from self._dying_links(seen)
 
-    def _told(self, sid: str, seen: set[str]) -> Iterator[Seed]:
+    def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:
         try:
-            for seed in self.told(sid):
+            for seed in self.told(sid, call_sid):
                 if seed.ref.sid not in seen:
                     seen.add(seed.ref.sid)
                     yield seed

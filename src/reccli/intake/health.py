@@ -46,9 +46,8 @@ class Health:
 
     async def live(self, _request: Request) -> JSONResponse:
         """503 asks for a restart: the worker has died."""
-        return JSONResponse(
-            {"alive": self._worker.alive}, 200 if self._worker.alive else 503, headers=_NO_STORE
-        )
+        alive = not self._worker.dead
+        return JSONResponse({"alive": alive}, 200 if alive else 503, headers=_NO_STORE)
 
     async def ready(self, _request: Request) -> JSONResponse:
         """503 asks to be sent nothing for now."""
@@ -68,7 +67,10 @@ class Health:
                 "ready": ready,
                 "stopping": self.stopping,
                 "ledger": ledger,
-                "worker": {"alive": self._worker.alive, "in_hand": self._worker.in_hand},
+                "worker": {
+                    "alive": self._worker.started and not self._worker.dead,
+                    "in_hand": self._worker.in_hand,
+                },
                 "services": services,
             },
             200 if ready else 503,

@@ -116,7 +116,9 @@ class MediaStream:
             settings=socket.headers.get("x-twilio-webhooks-signature-settings"),
         )
         if self._signatures.check(request) is None:
-            _log.warning("stream_refused", reason="the signature is not Twilio's")
+            unsigned = "no signature"
+            wrong = "the signature is not Twilio's: see `reccli webhook explain`"
+            _log.warning("stream_refused", reason=wrong if request.signature else unsigned)
             await socket.close()  # before it was accepted: a 403
             return
         try:

@@ -5,7 +5,9 @@ For the command line alone; a team that has a server of its own mounts `webhook.
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import signal
 import socket
 import sys
@@ -13,11 +15,16 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from reccli.adapters.ledger import Ledger
+from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.intake.media_stream import WEBSOCKET
-from reccli.intake.webhook import create_app
+from reccli.intake.webhook import UnconfiguredError, create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
+
+    from starlette.applications import Starlette
 
     from reccli.config import Settings
 
@@ -25,20 +32,34 @@ BACKLOG = 2048
 """Connections that wait to be taken: a burst after a restart must not be refused."""
 GRACE = 10
 """Seconds for the answers in hand when the server is told to stop."""
+INTERRUPTED = 130
+
+_HINTS = {
+    errno.EADDRINUSE: "end what listens there, or set webhook.port or --port",
+    errno.EACCES: "ports below 1024 need rights: set webhook.port or --port to a higher one",
+}
 
 
-class CannotListenError(Exception):
-    """The address is taken, or not ours."""
+class CannotServeError(Exception):
+    """What keeps the server from starting, in words; `hint` says what to do about it."""
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        """`code` is "listen", "config", "ledger" or the name of a service."""
+        super().__init__(message)
+        self.code, self.hint = code, hint
 
 
-def serve(settings: Settings, run_id: str, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; `ready` is told the URL once callbacks are taken.
+def serve(
+    settings: Settings, run_id: str, ready: Callable[[str], None], stopping: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; a second Ctrl-C ends the process at once.
 
-    Raises `CannotListenError`, and `UnconfiguredError` for what only a server needs.
+    `ready` is told the URL once callbacks are taken, `stopping` when the end begins. Raises
+    `CannotServeError`.
     """
     # A thread that computes gives way after 1 ms instead of 5: answers wait for their turn too.
     sys.setswitchinterval(0.001)
-    app = create_app(settings, run_id=run_id)
+    app = _make(settings, run_id)
     with _listen(settings.webhook.host, settings.webhook.port) as listening:
         server = _Server(
             uvicorn.Config(
@@ -53,6 +74,7 @@ def serve(settings: Settings, run_id: str, ready: Callable[[str], None]) -> None
                 **WEBSOCKET,
             ),
             lambda: ready(_url(listening)),
+            stopping,
         )
         # From now on, and not only once uvicorn runs; it also raises them again when it is done,
         # which would kill us although the end was in order.
@@ -62,9 +84,18 @@ def serve(settings: Settings, run_id: str, ready: Callable[[str], None]) -> None
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._stopping = ready, stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and sig == signal.SIGINT:
+            os._exit(INTERRUPTED)  # nothing that was acknowledged is only in memory
+        if not self.should_exit:
+            self._stopping()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -75,14 +106,35 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
+def _make(settings: Settings, run_id: str) -> Starlette:
+    """Make the app, and refuse where no waiting will ever make it useful."""
+    try:
+        app = create_app(settings, run_id=run_id)
+        Ledger.open(settings.ledger.url.get_secret_value()).close()
+    except UnconfiguredError as error:
+        hint = "see config.example.toml for every key"
+        raise CannotServeError("config", str(error), hint) from error
+    except ServiceError as error:
+        failure = error.failure
+        if failure.service is not Service.LEDGER:
+            raise CannotServeError(failure.service, str(error), failure.hint) from error
+        if failure.kind in {FailureKind.PERMANENT, FailureKind.DENIED}:
+            hint = failure.hint or "set ledger.url or STATE_DIRECTORY to where it may be written"
+            raise CannotServeError("ledger", f"ledger: {failure.message}", hint) from error
+    return app
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Take the port ourselves: uvicorn would end the process without saying why."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise CannotListenError(f"cannot listen on {host} port {port}: {why}") from error
+        code = error.errno or 0
+        why = os.strerror(code) if code > 0 else error.strerror or str(error)
+        hint = _HINTS.get(code, "set webhook.host to an address of this machine")
+        message = f"cannot listen on {host} port {port}: {why}"
+        raise CannotServeError("listen", message, hint) from error
 
 
 def _url(listening: socket.socket) -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.responses import Response
 
 from reccli import wiring
 from reccli.adapters.ledger import Inbox, Ledger, LedgerError
-from reccli.config import load
+from reccli.config import RECORDING_STATUS, load
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow.commands import Command
 from reccli.intake.callbacks import RecordingStatus
@@ -32,6 +33,8 @@ from reccli.watch.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.requests import Request
+
     from reccli.adapters.ledger import Callback
     from reccli.config import Settings
 
@@ -39,6 +42,17 @@ DURABLE_WITHIN = 10.0
 """Seconds after which a callback is refused: Twilio waits 15, and must hear the 503."""
 
 _log = structlog.get_logger("reccli")
+
+
+def _nowhere(request: Request, _error: Exception) -> Response:
+    """Answer 404; a proxy that has changed the path of a callback is worth a line in the log."""
+    if request.headers.get("x-twilio-signature"):
+        _log.warning(
+            "no_such_route",
+            path=request.url.path[:100],
+            hint=f"let the proxy pass the path on: callbacks go to {RECORDING_STATUS}",
+        )
+    return Response(status_code=404)
 
 
 class UnconfiguredError(ValueError):
@@ -72,6 +86,7 @@ class _Intake:
         if not signatures:
             raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
         self._run_id = run_id
+        self._idle_told = False
         self._stack = ExitStack()
         stop = threading.Event()
         concurrency = settings.engine.concurrency
@@ -97,7 +112,9 @@ class _Intake:
                 *self._health.routes,
             ],
             lifespan=self._lifespan,
+            exception_handlers={404: _nowhere},
         )
+        self.app.router.redirect_slashes = False  # it would lead to whatever Host says
 
     async def keep(self, callback: Callback) -> bool:
         """Return once the callback is durable, True if it is new; raises `ServiceError`."""
@@ -110,7 +127,15 @@ class _Intake:
             ) from None
         if new:
             self._worker.wake()
+            self._tell_if_idle()
         return new
+
+    def _tell_if_idle(self) -> None:
+        """Log once that nothing works on what comes in: mounted, but without the lifespan."""
+        if not self._worker.started and not self._idle_told:
+            self._idle_told = True
+            hint = "enter app.router.lifespan_context(app), or run `reccli process` from cron"
+            _log.warning("worker_not_started", hint=hint)
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -121,8 +146,10 @@ class _Intake:
             yield
         finally:
             self._health.stopping = True
+            _log.info("stopping", in_hand=self._worker.in_hand)
             await self._streams.finish()
             await asyncio.to_thread(self._close)
+            _log.info("stopped")
 
     def _open(self) -> None:
         """Open the ledger before the first callback needs it; without one they get a 503."""

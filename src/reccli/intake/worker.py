@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reccli.core.errors import ServiceError
+from reccli.core.errors import Service, ServiceError
 from reccli.core.guard import Limits
 from reccli.flow.callbacks import Again, Finished, later, verdict
 from reccli.flow.run import GRACE, Brake, Pace, Runner
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reccli.flow.perform import World
     from reccli.flow.ports import EventSink
     from reccli.flow.result import Result
+    from reccli.flow.retry import Outage
 
 LEASE = timedelta(seconds=15)
 """How long another server leaves our work alone after our last sign of life."""
@@ -86,6 +87,7 @@ class Worker:
         self._arrived, self._counted_at, self._per_second = 0, time.monotonic(), 0.0
         self._lock = threading.Lock()
         self._works: dict[str, list[_Work]] = {}
+        self._failing: dict[Service, Outage] = {}
         self._lookups = ThreadPoolExecutor(LOOKUPS, "reccli-lookup")
         self._threads = [
             threading.Thread(target=self._drive, name="reccli-cases", daemon=True),
@@ -111,9 +113,14 @@ class Worker:
         self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def alive(self) -> bool:
-        """Whether it works, as far as a thread can tell."""
-        return self._threads[0].is_alive()
+    def started(self) -> bool:
+        """Whether it was ever asked to begin: an app may be mounted to take callbacks only."""
+        return self._threads[0].ident is not None
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended without being told to, as far as a thread can tell."""
+        return self.started and not self._threads[0].is_alive() and not self._stop.is_set()
 
     @property
     def in_hand(self) -> int:
@@ -144,6 +151,7 @@ class Worker:
 
     def _items(self) -> Iterator[Seed]:
         while not self._stop.is_set():
+            self._tell_outages()
             burst = self._is_burst()
             claims = self._claim(FEW if burst else AT_ONCE)
             if burst:
@@ -152,6 +160,19 @@ class Worker:
                 self._wake.wait(POLL)
                 self._wake.clear()
             yield from self._seeds(claims)
+
+    def _tell_outages(self) -> None:
+        """Log when a service begins to fail and when it answers again, once each."""
+        failing = {outage.service: outage for outage in self._world.retry.failing}
+        for service, outage in failing.items():
+            if service not in self._failing:
+                why = {"error": outage.failure.message, "hint": outage.failure.hint}
+                _log.warning("service_failing", service=service.value, **why)
+        for service, outage in self._failing.items():
+            if service not in failing:
+                since = outage.since.isoformat()
+                _log.warning("service_answers_again", service=service.value, failed_since=since)
+        self._failing = failing
 
     def _is_burst(self) -> bool:
         now = time.monotonic()
@@ -173,7 +194,7 @@ class Worker:
         fresh: list[Seed] = []
         for claim, seeds in zip(claims, self._lookups.map(self._look_up, claims), strict=True):
             if isinstance(seeds, ServiceError):
-                self._settle(claim, Again(later(claim.attempts)))
+                self._settle(claim, Again(later(claim.attempts), seeds.failure.message))
             elif not seeds:
                 self._settle(claim, verdict((), self._age(claim), claim.attempts))
             else:
@@ -183,7 +204,7 @@ class Worker:
     def _look_up(self, claim: Claim) -> Sequence[Seed] | ServiceError:
         sources = Sources(self._world)
         try:
-            return list(sources.told(claim.sid))
+            return list(sources.told(claim.sid, claim.call_sid))
         except ServiceError as error:
             return error
 
@@ -191,8 +212,7 @@ class Worker:
         """Note who waits for what, and give the recordings that nobody has in hand yet."""
         work = _Work(claim, {seed.ref.sid for seed in seeds})
         if claim.attempts == 1 and claim.status == "completed":
-            sids = {"recording_sid": claim.sid, "call_sid": claim.call_sid}
-            _log.info("recording_transfer_scheduled", **sids)
+            _log.info("recording_transfer_scheduled", **_sids(claim))
         with self._lock:
             fresh = [seed for seed in seeds if seed.ref.sid not in self._works]
             for sid in work.waiting:
@@ -217,11 +237,13 @@ class Worker:
 
     def _settle(self, claim: Claim, ruling: Finished | Again) -> None:
         if isinstance(ruling, Again):
+            after = ruling.after.total_seconds()
+            told = {"attempt": claim.attempts, "again_in_s": after, "reason": ruling.reason}
+            _log.info("callback_waits", **_sids(claim), **told)
             future = self._inbox.settle((), [(claim, ruling.after)])
         else:
             if ruling.given_up:
-                sids = {"recording_sid": claim.sid, "call_sid": claim.call_sid}
-                _log.warning("callback_given_up", **sids, reason=ruling.reason)
+                _log.warning("callback_given_up", **_sids(claim), reason=ruling.reason)
             future = self._inbox.settle([(claim, ruling.reason)], ())
         future.add_done_callback(_tell)
 
@@ -247,6 +269,12 @@ class Worker:
                 self._inbox.ledger.renew(claims, LEASE)
             except ServiceError as error:
                 _log.warning("ledger_error", error=str(error))
+
+
+def _sids(claim: Claim) -> dict[str, str | None]:
+    """Name a callback in the log; a stream's is about a call and no recording of it."""
+    recording_sid = claim.sid if claim.sid != claim.call_sid else None
+    return {"recording_sid": recording_sid, "call_sid": claim.call_sid}
 
 
 def _tell(done: Future[list[Claim]]) -> None:

@@ -147,17 +147,23 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def configure(
-    *, run_id: str, verbose: int | bool = False, quiet: bool = False, stream: TextIO | None = None
+    *,
+    run_id: str,
+    verbose: int | bool = False,
+    quiet: bool = False,
+    every: bool = False,
+    stream: TextIO | None = None,
 ) -> None:
     """Send all logging of this process to `stream` (stderr); may be called again.
 
     quiet: errors only. verbose: everything of ours. Else warnings for people, who also see the
-    summary, and every event for machines. Bind `recording_sid` and `call_sid` to the logger or
-    with `structlog.contextvars`; `run_id` is on every line, in every thread.
+    summary (`every` is for a command without one), and every event for machines. Bind
+    `recording_sid` and `call_sid` to the logger or with `structlog.contextvars`; `run_id` is on
+    every line, in every thread.
     """
     stream = sys.stderr if stream is None else stream
     human = stream.isatty()
-    level = _level(human=human, verbose=bool(verbose), quiet=quiet)
+    level = _level(human=human and not every, verbose=bool(verbose), quiet=quiet)
 
     def add_run_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         # Not a context variable: a new thread would begin without it.

@@ -96,7 +96,8 @@ def refused(response: httpx.Response, body: bytes, what: str, origin: Origin) ->
         )
         return failed(FailureKind.DENIED, code, message, hint)
     if status == httpx.codes.NOT_FOUND:
-        error = failed(FailureKind.PERMANENT, "not_found", message)
+        hint = "it was deleted over 40 days ago, or it is of another account or region, or a test"
+        error = failed(FailureKind.PERMANENT, "not_found", message, hint)
         return NotThereError(error.failure) if _says_not_there(body) else error
     if status in BUSY_STATUSES or told_code in BUSY_CODES:
         return failed(FailureKind.BUSY, code, message, retry_after=wait)
