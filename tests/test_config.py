@@ -527,6 +527,25 @@ def test_no_message_and_no_repr_holds_a_secret(tmp_path: Path) -> None:
     assert not any(secret in shown for secret in (TOKEN, "patSecretSecret", "ssword"))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://u:a@b:TAIL@h:5432/d",
+        "postgresql://u:p@TAIL@h/d",
+        "postgresql://u@h:TAIL/d",
+    ],
+)
+def test_a_password_that_breaks_the_url_is_told_and_not_shown(tmp_path: Path, url: str) -> None:
+    told = problem("", tmp_path, RECCLI_LEDGER__URL=url)
+    assert told.startswith("ledger.url: is not a URL; in a password write @")
+    assert "TAIL" not in told
+
+
+def test_a_password_in_the_query_is_redacted_too(tmp_path: Path) -> None:
+    settings = load(None, env={**ENV, "RECCLI_LEDGER__URL": "postgresql://h/d?password=in%40query"})
+    assert "in@query" in settings.secret_values()
+
+
 def test_every_secret_is_known_to_the_redaction(tmp_path: Path) -> None:
     text = """
         [links]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +31,7 @@ from reccli.watch.journal import Journal
 from reccli.watch.report import Report, report_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reccli.config import Settings
     from reccli.flow.outcome import Outcome, Seed
@@ -120,7 +119,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             report = report_on(result, fallbacks, ledger, (since, until))
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
-            _finish_callbacks(ledger, pending, result, started)
+            _finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
             journal.finished(result)
         return result, report
 
@@ -163,17 +162,24 @@ def _pending(ledger: Ledger | None) -> list[PendingCallback]:
 
 
 def _finish_callbacks(
-    ledger: Ledger | None, pending: list[PendingCallback], result: Result, started: datetime
+    ledger: Ledger | None,
+    pending: list[PendingCallback],
+    outcomes: Iterable[Outcome],
+    calls: Mapping[str, tuple[str, ...]],
+    started: datetime,
 ) -> None:
-    """Finish the callbacks of what is settled, so that they do not come up for ever."""
-    about: dict[str | None, list[Outcome]] = defaultdict(list)
-    for outcome in result.outcomes:
-        about[outcome.sid].append(outcome)
-        about[outcome.call_sid].append(outcome)
+    """Finish the callbacks of what is settled, so that they do not come up for ever.
+
+    That of a call is settled when all recordings of it are, so only if it was listed whole.
+    """
+    about = {outcome.sid: outcome for outcome in outcomes}
     try:
         for callback in pending:
-            ruling = verdict(about[callback.sid], started - callback.received, 1)
-            if ledger and about[callback.sid] and isinstance(ruling, Finished):
+            sids = (callback.sid,) if callback.sid.startswith("RE") else calls.get(callback.sid)
+            if ledger is None or sids is None or not about.keys() >= set(sids):
+                continue
+            ruling = verdict([about[sid] for sid in sids], started - callback.received, 1)
+            if isinstance(ruling, Finished):
                 ledger.finish_callback(callback.sid, started, ruling.reason)
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))

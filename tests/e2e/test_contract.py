@@ -9,14 +9,14 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID
+from reccli.sandbox.services import ACCOUNT_SID, TRANSFER
 from tests.e2e.lab import Gate, Tripwire
 
 if TYPE_CHECKING:
@@ -213,6 +213,23 @@ def test_callbacks_of_settled_recordings_do_not_come_again(lab: Lab) -> None:
         told = lab.json("process", RECCLI_LEDGER__URL=url)
         assert (told.of(mine)["step"], told.of(gone)["step"]) == ("Wait", "Lost")
         assert pending() == {running.sid}
+
+
+def test_the_callback_of_a_call_is_finished_when_all_its_recordings_are_settled(lab: Lab) -> None:
+    url = f"sqlite:///{lab.home / 'ledger.sqlite3'}"
+    row, (first, second) = lab.sandbox.call(duration=2, recordings=2)
+    silent = "CA" + "0f" * 16
+    with Ledger.open(url) as ledger:
+        now = datetime.now(UTC)
+        for sid, received in ((first.call_sid, now), (silent, now - timedelta(hours=2))):
+            told = Callback(sid, "stopped MZ1", ACCOUNT_SID, sid, b"", received)
+            assert ledger.add_callbacks([told]) == [True]
+        lab.json("process", first.sid, RECCLI_LEDGER__URL=url)
+        assert ledger.callbacks_pending() == 2
+        lab.json("process", "--limit", "1", RECCLI_LEDGER__URL=url)
+        assert lab.holds(row, second, TRANSFER) == "s3"
+        lab.json("process", RECCLI_LEDGER__URL=url)
+        assert ledger.callbacks_pending() == 0
 
 
 def test_a_number_in_a_field_is_in_no_line(lab: Lab) -> None:

@@ -30,6 +30,10 @@ def outcome(kind: StepKind, reason: Reason, *kinds: FailureKind) -> Outcome:
     return Outcome("RE" + "0" * 32, None, Step(kind, reason), failures=failures)
 
 
+def why(open_: Outcome) -> str:
+    return f"{open_.step.reason}: it failed" if open_.failures else open_.step.reason
+
+
 RETAINED = outcome(StepKind.WAIT, Reason.IN_RETENTION)
 GONE = outcome(StepKind.DONE, Reason.NOTHING_RECORDED)
 NOT_YET = outcome(StepKind.WAIT, Reason.NOT_COMPLETED)
@@ -54,13 +58,13 @@ def test_it_is_finished_when_nothing_is_left_to_do_for_process(done: Outcome) ->
 
 @pytest.mark.parametrize("open_", [NOT_YET, NO_ROW, FALLBACK])
 def test_one_recording_that_is_not_settled_keeps_it_pending(open_: Outcome) -> None:
-    assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST, open_.step.reason)
+    assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST, why(open_))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind != FailureKind.PERMANENT])
 def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
     failed = outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind)
-    assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST, Reason.NOT_OBSERVED)
+    assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST, why(failed))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +73,9 @@ def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
 )
 def test_what_only_people_can_mend_is_given_up_with_its_reason(hopeless: Outcome) -> None:
     assert verdict([hopeless], GIVE_UP - NEW, 9) == Again(
-        later(9, LONGEST_FOR_PEOPLE), hopeless.step.reason
+        later(9, LONGEST_FOR_PEOPLE), why(hopeless)
     )
-    assert verdict([RETAINED, hopeless], GIVE_UP, 9) == Finished(
-        hopeless.step.reason, given_up=True
-    )
+    assert verdict([RETAINED, hopeless], GIVE_UP, 9) == Finished(why(hopeless), given_up=True)
 
 
 def test_what_waits_for_people_is_looked_at_ever_more_rarely() -> None:

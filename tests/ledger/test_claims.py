@@ -84,6 +84,18 @@ def test_a_lease_ends_and_another_takes_over(either: Ledger, url: str) -> None:
     assert either.callbacks_pending() == 0
 
 
+def test_a_clock_that_was_set_back_keeps_nothing_from_being_taken_up(
+    either: Ledger, url: str
+) -> None:
+    add(either)
+    let_pass(url, -timedelta(days=30))  # written when it was a month ahead
+    (one,) = either.claim("a", 9, LEASE)
+    let_pass(url, -timedelta(days=30))
+    (two,) = either.claim("b", 9, LEASE)
+    assert two.fence == one.fence + 1
+    assert either.claim("c", 9, LEASE) == []
+
+
 def test_a_lease_that_has_ended_is_still_ours_until_it_is_taken(either: Ledger, url: str) -> None:
     add(either)
     claims = either.claim("me", 1, LEASE)

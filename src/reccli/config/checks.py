@@ -137,9 +137,12 @@ def _check_unique(values: tuple[str, ...]) -> tuple[str, ...]:
 def _check_database(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     try:
-        urlsplit(text)
+        split = urlsplit(text)
+        _ = split.port  # which raises, and quotes what may be a part of the password
     except ValueError:
-        raise ValueError("is not a URL") from None
+        raise ValueError("is not a URL; in a password write @ : / as %40 %3A %2F") from None
+    if split.netloc.count("@") > 1:
+        raise ValueError("is not a URL; in a password write @ as %40")
     if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://).", text):
         raise ValueError("must be sqlite:///<path> or postgresql+psycopg://…")
     return value

@@ -6,7 +6,7 @@ The one class that the rest of reccli is handed. For the rest of this package, w
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args, get_origin
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -65,8 +65,10 @@ class Settings(sections.Section):
         found += [token for region in self.twilio.regions for token in region.auth_tokens]
         url = self.ledger.url.get_secret_value()
         found.remove(url)  # as a whole it is a path, which people need to see
-        if password := urlsplit(url).password:
-            found += [password, unquote(password)]
+        split = urlsplit(url)
+        if split.password:
+            found += [split.password, unquote(split.password)]
+        found += [text for name, text in parse_qsl(split.query) if "password" in name.lower()]
         return [text for text in dict.fromkeys(found) if text]
 
     @field_validator("airtable")

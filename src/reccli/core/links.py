@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -96,7 +96,7 @@ class LinkBook:
     s3_region: str = ""
     style: str = "presigned"
     base_url: str = ""
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # a traceback may show locals
     refresh_before: timedelta = timedelta(hours=48)
     ttl: timedelta = timedelta(hours=168)
 
@@ -118,6 +118,9 @@ class LinkBook:
         """Write the plain URL of an object: through the CDN if there is one."""
         if self.base_url:
             return f"{self.base_url.rstrip('/')}/{quote(key)}"
+        return self._bucket_url(key)
+
+    def _bucket_url(self, key: str) -> str:
         if self.endpoint_url:
             return f"{self.endpoint_url.rstrip('/')}/{self.bucket}/{quote(key)}"
         region = f".{self.s3_region}" if self.s3_region else ""
@@ -134,9 +137,12 @@ class LinkBook:
     @property
     def outdated(self) -> tuple[str, ...]:
         """Texts that tell a link of ours of another style, besides the day of a presigned one."""
-        if not self.base_url or self.style == "permalink":
+        if self.style == "permalink":
+            return (self._bucket_url(""),)
+        if not self.base_url:
             return ()
-        return (f"{self.base_url.rstrip('/')}/r/",)
+        base = self.base_url.rstrip("/")
+        return (f"{base}/r/",) if self.style == "object" else (f"{base}/",)
 
     def usable(self, link: ObjectLink, now: datetime) -> bool:
         """Whether the link is of the configured style and lives beyond the refresh margin."""

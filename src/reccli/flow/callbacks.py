@@ -42,7 +42,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The callback is taken up again after that time, and why it is not done with."""
+    """The callback is taken up again after that time, and why; no time means it was not tried."""
 
     after: timedelta
     reason: str = ""
@@ -61,9 +61,9 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
         return _while_unknown("Twilio knows no such recording", age, attempts)
     if not unsettled:
         return Finished("; ".join(dict.fromkeys(outcome.step.reason for outcome in outcomes)))
-    reason = unsettled[0].step.reason
+    reason = _why(unsettled[0])
     if any(outcome.step.reason is Reason.STOPPED for outcome in unsettled):
-        return Again(timedelta(), reason)
+        return Again(timedelta(), Reason.STOPPED)
     passing = any(_may_pass(outcome) for outcome in unsettled)
     if passing or any(outcome.step.kind is StepKind.WAIT for outcome in unsettled):
         wait = later(attempts)
@@ -77,6 +77,11 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
 def later(attempts: int, longest: timedelta = LONGEST) -> timedelta:
     """Say how long to wait after so many attempts: 2 s, doubled each time, with a bound."""
     return min(FIRST * 2 ** min(attempts - 1, 20), longest) if attempts > 0 else timedelta()
+
+
+def _why(outcome: Outcome) -> str:
+    """Say in full what keeps a recording from being settled: this is for the log and the ledger."""
+    return ": ".join([outcome.step.reason, *(failure.message for failure in outcome.failures[:1])])
 
 
 def _while_unknown(reason: str, age: timedelta, attempts: int) -> Finished | Again:

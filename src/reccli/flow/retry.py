@@ -33,6 +33,7 @@ R = TypeVar("R")
 
 CIRCUIT_OPEN = "circuit_open"
 _OPENS_CIRCUIT = frozenset({FailureKind.OUTAGE, FailureKind.DENIED})
+_FAILS = _OPENS_CIRCUIT | {FailureKind.FATAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Retry:
         try:
             result = call(*args, **kwargs)
         except ServiceError as error:
-            if _opens_circuit(type(error), error):
+            if error.failure.kind in _FAILS:
                 since = self._failing[service].since if service in self._failing else self._now()
                 self._failing[service] = Outage(service, since, error.failure)
             else:  # it is there, whatever it said

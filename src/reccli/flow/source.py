@@ -47,6 +47,8 @@ class Sources:
 
     world: World
     failures: list[Failure] = field(default_factory=list)
+    calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The calls that were told of and listed whole, each with its recordings."""
 
     def named(self, sids: Sequence[str]) -> Iterator[Seed]:
         """Take the recordings, and all recordings of the calls, that were named."""
@@ -66,6 +68,7 @@ class Sources:
             yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid))
             return
         recordings = list(of_call(sid, self.world))
+        self.calls[sid] = tuple(recording.sid for recording in recordings)
         for recording in recordings:
             yield Seed(recording.ref, by_creation(recordings), recording)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -129,10 +128,10 @@ class RecordingStatus:
 async def _body(receive: Receive) -> bytes:
     """Read the body, as far as it is of a bearable size and comes in a bearable time."""
     body = bytearray()
-    message = await receive()  # what came with the head, which is nearly always all
     try:
-        async with asyncio.timeout(SLOWEST) if message.get("more_body") else nullcontext():
+        async with asyncio.timeout(SLOWEST):
             while True:
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise RefusedError(408, "the body did not come")
                 body += message.get("body", b"")
@@ -140,7 +139,6 @@ async def _body(receive: Receive) -> bytes:
                     raise RefusedError(413, "the body is too large")
                 if not message.get("more_body"):
                     return bytes(body)
-                message = await receive()
     except TimeoutError:
         raise RefusedError(408, "the body did not come") from None
 

@@ -48,6 +48,8 @@ MOST_BEFORE_START = 10
 """Messages; Twilio sends one, `connected`."""
 TRIES, WAIT = 3, 1.5
 """How often a callback is tried to be kept, with so many seconds between: nobody repeats it."""
+FINISH_WITHIN = 10.0
+"""Seconds that the end of the server waits for the ends of streams to be kept."""
 _NORMAL, _UNWANTED = 1000, 1008
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 """What Starlette raises when the other side is not there any more."""
@@ -148,8 +150,11 @@ class MediaStream:
         await _close(socket, _NORMAL)
 
     async def finish(self) -> None:
-        """Wait until every end that is being kept is kept, or given up."""
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        """Wait until every end that is being kept is kept, or given up; not for too long."""
+        if self._keeping:
+            _, late = await asyncio.wait(self._keeping, timeout=FINISH_WITHIN)
+            if late:
+                _log.error("callback_not_kept", streams=len(late), error="the ledger is too slow")
 
     async def _keep_end(self, stream: _Stream) -> None:
         ended = stream.ended()

@@ -147,6 +147,7 @@ class _Intake:
         finally:
             self._health.stopping = True
             _log.info("stopping", in_hand=self._worker.in_hand)
+            self._worker.end()
             await self._streams.finish()
             await asyncio.to_thread(self._close)
             _log.info("stopped")

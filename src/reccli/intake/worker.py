@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reccli.core.errors import Service, ServiceError
+from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.core.guard import Limits
 from reccli.flow.callbacks import Again, Finished, later, verdict
 from reccli.flow.run import GRACE, Brake, Pace, Runner
@@ -47,6 +48,8 @@ is kept can wait, what is not kept is lost."""
 BURST_REST, COUNTED_OVER = 0.5, 0.25
 LOOKUPS = 4
 """How many calls are looked up side by side."""
+MOST_HELD = 500
+"""Claims at once, those that wait to be looked up among them."""
 REST = 10.0
 """Seconds until a run that ended by itself is begun again."""
 LINKS_LINGER = 0.3
@@ -86,7 +89,10 @@ class Worker:
         self._wake = threading.Event()
         self._arrived, self._counted_at, self._per_second = 0, time.monotonic(), 0.0
         self._lock = threading.Lock()
+        self._held: set[Claim] = set()
         self._works: dict[str, list[_Work]] = {}
+        self._found: deque[tuple[Claim, list[Seed]]] = deque()
+        self._over = threading.Event()
         self._failing: dict[Service, Outage] = {}
         self._lookups = ThreadPoolExecutor(LOOKUPS, "reccli-lookup")
         self._threads = [
@@ -104,10 +110,14 @@ class Worker:
         self._arrived += 1
         self._wake.set()
 
-    def stop(self) -> None:
-        """Finish the steps in hand, and leave the rest pending; returns when that is done."""
+    def end(self) -> None:
+        """Take up nothing more, and finish the steps in hand; returns at once."""
         self._stop.set()
         self._wake.set()
+
+    def stop(self) -> None:
+        """Do the same, and return when it is done; the rest is left pending."""
+        self.end()
         for thread in self._threads:
             thread.join(GRACE + RENEW)
         self._lookups.shutdown(wait=False, cancel_futures=True)
@@ -120,7 +130,8 @@ class Worker:
     @property
     def dead(self) -> bool:
         """Whether it has ended without being told to, as far as a thread can tell."""
-        return self.started and not self._threads[0].is_alive() and not self._stop.is_set()
+        alive = all(thread.is_alive() for thread in self._threads)
+        return self.started and not alive and not self._stop.is_set()
 
     @property
     def in_hand(self) -> int:
@@ -130,6 +141,7 @@ class Worker:
 
     def _drive(self) -> None:
         while not self._stop.is_set():
+            self._over = threading.Event()
             sources = Sources(self._world)
             runner = Runner(
                 self._world,
@@ -141,25 +153,32 @@ class Worker:
                 progress=self._progress,
             )
             try:
-                runner.run(self._items(), sources)
+                runner.run(self._items(self._over), sources)
             except Exception:  # noqa: BLE001 - whatever it is, callbacks must be worked on
                 _log.exception("worker_failed")
+            self._over.set()  # the runner's reader may still be at it, for nobody
             self._release_all()
             self._stop.wait(REST)  # it has ended by itself: a bug, or Airtable's monthly cap
 
     # Work in
 
-    def _items(self) -> Iterator[Seed]:
-        while not self._stop.is_set():
+    def _items(self, over: threading.Event) -> Iterator[Seed]:
+        while not (self._stop.is_set() or over.is_set()):
             self._tell_outages()
             burst = self._is_burst()
-            claims = self._claim(FEW if burst else AT_ONCE)
+            claims = self._claim(FEW if burst else AT_ONCE, over)
             if burst:
                 self._stop.wait(BURST_REST)
-            elif not claims:
+            elif not (claims or self._found):
                 self._wake.wait(POLL)
                 self._wake.clear()
-            yield from self._seeds(claims)
+            for claim in claims:
+                if claim.sid == claim.call_sid:  # its recordings are asked for beside the others
+                    self._lookups.submit(self._look_up, claim)
+                else:
+                    yield from self._take(claim, self._told(claim))
+            while self._found:
+                yield from self._take(*self._found.popleft())
 
     def _tell_outages(self) -> None:
         """Log when a service begins to fail and when it answers again, once each."""
@@ -181,42 +200,53 @@ class Worker:
             self._arrived, self._counted_at = 0, now
         return self._per_second > BURST
 
-    def _claim(self, limit: int) -> Sequence[Claim]:
+    def _claim(self, limit: int, over: threading.Event) -> Sequence[Claim]:
+        with self._lock:
+            limit = min(limit, MOST_HELD - len(self._held))
+        if limit <= 0:
+            return ()
         try:
-            return self._inbox.ledger.claim(self._owner, limit, LEASE)
+            claims = self._inbox.ledger.claim(self._owner, limit, LEASE)
         except ServiceError as error:
             _log.warning("ledger_error", error=str(error))
             self._stop.wait(RENEW)
             return ()
+        with self._lock:
+            if not over.is_set():
+                self._held.update(claims)
+                return claims
+        self._unclaim(claims)
+        return ()
 
-    def _seeds(self, claims: Sequence[Claim]) -> list[Seed]:
-        """Give what is to be looked at, each recording once, however many callbacks tell of it."""
-        fresh: list[Seed] = []
-        for claim, seeds in zip(claims, self._lookups.map(self._look_up, claims), strict=True):
-            if isinstance(seeds, ServiceError):
-                self._settle(claim, Again(later(claim.attempts), seeds.failure.message))
-            elif not seeds:
-                self._settle(claim, verdict((), self._age(claim), claim.attempts))
-            else:
-                fresh += self._take(claim, seeds)
-        return fresh
+    def _told(self, claim: Claim) -> list[Seed]:
+        return list(Sources(self._world).told(claim.sid, claim.call_sid))
 
-    def _look_up(self, claim: Claim) -> Sequence[Seed] | ServiceError:
-        sources = Sources(self._world)
+    def _look_up(self, claim: Claim) -> None:
         try:
-            return list(sources.told(claim.sid, claim.call_sid))
+            seeds = self._told(claim)
         except ServiceError as error:
-            return error
+            self._settle(claim, Again(later(claim.attempts), str(error)))
+        except Exception:  # noqa: BLE001 - nobody else would see it
+            _log.exception("worker_failed")
+            self._settle(claim, Again(later(claim.attempts), "unexpected"))
+        else:
+            if seeds:
+                self._found.append((claim, seeds))
+                self._wake.set()
+            else:
+                self._settle(claim, verdict((), self._age(claim), claim.attempts))
 
     def _take(self, claim: Claim, seeds: Sequence[Seed]) -> list[Seed]:
         """Note who waits for what, and give the recordings that nobody has in hand yet."""
         work = _Work(claim, {seed.ref.sid for seed in seeds})
-        if claim.attempts == 1 and claim.status == "completed":
-            _log.info("recording_transfer_scheduled", **_sids(claim))
         with self._lock:
+            if claim not in self._held:
+                return []  # it was given back meanwhile
             fresh = [seed for seed in seeds if seed.ref.sid not in self._works]
             for sid in work.waiting:
                 self._works.setdefault(sid, []).append(work)
+        if claim.attempts == 1 and claim.status == "completed":
+            _log.info("recording_transfer_scheduled", **_sids(claim))
         return fresh
 
     # Work out
@@ -226,6 +256,8 @@ class Worker:
             self._ended(result.outcomes.pop())
 
     def _ended(self, outcome: Outcome) -> None:
+        if any(failure.kind is FailureKind.FATAL for failure in outcome.failures):
+            self._over.set()  # the runner stops, so nothing more is to be taken up for it
         with self._lock:
             works = self._works.pop(outcome.sid or "", [])
         for work in works:
@@ -236,24 +268,35 @@ class Worker:
                 self._settle(work.claim, verdict(work.outcomes, age, work.claim.attempts))
 
     def _settle(self, claim: Claim, ruling: Finished | Again) -> None:
-        if isinstance(ruling, Again):
+        with self._lock:
+            if claim not in self._held:
+                return
+            self._held.remove(claim)
+        if isinstance(ruling, Finished):
+            if ruling.given_up:
+                _log.warning("callback_given_up", **_sids(claim), reason=ruling.reason)
+            future = self._inbox.settle([(claim, ruling.reason)], ())
+        elif not ruling.after:
+            self._unclaim([claim])
+            return
+        else:
             after = ruling.after.total_seconds()
             told = {"attempt": claim.attempts, "again_in_s": after, "reason": ruling.reason}
             _log.info("callback_waits", **_sids(claim), **told)
             future = self._inbox.settle((), [(claim, ruling.after)])
-        else:
-            if ruling.given_up:
-                _log.warning("callback_given_up", **_sids(claim), reason=ruling.reason)
-            future = self._inbox.settle([(claim, ruling.reason)], ())
         future.add_done_callback(_tell)
 
     def _release_all(self) -> None:
         with self._lock:
-            works = {id(work): work for works in self._works.values() for work in works}
+            left = list(self._held)
+            self._held.clear()
             self._works.clear()
-        if works:
-            unused = [work.claim for work in works.values()]
-            self._inbox.settle((), (), unused).add_done_callback(_tell)
+        self._unclaim(left)
+
+    def _unclaim(self, claims: Sequence[Claim]) -> None:
+        """Give claims back as if they had never been taken."""
+        if claims:
+            self._inbox.settle((), (), claims).add_done_callback(_tell)
 
     def _age(self, claim: Claim) -> timedelta:
         return self._clock() - claim.received
@@ -262,12 +305,11 @@ class Worker:
         """Keep other servers from what is in hand; a lease that is lost costs work, no safety."""
         while not self._stop.wait(RENEW):
             with self._lock:
-                claims = [work.claim for works in self._works.values() for work in works]
-            if not claims:
-                continue
+                claims = list(self._held)
             try:
-                self._inbox.ledger.renew(claims, LEASE)
-            except ServiceError as error:
+                if claims:
+                    self._inbox.ledger.renew(claims, LEASE)
+            except Exception as error:  # noqa: BLE001 - whatever it is, leases must be renewed
                 _log.warning("ledger_error", error=str(error))
 
 

@@ -46,7 +46,8 @@ class Ledger:
     def __init__(self, url: sa.URL, *, read_only: bool) -> None:
         self._file = connect.file_of(url)
         self._inode = 0
-        self._location = str(self._file or url.render_as_string(hide_password=True))
+        # Not the query: a password may stand there too.
+        self._location = str(self._file or url.set(query={}).render_as_string(hide_password=True))
         self._read_only = read_only
         # In line here, our own threads need not find the file locked and wait in steps.
         self._line = threading.Lock()
@@ -57,7 +58,7 @@ class Ledger:
         """Open a ledger, making it if there is none; with `read_only` there must be one."""
         try:
             ledger = cls(sa.make_url(url), read_only=read_only)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, ValueError):  # of which the second quotes a part of the password
             raise unusable("ledger.url", "is not the URL of a database that is known") from None
         except ModuleNotFoundError as error:
             hint = "install reccli[postgres]"

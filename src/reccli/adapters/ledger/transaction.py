@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST_LEASE, LONGEST_WAIT = timedelta(minutes=5), timedelta(days=1)
+"""Nobody claims for longer, or puts off for longer."""
 _AT_ONCE = 500
 """Keys in one statement: databases limit its parameters."""
 
@@ -139,25 +141,29 @@ class Transaction:
     def claim(self, owner: str, limit: int, lease: timedelta) -> list[Claim]:
         """Take callbacks that are due and that nobody holds, those due longest first."""
         now = now_us(self._db)
-        free = sa.or_(callbacks.c.lease_until_us.is_(None), callbacks.c.lease_until_us <= now)
-        query = (
-            sa.select(
-                *_key,
-                callbacks.c.account_sid,
-                callbacks.c.call_sid,
-                callbacks.c.received_us,
-                callbacks.c.attempts,
-                callbacks.c.fence,
+        until, due = callbacks.c.lease_until_us, callbacks.c.due_us
+        # What lies too far ahead was written by a clock that has been put right since.
+        free = sa.or_(until.is_(None), until <= now, until > now + _us(max(lease, LONGEST_LEASE)))
+        claims: list[Claim] = []
+        for is_due in (due <= now, due > now + _us(LONGEST_WAIT)):  # each is a range of the index
+            query = (
+                sa.select(
+                    *_key,
+                    callbacks.c.account_sid,
+                    callbacks.c.call_sid,
+                    callbacks.c.received_us,
+                    callbacks.c.attempts,
+                    callbacks.c.fence,
+                )
+                .where(unfinished, is_due, free)
+                .order_by(due)
+                .limit(limit - len(claims))
+                .with_for_update(skip_locked=True)  # SQLite has the lock on everything already
             )
-            .where(unfinished, callbacks.c.due_us <= now, free)
-            .order_by(callbacks.c.due_us)
-            .limit(limit)
-            .with_for_update(skip_locked=True)  # SQLite has the lock on everything already
-        )
-        claims = [
-            Claim(*row[:4], schema.to_time(row[4]), row[5] + 1, row[6] + 1)
-            for row in self._db.execute(query).all()
-        ]
+            claims += [
+                Claim(*row[:4], schema.to_time(row[4]), row[5] + 1, row[6] + 1)
+                for row in self._db.execute(query).all()
+            ]
         mine = {
             "owner": owner,
             "lease_until_us": now + _us(lease),

@@ -1,0 +1,147 @@
+"""The server's worker when something under it breaks: nobody's callback is held up or forgotten."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import structlog
+from twilio.request_validator import RequestValidator
+from websockets.sync.client import connect
+
+from reccli.config import load
+from reccli.intake import worker
+from reccli.intake.webhook import create_app
+from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from tests.e2e.serving import PUBLIC_URL, ROUTE, parameters, signed, wait_until
+from tests.intake.app import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reccli.sandbox.recordings import FakeRecording
+    from tests.e2e.lab import Lab
+
+
+@contextmanager
+def served(lab: Lab) -> Iterator[str]:
+    settings = load(None, env=lab.environment(RECCLI_WEBHOOK__PUBLIC_URL=PUBLIC_URL))
+    with serving(create_app(settings)) as url:
+        yield url
+
+
+def call(url: str, recording: FakeRecording) -> None:
+    form = parameters(recording)
+    headers = {**signed(form), "Content-Type": "application/x-www-form-urlencoded"}
+    answer = httpx.post(url + ROUTE, content=urlencode(form), headers=headers, trust_env=False)
+    assert answer.status_code == 204
+
+
+def stream(url: str, call_sid: str) -> None:
+    wss = PUBLIC_URL.replace("https", "wss") + "/stream"
+    headers = {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(wss, {})}
+    sids = {"accountSid": ACCOUNT_SID, "callSid": call_sid, "streamSid": "MZ" + "0e" * 16}
+    with connect(url.replace("http", "ws") + "/stream", additional_headers=headers) as socket:
+        socket.send(json.dumps({"event": "start", "start": sids}))
+        socket.send(json.dumps({"event": "stop", "stop": sids}))
+
+
+def callbacks(lab: Lab) -> list[tuple[Any, ...]]:
+    """Read SID, attempts, fence, and whether it is finished, of every callback."""
+    engine = sa.create_engine(f"sqlite:///{lab.home}/state/ledger.sqlite3", poolclass=sa.NullPool)
+    with closing(engine.connect()) as db:
+        query = "SELECT sid, attempts, fence, finished_us IS NOT NULL FROM callbacks"
+        return [tuple(row) for row in db.execute(sa.text(query))]
+
+
+def settled(lab: Lab) -> bool:
+    return all(row[-1] for row in callbacks(lab))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "REST", 0.3)
+    monkeypatch.setattr(worker, "POLL", 0.2)
+
+
+def test_a_runner_that_dies_holds_no_callback(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that gives no more threads: once, in the middle of everything."""
+    made = [lab.sandbox.call() for _ in range(4)]
+    submit, died = ThreadPoolExecutor.submit, threading.Event()
+
+    def fail_once(
+        pool: ThreadPoolExecutor, work: Callable[..., object], *arguments: object
+    ) -> Future[Any]:
+        if pool._thread_name_prefix == "reccli-worker" and not died.is_set():  # noqa: SLF001
+            died.set()
+            raise RuntimeError("can't start new thread")
+        return submit(pool, work, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", fail_once)
+    with structlog.testing.capture_logs() as logs, served(lab) as url:
+        for _, (recording,) in made:
+            call(url, recording)
+            time.sleep(0.1)
+        wait_until(lambda: all(lab.holds(row, one) == "s3" for row, (one,) in made))
+        wait_until(lambda: settled(lab))
+        assert died.is_set()
+        assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"alive": True}
+    assert [log["event"] for log in logs].count("worker_failed") == 1
+
+
+def test_a_slow_look_at_a_call_holds_up_no_other_and_keeps_its_claim(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RENEW", 0.2)
+    monkeypatch.setattr(worker, "LEASE", timedelta(seconds=1))
+    (_, (slow,)), (row, (recording,)) = lab.sandbox.call(), lab.sandbox.call()
+    lab.sandbox.twilio.faults.add(
+        Fault(
+            FaultKind.STATUS,
+            status=429,
+            path=r"Recordings\.json",
+            times=1,
+            headers={"Retry-After": "20"},
+            body=b'{"code": 20429}',
+        )
+    )
+    with served(lab) as url:
+        stream(url, slow.call_sid)
+        wait_until(lambda: bool(lab.sandbox.twilio.requests))
+        call(url, recording)
+        wait_until(lambda: lab.holds(row, recording) == "s3", 10)
+        time.sleep(1.5)  # longer than a lease
+        fences = {sid: (attempts, fence) for sid, attempts, fence, _ in callbacks(lab)}
+        assert fences[slow.call_sid] == (1, 1)
+
+
+def test_a_monthly_cap_is_told_and_got_over(lab: Lab) -> None:
+    made = [lab.sandbox.call() for _ in range(3)]
+    lab.sandbox.airtable.monthly_cap = 0
+    with structlog.testing.capture_logs() as logs, served(lab) as url:
+        for _, (recording,) in made[:2]:
+            call(url, recording)
+        wait_until(lambda: any(log["event"] == "service_failing" for log in logs))
+        services = httpx.get(f"{url}/readyz", trust_env=False).json()["services"]
+        assert services["airtable"]["failing_since"]
+        time.sleep(1.5)
+        assert max(attempts for _, attempts, _, _ in callbacks(lab)) <= 3
+        lab.sandbox.airtable.monthly_cap = None
+        row, (recording,) = made[2]
+        call(url, recording)
+        wait_until(lambda: lab.holds(row, recording) == "s3", 10)
+        wait_until(lambda: settled(lab))
+        wait_until(lambda: any(log["event"] == "service_answers_again" for log in logs))
+    (told,) = [log for log in logs if log["event"] == "service_failing"]
+    assert told["service"] == "airtable"
+    assert "month" in told["error"]
