@@ -29,6 +29,7 @@ SETTINGS = {
     "RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC,
 }
 SIGNATURES = Signatures({"main": TOKEN, "older": OLDER})
+GOOD = SIGNATURES.sign(EXPECTED)
 FORM = (
     ("AccountSid", ACCOUNT),
     ("ErrorCode", ""),
@@ -65,6 +66,8 @@ def test_what_is_printed_is_what_twilio_would_send(tmp_path: Path, status: str) 
     words = shlex.split(done.stdout)
     assert words[0] == "curl"
     assert words[-1] == "http://127.0.0.1:8080/api/twilio/recording-status"
+    for to in ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/api/twilio/recording-status"):
+        assert shlex.split(reccli(tmp_path, "sign", "--to", to).stdout)[-1] == words[-1]
     pairs = [word.split("=", 1) for word in words if "=" in word and ": " not in word[:25]]
     params = [(name, value) for name, value in pairs]
     assert ("RecordingStatus", status) in params
@@ -95,9 +98,15 @@ def test_a_printed_signature_can_be_explained(tmp_path: Path) -> None:
         (("sign",), {"RECCLI_WEBHOOK__PUBLIC_URL": ""}),
         (("sign", "--status", "done"), {}),
         (("sign", "--recording", "RE1"), {}),
-        (("explain", "--signature", "x"), {}),
-        (("explain", "--url", "https://x:port/", "--signature", "x"), {}),
-        (("explain", "--url", PUBLIC, "--signature", "x", "--body", "not/there"), {}),
+        (("sign", "--to", "foo"), {}),
+        (("sign", "--to", "ftp://127.0.0.1"), {}),
+        (("sign", "--to", "http://127.0.0.1:8080/a b"), {}),
+        (("explain", "--signature", GOOD), {}),
+        (("explain", "--url", "https://x:port/", "--signature", GOOD, "--method", "GET"), {}),
+        (("explain", "--url", "foo", "--signature", GOOD, "--method", "GET"), {}),
+        (("explain", "--url", PUBLIC, "--signature", "x", "--method", "GET"), {}),
+        (("explain", "--url", PUBLIC, "--signature", GOOD), {}),
+        (("explain", "--url", PUBLIC, "--signature", GOOD, "--body", "not/there"), {}),
     ],
 )
 def test_what_is_missing_or_wrong_is_usage(
@@ -106,6 +115,74 @@ def test_what_is_missing_or_wrong_is_usage(
     done = reccli(tmp_path, *arguments, **changes)
     assert done.returncode == 2
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"a": "b=c"}', "POST / HTTP/1.1\r\n\r\na=b", "a b=c"])
+def test_a_body_that_is_no_form_is_usage(tmp_path: Path, body: str) -> None:
+    asked = ("explain", "--url", EXPECTED, "--signature", GOOD, "--body", "-")
+    done = reccli(tmp_path, *asked, stdin=body)
+    assert done.returncode == 2
+    assert "--body has to be a form" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["{}", "X-Twilio-Signature: {}", '"{}"', " '{}'\n"])
+def test_a_signature_is_taken_as_it_was_copied(tmp_path: Path, form: str) -> None:
+    body = urlencode(FORM)
+    asked = ("explain", "--url", EXPECTED, "--body", "-", "--signature")
+    assert reccli(tmp_path, *asked, form.format(captured()), stdin=f"{body}\r\n").returncode == 0
+
+
+@pytest.mark.parametrize("seen", ["wss", "https"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_handshake_of_a_stream_is_explained_too(tmp_path: Path, seen: str, slash: str) -> None:
+    signature = SIGNATURES.sign(f"wss://calls.example.com/stream{slash}")
+    asked = ("--url", f"{seen}://calls.example.com/stream", "--signature", signature)
+    done = reccli(tmp_path, "explain", *asked)
+    assert (done.returncode, "the server takes it" in done.stdout) == (0, True)
+    other = SIGNATURES.sign("wss://other.example.com/stream")
+    done = reccli(
+        tmp_path, "explain", "--url", "wss://other.example.com/stream", "--signature", other
+    )
+    assert done.returncode == 1
+    assert "fix: give Twilio wss://calls.example.com/stream" in done.stdout
+    assert "webhook.public_url to https://other.example.com\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        (EXPECTED.replace("https", "http"), f"give Twilio {EXPECTED}"),
+        (f"{EXPECTED}/", f"give Twilio {EXPECTED}"),
+        (
+            "https://x.example/a/api/twilio/recording-status",
+            f"give Twilio {EXPECTED}, or set webhook.public_url to https://x.example/a",
+        ),
+    ],
+)
+def test_every_remedy_can_be_followed(url: str, remedy: str) -> None:
+    found = explain(Signed(url, FORM, None, captured(url)), EXPECTED, ACCOUNT, SIGNATURES)
+    assert (found.cause, found.hint) == ("url", remedy)
+
+
+def test_what_is_signed_and_yet_refused_is_not_called_taken() -> None:
+    stripped = Signed(f"{PUBLIC}/recording-status", FORM, None, captured())
+    found = explain(stripped, EXPECTED, ACCOUNT, SIGNATURES)
+    assert (found.cause, "404" in found.message) == ("url", True)
+    form = (("AccountSid", "AC" + "0c" * 16), *FORM[1:])
+    signed = Signed(EXPECTED, form, None, captured(EXPECTED, form))
+    found = explain(signed, EXPECTED, ACCOUNT, SIGNATURES)
+    assert (found.cause, "400" in found.message) == ("parameter", True)
+    stranger = Signed(EXPECTED, form, None, Signatures({"x": "another"}).sign(EXPECTED, form))
+    found = explain(stranger, EXPECTED, ACCOUNT, SIGNATURES)
+    assert (found.cause, "AccountSid is not" in found.message) == ("token", True)
+
+
+def test_a_name_of_a_parameter_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    body = urlencode([*FORM, ("\x1b]0;pwned\x07", "1")])
+    asked = ("explain", "--url", EXPECTED, "--signature", captured(), "--body", "-")
+    done = reccli(tmp_path, *asked, stdin=body)
+    assert "was added on the way" in done.stdout
+    assert done.stdout.isprintable() or set(done.stdout) & set("\x1b\x07") == set()
 
 
 def captured(url: str = EXPECTED, form: tuple[tuple[str, str], ...] = FORM) -> str:
@@ -134,7 +211,7 @@ def captured(url: str = EXPECTED, form: tuple[tuple[str, str], ...] = FORM) -> s
 )
 def test_a_changed_address_is_found(sent: str, seen: str | None, cause: str | None) -> None:
     request = Signed(seen or sent, FORM, None, captured(sent))
-    found = explain(request, EXPECTED, SIGNATURES)
+    found = explain(request, EXPECTED, ACCOUNT, SIGNATURES)
     assert found.cause == cause, found
     assert captured(sent) not in found.message + found.hint
 
@@ -150,16 +227,16 @@ def test_a_changed_address_is_found(sent: str, seen: str | None, cause: str | No
 )
 @pytest.mark.parametrize("url", [EXPECTED, EXPECTED.replace("https", "http")])
 def test_a_changed_parameter_is_found(seen: tuple[tuple[str, str], ...], url: str) -> None:
-    found = explain(Signed(EXPECTED, seen, None, captured(url)), EXPECTED, SIGNATURES)
+    found = explain(Signed(EXPECTED, seen, None, captured(url)), EXPECTED, ACCOUNT, SIGNATURES)
     assert found.cause == "parameter", found
 
 
 def test_the_token_is_the_cause_when_nothing_else_is() -> None:
     stranger = Signatures({"x": "another"}).sign(EXPECTED, FORM)
-    found = explain(Signed(EXPECTED, FORM, None, stranger), EXPECTED, SIGNATURES)
+    found = explain(Signed(EXPECTED, FORM, None, stranger), EXPECTED, ACCOUNT, SIGNATURES)
     assert found.cause == "token"
     older = Signatures({"x": OLDER}).sign(EXPECTED, FORM)
-    taken = explain(Signed(EXPECTED, FORM, None, older), EXPECTED, SIGNATURES)
+    taken = explain(Signed(EXPECTED, FORM, None, older), EXPECTED, ACCOUNT, SIGNATURES)
     assert (taken.cause, "older" in taken.message) == (None, True)
 
 

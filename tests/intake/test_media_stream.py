@@ -310,7 +310,7 @@ def failing(times: int) -> Iterator[tuple[str, list[Callback]]]:
             raise LedgerError(Failure(Service.LEDGER, FailureKind.OUTAGE, "full", "it is full"))
         return True
 
-    stream = MediaStream(PUBLIC_URL, ACCOUNT_SID, SIGNATURES, keep)
+    stream = MediaStream(WSS, ACCOUNT_SID, SIGNATURES, keep)
     with serving(Starlette(routes=[stream.route])) as url:
         yield url, tried
 

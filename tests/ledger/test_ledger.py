@@ -154,7 +154,7 @@ def test_opening_again_finds_everything(url: str) -> None:
         with Ledger.open(url) as ledger:
             assert ledger.callbacks_pending() == number
             add(ledger, number)
-    assert execute(url, "SELECT version FROM schema_version") == [(1,)]
+    assert execute(url, "SELECT version FROM schema_version") == [(schema.VERSION,)]
 
 
 def test_a_transaction_writes_all_or_nothing(either: Ledger) -> None:

@@ -19,7 +19,7 @@ NAME = "sandbox"
 def command(
     stories: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STORY]", help="outage (default), another story, or all."),
+        typer.Argument(metavar="[STORY]", help="outage (default), the name of another, or all."),
     ] = None,
     *,
     serve: Annotated[
@@ -54,11 +54,16 @@ def _serve(sandbox: Sandbox) -> None:
     with sandbox:
         for _ in range(3):
             sandbox.call(linked=True)
-        sandbox.call(recordings=2)
+        _, (new, *_) = sandbox.call(recordings=2)
         for name, value in sandbox.environment().items():
             typer.echo(f"export {name}={shlex.quote(value)}")
         sys.stdout.flush()  # it may be a file that somebody waits for
-        typer.echo("# Ctrl-C ends it; 3 calls have fallback links, 1 is new", err=True)
+        typer.echo(
+            "# Ctrl-C ends it; 3 calls have fallback links, 1 is new. With these settings:\n"
+            "#   reccli serve\n"
+            f"#   reccli webhook sign --recording {new.sid} --to http://127.0.0.1:8080 | sh",
+            err=True,
+        )
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
             signal.signal(number, lambda *_: ended.set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from reccli.cli.telling import Begun, RefusedError, tell_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from urllib.parse import SplitResult
 
     from reccli.config import Settings
 
@@ -50,26 +52,45 @@ class Method(StrEnum):
     GET = "GET"
 
 
+def _address(text: str) -> str:
+    """Take an address that curl can send to."""
+    from urllib.parse import urlsplit
+
+    if not re.fullmatch(r"https?://[!-~]+", text) or not urlsplit(text).hostname:
+        raise typer.BadParameter(f"{text!r} is no address such as http://127.0.0.1:8080")
+    return text.rstrip("/")
+
+
 @app.command()
 def sign(
     *,
     config: o.Config = None,
     recording: Annotated[
-        str, typer.Option("--recording", parser=o.sid, metavar="RE…", help="Of which it tells.")
+        str,
+        typer.Option(
+            "--recording", parser=o.sid, metavar="RE…", help="By default one that is not there."
+        ),
     ] = "RE" + "0" * 32,
     call: Annotated[
         str, typer.Option("--call", parser=o.sid, metavar="CA…", help="The recording's call.")
     ] = "CA" + "0" * 32,
     status: Annotated[Status, typer.Option("--status", help="What it tells.")] = Status.COMPLETED,
     to: Annotated[
-        str, typer.Option("--to", metavar="URL", help="Where curl sends it: http://127.0.0.1:8080")
-    ] = "",
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            parser=_address,
+            help="Where curl sends it instead of webhook.public_url, such as http://127.0.0.1:8080.",
+        ),
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
     """Print a curl command with a valid signature: what Twilio would send."""
     with _configured("webhook sign", config, as_json=as_json) as settings:
         from reccli import wiring
         from reccli.adapters.twilio import recording_status
+        from reccli.config import RECORDING_STATUS
         from reccli.core.model import Ref
 
         ref = Ref(recording, settings.twilio.account_sid, None, call)
@@ -77,7 +98,7 @@ def sign(
         params = recording_status(ref, status, address.removesuffix("."))
         url = settings.webhook.recording_status_url
         signature = wiring.signatures(settings).sign(url, params)
-        target = url.replace(settings.webhook.public_url, to.rstrip("/"), 1) if to else url
+        target = f"{to.removesuffix(RECORDING_STATUS)}{RECORDING_STATUS}" if to else url
         words = ["curl", "--include", "--header", f"X-Twilio-Signature: {signature}"]
         for name, value in params:
             words += ["--data-urlencode", f"{name}={value}"]
@@ -92,7 +113,9 @@ def sign(
 @app.command()
 def explain(
     *,
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="That Twilio called, whole.")],
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="That Twilio called, with its query.")
+    ],
     signature: Annotated[
         str, typer.Option("--signature", metavar="TEXT", help="Its X-Twilio-Signature header.")
     ],
@@ -100,9 +123,14 @@ def explain(
         Path | None,
         typer.Option("--body", metavar="FILE", help="Its raw body; - reads standard input."),
     ] = None,
-    method: Annotated[Method, typer.Option("--method", help="Of the request.")] = Method.POST,
+    method: Annotated[
+        Method, typer.Option("--method", help="Of the request; a stream's does not matter.")
+    ] = Method.POST,
     signed_by: Annotated[
-        str, typer.Option("--settings", metavar="TEXT", help="Its …-Signature-Settings header.")
+        str,
+        typer.Option(
+            "--settings", metavar="TEXT", help="Its X-Twilio-Webhooks-Signature-Settings header."
+        ),
     ] = "",
     config: o.Config = None,
     as_json: o.Json = False,
@@ -110,17 +138,19 @@ def explain(
     """Say which of URL, port, parameter or token made a captured request's signature fail."""
     with _configured("webhook explain", config, as_json=as_json) as settings:
         from dataclasses import asdict
-        from urllib.parse import urlsplit
 
         from reccli import wiring
-        from reccli.adapters.twilio import Signed, explain, form
+        from reccli.adapters.twilio import Signed, explain
+        from reccli.config import STREAM
 
         try:
-            _ = urlsplit(url).port  # raises where it is none
-            params = form(_read(body)) if method is Method.POST else ()
+            stream = _checked(url).path.rstrip("/").endswith(STREAM)
+            params = [] if stream or method is Method.GET else _form(body)
+            asked, webhook = _as_stream(url) if stream else url, settings.webhook
             found = explain(
-                Signed(url, params, None, signature.strip(), signed_by or None),
-                settings.webhook.recording_status_url,
+                Signed(asked, params, None, _bare(signature), signed_by or None),
+                webhook.stream_url if stream else webhook.recording_status_url,
+                settings.twilio.account_sid,
                 wiring.signatures(settings),
             )
         except ValueError as error:
@@ -129,9 +159,9 @@ def explain(
         if as_json:
             say(json.dumps({"valid": found.cause is None, **asdict(found)}, indent=2))
         else:
-            say(f"{found.cause}: {found.message}" if found.cause else found.message)
+            say(_plain(f"{found.cause}: {found.message}" if found.cause else found.message))
             if found.hint:
-                say(f"fix: {found.hint}")
+                say(_plain(f"fix: {found.hint}"))
         raise typer.Exit(1 if found.cause else 0)
 
 
@@ -156,6 +186,43 @@ def _require(settings: Settings) -> None:
         missing.append("twilio.auth_token: missing; callbacks are signed with it")
     if missing:
         raise RefusedError(_USAGE, *(("config", one, _CONFIG_HINT) for one in missing))
+
+
+def _checked(url: str) -> SplitResult:
+    from urllib.parse import urlsplit
+
+    split = urlsplit(url)
+    _ = split.port  # raises where it is none
+    if split.scheme not in {"http", "https", "ws", "wss"} or not split.hostname:
+        raise ValueError("--url is not an https:// or wss:// address")
+    return split
+
+
+def _as_stream(url: str) -> str:
+    """Write the URL of a handshake as Twilio does: a proxy's log calls it https."""
+    return f"ws{url.removeprefix('http')}" if url.startswith("http") else url
+
+
+def _bare(signature: str) -> str:
+    """Take a signature out of what was copied with it: the header's name, quotes."""
+    bare = signature.rpartition(":")[2].strip(" \t\r\n\"'")
+    if not re.fullmatch(r"[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=", bare):
+        raise ValueError("--signature has to be the 28 or 44 characters of its header")
+    return bare
+
+
+def _form(body: Path | None) -> list[tuple[str, str]]:
+    from reccli.adapters.twilio import form
+
+    raw = _read(body).rstrip(b"\r\n")  # which editors and shells put there
+    if not re.fullmatch(rb"[!-~]+=[!-~]*", raw) or raw.startswith(b"{"):
+        raise ValueError("--body has to be a form as it came in, a=b&c=d, without the headers")
+    return form(raw)
+
+
+def _plain(text: str) -> str:
+    """Leave out what would steer the terminal: names of parameters come from anybody."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _read(body: Path | None) -> bytes:

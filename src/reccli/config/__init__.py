@@ -14,6 +14,7 @@ from reccli.config.problems import ConfigError
 from reccli.config.sections import (
     RECORDING_STATUS,
     S3,
+    STREAM,
     Airtable,
     Alerts,
     Engine,
@@ -29,6 +30,7 @@ from reccli.config.sources import find_config, state_dir
 __all__ = [
     "RECORDING_STATUS",
     "S3",
+    "STREAM",
     "Airtable",
     "Alerts",
     "ConfigError",

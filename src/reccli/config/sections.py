@@ -240,7 +240,7 @@ class Safety(Section):
     max_delete_fraction: Fraction = 0.9
 
 
-RECORDING_STATUS = "/api/twilio/recording-status"
+RECORDING_STATUS, STREAM = "/api/twilio/recording-status", "/stream"
 
 
 class Webhook(Section):
@@ -254,6 +254,11 @@ class Webhook(Section):
     def recording_status_url(self) -> str:
         """The URL that Twilio was given for the status of recordings, and that it signs."""
         return f"{self.public_url}{RECORDING_STATUS}"
+
+    @property
+    def stream_url(self) -> str:
+        """The URL that Twilio was given for media streams, and that it signs."""
+        return f"ws{self.public_url.removeprefix('http')}{STREAM}"
 
 
 class Alerts(Section):

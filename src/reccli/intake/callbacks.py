@@ -59,11 +59,9 @@ class RefusedError(Exception):
 class RecordingStatus:
     """The endpoint. `keep` returns once the callback is durable, and raises `ServiceError`."""
 
-    def __init__(
-        self, public_url: str, account_sid: str, signatures: Signatures, keep: Keep
-    ) -> None:
-        """`public_url` is the scheme, host and path below which Twilio reaches our routes."""
-        self._url = public_url.rstrip("/") + RECORDING_STATUS
+    def __init__(self, url: str, account_sid: str, signatures: Signatures, keep: Keep) -> None:
+        """`url` is what Twilio was given, https://…, and what it signs."""
+        self._url = url
         self._account_sid = account_sid
         self._signatures = signatures
         self._keep = keep

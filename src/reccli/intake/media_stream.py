@@ -21,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from reccli.adapters.ledger import Callback
 from reccli.adapters.twilio import Signed
+from reccli.config import STREAM
 from reccli.core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from reccli.adapters.twilio import Signatures
 
-ROUTE = "/stream"
 LARGEST = 64 * 1024
 """Bytes of a message; 20 ms of audio have some 300."""
 WEBSOCKET: dict[str, Any] = {
@@ -93,13 +93,13 @@ class MediaStream:
 
     def __init__(
         self,
-        public_url: str,
+        url: str,
         account_sid: str,
         signatures: Signatures,
         keep: Callable[[Callback], Awaitable[bool]],
     ) -> None:
-        """`public_url` is http(s), as it is configured; Twilio signs its ws(s) form."""
-        self._url = "ws" + public_url.removeprefix("http").rstrip("/") + ROUTE
+        """`url` is what Twilio was given, wss://…, and what it signs."""
+        self._url = url
         self._account_sid = account_sid
         self._signatures = signatures
         self._keep = keep
@@ -108,7 +108,7 @@ class MediaStream:
     @property
     def route(self) -> WebSocketRoute:
         """The route to mount."""
-        return WebSocketRoute(ROUTE, self.serve)
+        return WebSocketRoute(STREAM, self.serve)
 
     async def serve(self, socket: WebSocket) -> None:
         """Listen to one stream until it ends, however that is, and then keep that it did."""

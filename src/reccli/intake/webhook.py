@@ -80,8 +80,7 @@ class _Intake:
 
     def __init__(self, settings: Settings, run_id: str) -> None:
         signatures = wiring.signatures(settings)
-        public_url = settings.webhook.public_url
-        if not public_url:
+        if not settings.webhook.public_url:
             raise UnconfiguredError("webhook.public_url: missing; signatures are checked with it")
         if not signatures:
             raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
@@ -103,10 +102,12 @@ class _Intake:
         )
         self._health = Health(self._inbox, self._worker, world.retry)
         account_sid = settings.twilio.account_sid
-        self._streams = MediaStream(public_url, account_sid, signatures, self.keep)
+        self._streams = MediaStream(settings.webhook.stream_url, account_sid, signatures, self.keep)
         self.app = Starlette(
             routes=[
-                RecordingStatus(public_url, account_sid, signatures, self.keep).route,
+                RecordingStatus(
+                    settings.webhook.recording_status_url, account_sid, signatures, self.keep
+                ).route,
                 self._streams.route,
                 permalink_route(world.book, world.s3.presign),
                 *self._health.routes,

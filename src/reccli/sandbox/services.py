@@ -33,6 +33,7 @@ API_KEY = "patSandbox.0123456789abcdef"
 BASE_ID = "appSandbox0000001"
 TABLE = "Call Logs"
 BUCKET = "recordings"
+PUBLIC_URL = "https://calls.example.com"
 CALL, LINK, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
 FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee"]
 
@@ -109,6 +110,7 @@ class Sandbox:
             "AIRTABLE_API_KEY": API_KEY,
             "AIRTABLE_BASE_ID": BASE_ID,
             "RECCLI_AIRTABLE__ENDPOINT_URL": self.airtable.url,
+            "RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL,
             "STATE_DIRECTORY": state,
             **changes,
         }

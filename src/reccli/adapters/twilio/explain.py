@@ -33,17 +33,19 @@ class Explanation:
     hint: str = ""
 
 
-def explain(request: Signed, expected: str, signatures: Signatures) -> Explanation:
+def explain(
+    request: Signed, expected: str, account_sid: str, signatures: Signatures
+) -> Explanation:
     """Judge a request; `expected` is the URL that the server checks against, without its query."""
     query = urlsplit(request.url).query
     checked = replace(request, url=f"{expected}?{query}" if query else expected)
     if name := signatures.check(checked):
-        return Explanation(None, f"it is signed with {name}, and the server takes it")
+        return _signed(request, expected, account_sid, name)
     if name := signatures.check(request):
         return Explanation(
             _kind_of_url(request.url, expected),
             f"it is signed with {name} for {_shown(request.url)}, and the server checks {expected}",
-            f"set webhook.public_url to {_public(request.url, expected)}",
+            _remedy(request.url, expected),
         )
     for base, told in ((request, "as captured"), (checked, "with the server's own address")):
         for changed, cause, message in _changes(base, expected):
@@ -51,12 +53,35 @@ def explain(request: Signed, expected: str, signatures: Signatures) -> Explanati
                 return Explanation(
                     cause, f"it is signed with {name}, {told}, if {message}", _HINTS[cause]
                 )
+    other = "" if _is_ours(request, account_sid) else "; its AccountSid is not the configured one"
     return Explanation(
         "token",
-        f"none of the configured tokens ({', '.join(signatures.names) or 'none'}) signed it, "
-        "with no address and no single parameter changed",
+        f"none of the configured tokens ({', '.join(signatures.names) or 'none'}) signed it for "
+        f"{_shown(request.url)} or {expected}, with any single parameter changed either{other}",
         _HINTS["token"],
     )
+
+
+def _signed(request: Signed, expected: str, account_sid: str, name: str) -> Explanation:
+    """Judge a request whose signature is good: it may still not get through."""
+    if urlsplit(request.url).path.rstrip("/") != urlsplit(expected).path.rstrip("/"):
+        return Explanation(
+            "url",
+            f"it is signed with {name} for {expected}, but was captured as "
+            f"{_shown(request.url)}: on that path the server has nothing and answers 404",
+            _HINTS["url"],
+        )
+    if not _is_ours(request, account_sid):
+        return Explanation(
+            "parameter",
+            f"it is signed with {name}, but its AccountSid is not {account_sid}: answered 400",
+            "set twilio.account_sid to the account that makes the recordings",
+        )
+    return Explanation(None, f"it is signed with {name}, and the server takes it")
+
+
+def _is_ours(request: Signed, account_sid: str) -> bool:
+    return dict(request.params).get("AccountSid", account_sid) == account_sid
 
 
 _HINTS = {
@@ -64,8 +89,9 @@ _HINTS = {
     "unchanged, and set webhook.public_url to what Twilio calls",
     "port": "write webhook.public_url with the port that Twilio was given, or without one",
     "parameter": "let nothing between Twilio and the server add, drop, trim or decode parameters",
-    "token": "compare the account's primary auth token in Twilio's console with "
-    "twilio.auth_token; recordings of another region or a subaccount are signed with theirs",
+    "token": "make sure that --url is what Twilio was given, from the TwiML or its console and not "
+    "from a proxy's log, and that the body is whole; then compare the account's primary auth token "
+    "with twilio.auth_token: another region or a subaccount signs with its own",
 }
 
 
@@ -135,11 +161,14 @@ def _kind_of_url(url: str, expected: str) -> str:
     return "port" if same else "url"
 
 
-def _public(url: str, expected: str) -> str:
-    """Tell the public URL that goes with a captured one, if its path ends as the route does."""
+def _remedy(url: str, expected: str) -> str:
+    """Say how to bring the two addresses together: at Twilio, or in our configuration."""
     split, path = urlsplit(url), urlsplit(expected).path
-    prefix = split.path.removesuffix(path) if split.path.endswith(path) else ""
-    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{prefix}"
+    remedy = f"give Twilio {expected}"
+    if split.scheme in {"https", "wss"} and split.path.endswith(path):
+        public = f"https://{split.netloc.rpartition('@')[2]}{split.path.removesuffix(path)}"
+        remedy += f", or set webhook.public_url to {public}"
+    return remedy
 
 
 def _shown(url: str) -> str:
