@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from reccli.adapters.twilio import Signatures, Signed, explain
 
@@ -244,3 +245,21 @@ def test_a_get_is_signed_through_its_query(tmp_path: Path) -> None:
     url = f"{EXPECTED}?{urlencode(parse_qsl(urlencode(FORM), keep_blank_values=True))}"
     asked = ("explain", "--method", "GET", "--url", url, "--signature", SIGNATURES.sign(url))
     assert reccli(tmp_path, *asked).returncode == 0
+
+
+def test_the_header_that_names_the_algorithm_counts(tmp_path: Path) -> None:
+    signature = RequestValidator(TOKEN).compute_signature(EXPECTED, dict(FORM), "HMAC_SHA256")
+    asked = ("explain", "--url", EXPECTED, "--signature", signature, "--body", "-")
+    named = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
+    assert reccli(tmp_path, *asked, "--settings", named, stdin=urlencode(FORM)).returncode == 0
+    assert reccli(tmp_path, *asked, stdin=urlencode(FORM)).returncode == 1
+
+
+def test_an_explanation_repeats_no_query() -> None:
+    """It may hold a name or a number of a person."""
+    url = f"{EXPECTED}?From=%2B61400111222"
+    for sent, seen in ((f"{url}&a=b", url), (url.replace("https", "http"), None), (EXPECTED, url)):
+        request = Signed(seen or sent, FORM, None, captured(sent))
+        found = explain(request, EXPECTED, ACCOUNT, SIGNATURES)
+        assert found.cause
+        assert "400111222" not in found.message + found.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,11 +19,13 @@ import structlog
 from twilio.request_validator import RequestValidator
 from websockets.sync.client import connect
 
+from reccli.adapters.ledger import connect as connect_module
 from reccli.config import load
-from reccli.intake import worker
+from reccli.flow import callbacks as rules
+from reccli.intake import webhook, worker
 from reccli.intake.webhook import create_app
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
 from tests.e2e.serving import PUBLIC_URL, ROUTE, parameters, signed, wait_until
 from tests.intake.app import serving
 
@@ -145,3 +148,90 @@ def test_a_monthly_cap_is_told_and_got_over(lab: Lab) -> None:
     (told,) = [log for log in logs if log["event"] == "service_failing"]
     assert told["service"] == "airtable"
     assert "month" in told["error"]
+
+
+def test_a_call_is_settled_when_all_its_recordings_are(lab: Lab) -> None:
+    row, (first, second) = lab.sandbox.call(recordings=2)
+    second.status = "in-progress"
+    with served(lab) as url:
+        stream(url, first.call_sid)
+        wait_until(lambda: lab.holds(row, first) == "s3")
+        time.sleep(1)
+        ((_, attempts, _, done),) = callbacks(lab)
+        assert not done
+        assert attempts <= 3  # not in a hot loop either
+        second.status = "completed"
+        wait_until(lambda: lab.holds(row, second, TRANSFER) == "s3")
+        wait_until(lambda: settled(lab))
+
+
+def test_a_call_is_asked_for_until_it_has_a_recording(lab: Lab) -> None:
+    """Whether Twilio lists none yet, or refuses to tell at first."""
+    call_sid = "CA" + "0f" * 16
+    row = lab.row(call_sid)
+    refusal = Fault(FaultKind.STATUS, status=400, path=r"Recordings\.json", times=1, body=b"{}")
+    lab.sandbox.twilio.faults.add(refusal)
+    with served(lab) as url:
+        stream(url, call_sid)
+        wait_until(lambda: len(lab.sandbox.twilio.requests) >= 2)
+        assert not settled(lab)
+        recording = lab.sandbox.twilio.add(call_sid, duration=2)
+        wait_until(lambda: lab.holds(row, recording) == "s3")
+        wait_until(lambda: settled(lab))
+
+
+def test_a_call_without_recordings_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "NO_RECORDING", timedelta(seconds=1))
+    with structlog.testing.capture_logs() as logs, served(lab) as url:
+        stream(url, "CA" + "0f" * 16)
+        wait_until(lambda: settled(lab) and bool(callbacks(lab)))
+    (told,) = [log for log in logs if log["event"] == "callback_given_up"]
+    assert (told["call_sid"], told["recording_sid"]) == ("CA" + "0f" * 16, None)
+
+
+def test_a_new_callback_is_not_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "POLL", 30.0)
+    row, (recording,) = lab.sandbox.call()
+    with served(lab) as url:
+        time.sleep(1)  # it has found nothing, and waits
+        call(url, recording)
+        wait_until(lambda: lab.holds(row, recording) == "s3", 12)
+
+
+def test_what_is_left_at_the_end_is_free_for_the_next_one(lab: Lab) -> None:
+    made = [lab.sandbox.call() for _ in range(6)]
+    lab.sandbox.twilio.media.latency = 1.0
+    settings = {"RECCLI_ENGINE__CONCURRENCY": "1", "RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL}
+    with serving(create_app(load(None, env=lab.environment(**settings)))) as url:
+        for _, (recording,) in made:
+            call(url, recording)
+        wait_until(lambda: bool(lab.keys()))
+    engine = sa.create_engine(f"sqlite:///{lab.home}/state/ledger.sqlite3", poolclass=sa.NullPool)
+    with closing(engine.connect()) as db:
+        query = "SELECT owner, lease_until_us, attempts FROM callbacks WHERE finished_us IS NULL"
+        left = [tuple(row) for row in db.execute(sa.text(query))]
+    assert left
+    assert {row[:2] for row in left} == {(None, None)}
+    assert max(row[2] for row in left) <= 1
+
+
+def test_a_ledger_that_hangs_is_a_503_in_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "DURABLE_WITHIN", 0.5)
+    monkeypatch.setattr(connect_module, "BUSY_SECONDS", 3.0)
+    _, (recording,) = lab.sandbox.call()
+    form = parameters(recording)
+    headers = {**signed(form), "Content-Type": "application/x-www-form-urlencoded"}
+    with served(lab) as url, closing(sqlite3.connect(lab.home / "state/ledger.sqlite3")) as other:
+        assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        answer = httpx.post(url + ROUTE, content=urlencode(form), headers=headers, trust_env=False)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert time.monotonic() - began < 2.5
+
+        def ready() -> int:
+            return httpx.get(f"{url}/readyz", trust_env=False, timeout=20).status_code
+
+        wait_until(lambda: ready() == 503)
+        other.rollback()
+        wait_until(lambda: ready() == 200)

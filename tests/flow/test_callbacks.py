@@ -111,3 +111,8 @@ def test_the_waits_double_up_to_a_bound() -> None:
     assert waits[-1] == LONGEST
     assert waits == sorted(waits)
     assert later(10**9) == LONGEST
+
+
+def test_one_that_was_not_tried_is_enough_to_hand_over() -> None:
+    for outcomes in ([STOPPED, NO_ROW], [NO_ROW, STOPPED], [RETAINED, STOPPED]):
+        assert verdict(outcomes, GIVE_UP, 9) == Again(timedelta(), Reason.STOPPED)
