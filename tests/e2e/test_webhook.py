@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -43,6 +44,9 @@ def test_a_callback_ends_as_an_object_a_link_and_nothing_pending(lab: Lab, serve
     assert lab.archived(recording)
     wait_until(lambda: pending(lab) == 0)
     assert not lab.deleted()
+    services = server.http.get("/readyz").json()["services"]
+    assert all(service["last_contact"] for service in services.values())
+    assert all(service["failing_since"] is None for service in services.values())
     names = {event["event"] for event in server.events}
     assert names >= {
         "recording_status_callback",
@@ -144,6 +148,19 @@ def test_sigterm_finishes_the_step_in_hand_and_leaves_the_rest(lab: Lab, server:
     assert done.code == 0
     assert all(lab.holds(row, one) == "s3" for row, (one,) in made)
     assert pending(lab) == 0
+
+
+def test_a_second_interrupt_ends_it_at_once(lab: Lab, server: Server) -> None:
+    lab.sandbox.twilio.media.latency = 30.0
+    _, (recording,) = lab.sandbox.call()
+    assert server.callback(recording).status_code == 204
+    wait_until(lambda: bool(lab.sandbox.twilio.media.requests))
+    server.process.send_signal(signal.SIGINT)
+    server.wait_for_event("stopping")
+    assert server.process.poll() is None
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(5) == 130
+    assert pending(lab) == 1
 
 
 def test_process_is_complete_with_every_callback_dropped(lab: Lab) -> None:
