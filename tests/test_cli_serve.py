@@ -72,7 +72,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert "fix: " in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "websockets"])
 def test_a_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; from reccli.cli import main; main()"
     done = serve(tmp_path, code=code)

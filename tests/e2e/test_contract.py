@@ -232,6 +232,31 @@ def test_the_callback_of_a_call_is_finished_when_all_its_recordings_are_settled(
         assert ledger.callbacks_pending() == 0
 
 
+def test_a_call_that_cannot_be_asked_for_is_an_error_and_stays_pending(lab: Lab) -> None:
+    url = f"sqlite:///{lab.home / 'ledger.sqlite3'}"
+    call_sid = "CA" + "0f" * 16
+    refusal = Fault(FaultKind.STATUS, status=403, path=r"Recordings\.json", after=1, body=b"{}")
+    with Ledger.open(url) as ledger:
+        told = Callback(call_sid, "stopped MZ1", ACCOUNT_SID, call_sid, b"", datetime.now(UTC))
+        ledger.add_callbacks([told])
+        lab.sandbox.twilio.faults.add(refusal)
+        done = lab.json("process", RECCLI_LEDGER__URL=url)
+        assert done.code == 4
+        assert done.doc["errors"]
+        assert ledger.callbacks_pending() == 1
+
+
+def test_the_callback_of_what_was_linked_before_is_finished(lab: Lab) -> None:
+    url = f"sqlite:///{lab.home / 'ledger.sqlite3'}"
+    _, recording = lab.call()
+    lab.json("process", RECCLI_LEDGER__URL=url)
+    with Ledger.open(url) as ledger:
+        about = (recording.sid, "completed", ACCOUNT_SID, recording.call_sid)
+        ledger.add_callbacks([Callback(*about, b"", datetime.now(UTC))])
+        lab.json("process", RECCLI_LEDGER__URL=url)
+        assert ledger.callbacks_pending() == 0
+
+
 def test_a_number_in_a_field_is_in_no_line(lab: Lab) -> None:
     row, mine = lab.call()
     row.fields["Employee"] = "+61 400 111 222"

@@ -45,6 +45,8 @@ def command(
 def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -> None:
     settings = read_settings(request, begun)
     try:
+        import websockets  # noqa: F401 - uvicorn would miss it later, and say so less clearly
+
         from reccli.intake.server import CannotServeError, serve
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
