@@ -254,7 +254,8 @@ class SeaweedFS:
             "-ip.bind=127.0.0.1",
             *(f"-{name}.port={port}" for name, port in self._ports.items()),
             "-master.telemetry=false",  # it reports home by default
-            "-master.volumeSizeLimitMB=1024",
+            # Each bucket takes a volume, and there are as many as the disk has room for.
+            "-master.volumeSizeLimitMB=64",
             "-volume.preStopSeconds=0",
             "-admin.ui=false",
             "-webdav=false",
