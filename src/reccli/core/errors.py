@@ -31,6 +31,8 @@ class FailureKind(StrEnum):
     """The service refused our credentials or permissions. Opens the circuit: exit code 4."""
     PERMANENT = "permanent"
     """Trying again would fail again: a person must look at this recording."""
+    CONFIG = "config"
+    """Only another configuration helps: the run ends before it does damage. Exit code 2."""
     FATAL = "fatal"
     """No further call in this run can succeed (the monthly cap of Airtable)."""
 

@@ -30,9 +30,11 @@ class S3State(StrEnum):
     """The object at the recording's key.
 
     NO_KEY: the key template needs fields of a row, and there is no such row or field yet.
+    UNFIT: verified, but no lasting copy that opens: in an archive class, or about to go.
     """
 
     VERIFIED = "verified"
+    UNFIT = "unfit"
     ABSENT = "absent"
     CONFLICT = "conflict"
     NO_KEY = "no-key"
@@ -40,12 +42,16 @@ class S3State(StrEnum):
 
 
 class LinkState(StrEnum):
-    """What Airtable holds for one recording; of several rows, the one furthest from converged."""
+    """What Airtable holds for one recording; of several rows, the one furthest from converged.
+
+    ELSEWHERE: a cell names the recording at a place that is not ours.
+    """
 
     UNKNOWN = "unknown"
     TWILIO_LINK = "twilio-link"
     EMPTY = "empty"
     S3_LINK_EXPIRING = "s3-link-expiring"
+    ELSEWHERE = "elsewhere"
     NO_FREE_SLOT = "no-free-slot"
     S3_LINK = "s3-link"
     NO_ROW = "no-row"
@@ -70,14 +76,20 @@ class Reason(StrEnum):
 
     NOT_COMPLETED = "not completed yet"
     NO_COPY = "no copy yet"
+    ELSEWHERE = "the row names the recording at another place: a person must look"
     NEEDS_ROW = "its key is made of fields of a row that is not there yet"
     FALLBACK = "S3 cannot take it now: the fallback link keeps it reachable"
     S3_UNREACHABLE = "S3 unreachable, Twilio copy preserved"
     CONFLICT = "another object has the key: a person must look"
+    UNFIT = "stored, but not for keeps"
+    KEY_UNKNOWN = "its key cannot be told"
+    LAST_COPY_UNFIT = "the last copy opens for nobody, or goes on that day"
+    NO_LASTING_LINK = "no link would last: S3's credentials are temporary"
     NAME_OBJECT = "the row should name the object"
     LINK_WOULD_DIE = "the link would die"
     UNREFERENCED = "archived, nothing refers to it yet"
     IN_RETENTION = "in retention"
+    LENGTH_UNPROVEN = "Twilio does not say how long it is: no copy is proven for a delete"
     PROVEN = "proven safe"
     CONVERGED = "converged"
     LOST = "gone from Twilio with no proven copy in S3"
@@ -103,20 +115,28 @@ class Step:
 class Observation:
     """The three sides of one recording, as `decide` sees them.
 
-    `age` is how long the object has been in S3 by S3's own clock; None when S3 did not tell.
+    `age` is how long the object has been in S3, by the smaller of what S3's clock and ours say;
+    None when S3 did not tell. `whole`: Twilio's duration, or a person who has listened, says that
+    nothing is missing from the copy.
     """
 
     twilio: TwilioState
     s3: S3State
     rows: LinkState
     age: timedelta | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an operator may tune. `retention` counts from the arrival of the object in S3."""
+    """What an operator may tune. `retention` counts from the arrival of the object in S3.
+
+    `lasting_links` is False where every link that could be made would die with temporary
+    credentials: then none is made, and nothing is deleted.
+    """
 
     retention: timedelta
+    lasting_links: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +206,10 @@ class Row:
 class StoredObject:
     """What S3 itself says about a key.
 
-    `proven` is False where the store reported no checksum and the object was not read back:
-    its metadata claims to be the recording, which is enough to look on, not to act on.
+    `proven` is False where the store reported no checksum that counts and the object was not read
+    back: its metadata claims to be the recording, which is enough for a link, not for a delete.
+    `etag` tells whether it is still the same object. `seconds` is how much audio was counted when
+    it was stored, if it was; `accepted`: a person has listened and taken it as it is.
     """
 
     state: S3State
@@ -196,3 +218,6 @@ class StoredObject:
     sha256: str | None = None
     proven: bool = False
     failure: Failure | None = None
+    etag: str | None = None
+    seconds: float | None = None
+    accepted: bool = False

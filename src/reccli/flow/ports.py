@@ -43,22 +43,31 @@ class Media:
 
     `length` is the Content-Length in bytes, if one was given. `chunks` raises `ServiceError`
     when the connection breaks; whether a body that ends is the whole recording is checked by
-    the caller.
+    the caller. `framed` is False where only the end of the connection ends the body, which proves
+    nothing. `channels` is what Twilio granted where the metadata names no number of them.
     """
 
     content_type: str
     length: int | None
     chunks: Iterator[bytes]
+    framed: bool = True
+    channels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What is written beside the bytes: size in bytes and hex SHA-256 as streamed from Twilio."""
+    """What is written beside the bytes: size in bytes and hex SHA-256 as streamed from Twilio.
+
+    `seconds` is how much audio was counted, if it could be; `accepted`: a person has listened and
+    takes it although it is shorter than Twilio's duration.
+    """
 
     recording: Recording
     size: int
     sha256: str
     content_type: str
+    seconds: float | None = None
+    accepted: bool = False
 
 
 class TwilioPort(Protocol):
@@ -90,8 +99,14 @@ class S3Port(Protocol):
     def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
         """Say whether the object at `key` is the proven recording `sid`.
 
-        With `read_back`, a store that reports no checksum has the object read and hashed.
+        With `read_back`, a store whose checksum does not count has the object read and hashed.
         """
+
+    def require_bucket(self) -> None:
+        """Raise a CONFIG failure if there is no such bucket; a request at the first call only."""
+
+    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+        """List one page of the keys that begin with `prefix`."""
 
     def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
         """Store unless the key is taken; verified, or conflict if something else is there."""
@@ -105,9 +120,26 @@ class S3Port(Protocol):
     ) -> str:
         """Sign a link to the object, for the configured time unless a `life` is given."""
 
+    def signs_temporarily(self) -> bool:
+        """Whether links die with temporary credentials, whatever they say of their life."""
+
+
+class LinkPort(Protocol):
+    """Links as the people see them who click on them."""
+
+    def open(self, url: str) -> None:
+        """Return if audio comes; no credentials are sent, and the body is not read to its end."""
+
 
 class AirtablePort(Protocol):
     """The table of calls."""
+
+    @property
+    def rows_a_look(self) -> int:
+        """Tell how many rows can be written within 3 s of a look at them, at the set pace."""
+
+    def field_names(self) -> Mapping[str, str]:
+        """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
 
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         """List one page of the rows in which some link field holds a Twilio address."""
