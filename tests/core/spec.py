@@ -14,9 +14,9 @@ from reccli.core.model import LinkState, Reason, S3State, Step, StepKind, Twilio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from reccli.core.model import Observation
+    from reccli.core.model import Observation, Policy
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class World:
     """What the table is about, in the words of the prose."""
 
     seen: Observation
-    retention: timedelta
+    policy: Policy
 
     @property
     def finished(self) -> bool:
@@ -45,6 +45,26 @@ class World:
     def archived(self) -> bool:
         """The object is proven to be the recording."""
         return self.seen.s3 is S3State.VERIFIED
+
+    @property
+    def unfit(self) -> bool:
+        """The object is the recording, and opens for nobody or is about to go."""
+        return self.seen.s3 is S3State.UNFIT
+
+    @property
+    def elsewhere(self) -> bool:
+        """A row names the recording at somebody else's place."""
+        return self.seen.rows is LinkState.ELSEWHERE
+
+    @property
+    def to_copy(self) -> bool:
+        """Twilio has it, S3 surely lacks it, and the rows can be read."""
+        return self.finished and self.seen.s3 is S3State.ABSENT and not self.airtable_silent
+
+    @property
+    def links_last(self) -> bool:
+        """A link that is made now outlives the credentials."""
+        return self.policy.lasting_links
 
     @property
     def unnamed(self) -> bool:
@@ -84,7 +104,7 @@ class World:
     @property
     def kept_long_enough(self) -> bool | None:
         """Whether retention is over; None when S3 did not tell how old the object is."""
-        return None if self.seen.age is None else self.seen.age >= self.retention
+        return None if self.seen.age is None else self.seen.age >= self.policy.retention
 
 
 @dataclass(frozen=True)
@@ -106,19 +126,25 @@ RULES = (
     ),
     Rule(
         "a recording that came to nothing needs nothing",
-        lambda w: w.seen.twilio is TwilioState.FAILED and not (w.archived and w.dying),
+        lambda w: w.seen.twilio is TwilioState.FAILED,
         StepKind.DONE,
         Reason.NOTHING_RECORDED,
     ),
     Rule(
         "what S3 surely lacks is copied, whatever the rows say, if they can be read",
-        lambda w: w.finished and w.seen.s3 is S3State.ABSENT and not w.airtable_silent,
+        lambda w: w.to_copy,
         StepKind.COPY,
         Reason.NO_COPY,
     ),
     Rule(
-        "an empty field takes the fallback when S3 can't take the audio",
-        lambda w: w.finished and w.empty and w.seen.s3 not in {S3State.VERIFIED, S3State.ABSENT},
+        "what a row names at another place is a person's to judge, once it is copied",
+        lambda w: w.had_audio and w.elsewhere and not w.to_copy,
+        StepKind.HOLD,
+        Reason.ELSEWHERE,
+    ),
+    Rule(
+        "an empty field takes the fallback when S3 can't take the audio, or no lasting link",
+        lambda w: w.finished and w.empty and not w.to_copy and not (w.archived and w.links_last),
         StepKind.LINK_TWILIO,
         Reason.FALLBACK,
     ),
@@ -130,27 +156,65 @@ RULES = (
     ),
     Rule(
         "somebody else's object at the key is for a person",
-        lambda w: w.finished and w.seen.s3 is S3State.CONFLICT and not w.empty,
+        lambda w: w.finished and w.seen.s3 is S3State.CONFLICT and not (w.empty or w.elsewhere),
         StepKind.HOLD,
         Reason.CONFLICT,
     ),
     Rule(
         "without a key nothing can be copied until the row comes",
-        lambda w: w.finished and w.unnamed and not w.empty and not w.airtable_silent,
+        lambda w: w.finished and w.unnamed and not (w.empty or w.airtable_silent or w.elsewhere),
         StepKind.WAIT,
         Reason.NEEDS_ROW,
     ),
     Rule(
+        "a copy that is not for keeps keeps Twilio's",
+        lambda w: w.finished and w.unfit and not (w.empty or w.airtable_silent or w.elsewhere),
+        StepKind.HOLD,
+        Reason.UNFIT,
+    ),
+    Rule(
         "a proven object is named by the row, wherever Twilio's copy is",
-        lambda w: w.had_audio and w.archived and (w.empty or w.names_twilio),
+        lambda w: w.had_audio and w.archived and (w.empty or w.names_twilio) and w.links_last,
+        StepKind.RELINK,
+        Reason.NAME_OBJECT,
+    ),
+    Rule(
+        "the last copy is named by the row, even if it is not for keeps",
+        lambda w: w.gone and w.unfit and (w.empty or w.names_twilio) and w.links_last,
         StepKind.RELINK,
         Reason.NAME_OBJECT,
     ),
     Rule(
         "a link to a proven object is kept alive",
-        lambda w: w.seen.twilio is not TwilioState.PENDING and w.archived and w.dying,
+        lambda w: w.had_audio and w.archived and w.dying and w.links_last,
         StepKind.RESIGN,
         Reason.LINK_WOULD_DIE,
+    ),
+    Rule(
+        "where no link lasts none is made, and nothing is deleted behind those that are there",
+        lambda w: (
+            not w.links_last
+            and (
+                (w.had_audio and w.archived and (w.names_twilio or w.dying))
+                or (w.had_audio and not w.finished and w.archived and w.empty)
+                or (w.gone and w.unfit and (w.empty or w.names_twilio))
+                or (
+                    w.finished
+                    and w.archived
+                    and w.linked
+                    and w.kept_long_enough is True
+                    and w.seen.whole
+                )
+            )
+        ),
+        StepKind.HOLD,
+        Reason.NO_LASTING_LINK,
+    ),
+    Rule(
+        "the last copy is a person's to save",
+        lambda w: w.gone and w.unfit and (w.linked or w.dying or w.nowhere_to_link),
+        StepKind.HOLD,
+        Reason.LAST_COPY_UNFIT,
     ),
     Rule(
         "an archived recording that no row can name is kept where it is",
@@ -165,8 +229,27 @@ RULES = (
         Reason.IN_RETENTION,
     ),
     Rule(
+        "a copy whose length nobody can vouch for keeps Twilio's",
+        lambda w: (
+            w.finished
+            and w.archived
+            and w.linked
+            and w.kept_long_enough is True
+            and not w.seen.whole
+        ),
+        StepKind.HOLD,
+        Reason.LENGTH_UNPROVEN,
+    ),
+    Rule(
         "a proven and linked recording leaves Twilio after retention",
-        lambda w: w.finished and w.archived and w.linked and w.kept_long_enough is True,
+        lambda w: (
+            w.finished
+            and w.archived
+            and w.linked
+            and w.kept_long_enough is True
+            and w.seen.whole
+            and w.links_last
+        ),
         StepKind.DELETE,
         Reason.PROVEN,
     ),
@@ -185,19 +268,23 @@ RULES = (
     ),
     Rule(
         "gone from Twilio with no proven object is the alarm",
-        lambda w: w.gone and w.seen.s3 in {S3State.ABSENT, S3State.CONFLICT},
+        lambda w: (
+            w.gone
+            and w.seen.s3 in {S3State.ABSENT, S3State.CONFLICT}
+            and not (w.elsewhere or w.airtable_silent)
+        ),
         StepKind.LOST,
         Reason.LOST,
     ),
     Rule(
         "what became of a deleted recording is unclear without a key",
-        lambda w: w.gone and w.unnamed,
+        lambda w: w.gone and w.unnamed and not w.elsewhere,
         StepKind.HOLD,
-        Reason.NOT_OBSERVED,
+        Reason.KEY_UNKNOWN,
     ),
     Rule(
         "what became of a deleted recording is unclear without S3",
-        lambda w: w.gone and w.seen.s3 is S3State.UNKNOWN,
+        lambda w: w.gone and w.seen.s3 is S3State.UNKNOWN and not w.elsewhere,
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
@@ -205,6 +292,7 @@ RULES = (
         "with Twilio silent, only a row that misses the proven object is put right",
         lambda w: (
             w.seen.twilio is TwilioState.UNKNOWN
+            and not w.elsewhere
             and not (w.archived and (w.empty or w.names_twilio or w.dying))
         ),
         StepKind.HOLD,
@@ -215,7 +303,7 @@ RULES = (
         lambda w: (
             w.finished
             and w.seen.s3 is S3State.UNKNOWN
-            and not (w.empty or w.names_twilio or w.airtable_silent)
+            and not (w.empty or w.names_twilio or w.airtable_silent or w.elsewhere)
         ),
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
@@ -227,23 +315,25 @@ RULES = (
         Reason.NOT_OBSERVED,
     ),
     Rule(
-        "with Airtable silent, an archived and deleted recording is held",
-        lambda w: w.gone and w.archived and w.airtable_silent,
+        "with Airtable silent, nothing can be said of a deleted recording",
+        lambda w: (
+            w.gone and w.airtable_silent and w.seen.s3 not in {S3State.UNKNOWN, S3State.NO_KEY}
+        ),
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
 )
 
 
-def fired(seen: Observation, retention: timedelta) -> list[Rule]:
+def fired(seen: Observation, policy: Policy) -> list[Rule]:
     """Name every rule that speaks about a state; it must be exactly one."""
-    world = World(seen, retention)
+    world = World(seen, policy)
     return [rule for rule in RULES if rule.when(world)]
 
 
-def expected(seen: Observation, retention: timedelta, now: datetime) -> Step:
+def expected(seen: Observation, policy: Policy, now: datetime) -> Step:
     """Tell the step that the specification asks for."""
-    (rule,) = fired(seen, retention)
+    (rule,) = fired(seen, policy)
     waiting = rule.reason is Reason.IN_RETENTION and seen.age is not None
-    until = now + (retention - seen.age) if waiting and seen.age is not None else None
+    until = now + (policy.retention - seen.age) if waiting and seen.age is not None else None
     return Step(rule.kind, rule.reason, until)

@@ -33,10 +33,8 @@ TERMINAL = {StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST}
 
 T, S, L = TwilioState, S3State, LinkState
 ANY_S3, ANY_ROWS = frozenset(S), frozenset(L)
-SPACE = [
-    Observation(twilio, s3, rows, age)
-    for twilio, s3, rows, age in product(T, S, L, (None, timedelta(), BELOW, RETENTION, ABOVE))
-]
+AGES = (None, timedelta(), BELOW, RETENTION, ABOVE)
+SPACE = [Observation(*sides) for sides in product(T, S, L, AGES, (True, False))]
 KNOWN_ROWS = ANY_ROWS - {L.UNKNOWN}
 
 
@@ -50,15 +48,33 @@ class Line(NamedTuple):
     kind: StepKind
     reason: Reason
     ages: Collection[timedelta | None] = (None, BELOW, RETENTION, ABOVE)
+    lengths: Collection[bool] = (True, False)
 
 
 TABLE = [
+    Line("failed", {T.FAILED}, ANY_S3, ANY_ROWS, StepKind.DONE, Reason.NOTHING_RECORDED),
     Line("pending", {T.PENDING}, ANY_S3, ANY_ROWS, StepKind.WAIT, Reason.NOT_COMPLETED),
     Line("no copy", {T.COMPLETED}, {S.ABSENT}, KNOWN_ROWS, StepKind.COPY, Reason.NO_COPY),
     Line(
+        "named elsewhere, no copy to make",
+        {T.COMPLETED},
+        ANY_S3 - {S.ABSENT},
+        {L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.ELSEWHERE,
+    ),
+    Line(
+        "named elsewhere",
+        {T.DELETED, T.UNKNOWN},
+        ANY_S3,
+        {L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.ELSEWHERE,
+    ),
+    Line(
         "S3 cannot take it",
         {T.COMPLETED},
-        {S.UNKNOWN, S.CONFLICT, S.NO_KEY},
+        {S.UNKNOWN, S.CONFLICT, S.NO_KEY, S.UNFIT},
         {L.EMPTY},
         StepKind.LINK_TWILIO,
         Reason.FALLBACK,
@@ -75,7 +91,7 @@ TABLE = [
         "conflict",
         {T.COMPLETED},
         {S.CONFLICT},
-        ANY_ROWS - {L.EMPTY},
+        ANY_ROWS - {L.EMPTY, L.ELSEWHERE},
         StepKind.HOLD,
         Reason.CONFLICT,
     ),
@@ -83,9 +99,25 @@ TABLE = [
         "no key yet",
         {T.COMPLETED},
         {S.NO_KEY},
-        KNOWN_ROWS - {L.EMPTY},
+        KNOWN_ROWS - {L.EMPTY, L.ELSEWHERE},
         StepKind.WAIT,
         Reason.NEEDS_ROW,
+    ),
+    Line(
+        "not for keeps",
+        {T.COMPLETED},
+        {S.UNFIT},
+        KNOWN_ROWS - {L.EMPTY, L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.UNFIT,
+    ),
+    Line(
+        "deleted, no key",
+        {T.DELETED},
+        {S.NO_KEY},
+        ANY_ROWS - {L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.KEY_UNKNOWN,
     ),
     Line(
         "the row should name the object",
@@ -96,12 +128,28 @@ TABLE = [
         Reason.NAME_OBJECT,
     ),
     Line(
+        "the row should name the last copy",
+        {T.DELETED},
+        {S.UNFIT},
+        {L.TWILIO_LINK, L.EMPTY},
+        StepKind.RELINK,
+        Reason.NAME_OBJECT,
+    ),
+    Line(
         "the link would die",
-        set(T) - {T.PENDING},
+        {T.COMPLETED, T.DELETED, T.UNKNOWN},
         {S.VERIFIED},
         {L.S3_LINK_EXPIRING},
         StepKind.RESIGN,
         Reason.LINK_WOULD_DIE,
+    ),
+    Line(
+        "the last copy is not for keeps",
+        {T.DELETED},
+        {S.UNFIT},
+        {L.S3_LINK, L.S3_LINK_EXPIRING, L.NO_ROW, L.NO_FREE_SLOT},
+        StepKind.HOLD,
+        Reason.LAST_COPY_UNFIT,
     ),
     Line(
         "nothing refers to it",
@@ -119,6 +167,17 @@ TABLE = [
         StepKind.WAIT,
         Reason.IN_RETENTION,
         ages=(None, timedelta(), BELOW),
+        lengths=(True, False),
+    ),
+    Line(
+        "retention over, length unproven",
+        {T.COMPLETED},
+        {S.VERIFIED},
+        {L.S3_LINK},
+        StepKind.HOLD,
+        Reason.LENGTH_UNPROVEN,
+        ages=(RETENTION, ABOVE),
+        lengths=(False,),
     ),
     Line(
         "retention over",
@@ -128,31 +187,22 @@ TABLE = [
         StepKind.DELETE,
         Reason.PROVEN,
         ages=(RETENTION, ABOVE),
+        lengths=(True,),
     ),
     Line("converged", {T.DELETED}, {S.VERIFIED}, {L.S3_LINK}, StepKind.DONE, Reason.CONVERGED),
-    Line("lost", {T.DELETED}, {S.ABSENT, S.CONFLICT}, ANY_ROWS, StepKind.LOST, Reason.LOST),
-    # `decide` reads the table from the top: a failed one with a dying link is the line above.
     Line(
-        "failed",
-        {T.FAILED},
-        ANY_S3 - {S.VERIFIED},
-        ANY_ROWS,
-        StepKind.DONE,
-        Reason.NOTHING_RECORDED,
-    ),
-    Line(
-        "failed, archived",
-        {T.FAILED},
-        {S.VERIFIED},
-        ANY_ROWS - {L.S3_LINK_EXPIRING},
-        StepKind.DONE,
-        Reason.NOTHING_RECORDED,
+        "lost",
+        {T.DELETED},
+        {S.ABSENT, S.CONFLICT},
+        KNOWN_ROWS - {L.ELSEWHERE},
+        StepKind.LOST,
+        Reason.LOST,
     ),
     Line(
         "Twilio unknown, no object",
         {T.UNKNOWN},
         ANY_S3 - {S.VERIFIED},
-        ANY_ROWS,
+        ANY_ROWS - {L.ELSEWHERE},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
@@ -168,30 +218,30 @@ TABLE = [
         "S3 unknown",
         {T.COMPLETED},
         {S.UNKNOWN},
-        ANY_ROWS - {L.EMPTY, L.TWILIO_LINK},
+        ANY_ROWS - {L.EMPTY, L.TWILIO_LINK, L.ELSEWHERE},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
     Line(
         "deleted, S3 unknown",
         {T.DELETED},
-        {S.UNKNOWN, S.NO_KEY},
-        ANY_ROWS,
+        {S.UNKNOWN},
+        ANY_ROWS - {L.ELSEWHERE},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
     Line(
         "Airtable unknown",
         {T.COMPLETED},
-        {S.ABSENT, S.NO_KEY, S.VERIFIED},
+        {S.ABSENT, S.NO_KEY, S.VERIFIED, S.UNFIT},
         {L.UNKNOWN},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
     Line(
-        "deleted and archived, Airtable unknown",
+        "deleted, Airtable unknown",
         {T.DELETED},
-        {S.VERIFIED},
+        {S.VERIFIED, S.UNFIT, S.ABSENT, S.CONFLICT},
         {L.UNKNOWN},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
@@ -200,7 +250,8 @@ TABLE = [
 
 
 def states(line: Line) -> Iterable[Observation]:
-    return (Observation(*sides) for sides in product(line.twilio, line.s3, line.rows, line.ages))
+    sides = product(line.twilio, line.s3, line.rows, line.ages, line.lengths)
+    return (Observation(*each) for each in sides)
 
 
 @pytest.mark.parametrize("line", TABLE, ids=lambda line: line.name)
@@ -211,9 +262,10 @@ def test_each_row_of_the_table(line: Line) -> None:
 
 
 def test_the_rows_above_are_the_whole_table_once() -> None:
-    sides = [(o.twilio, o.s3, o.rows) for o in SPACE if o.age is None]
+    sides = [(o.twilio, o.s3, o.rows) for o in SPACE if o.age is None and o.whole]
     told = [sides for line in TABLE for sides in product(line.twilio, line.s3, line.rows)]
-    told.remove((T.COMPLETED, S.VERIFIED, L.S3_LINK))  # two rows: in retention and after
+    for _ in range(2):  # three rows: in retention, and after it with and without a length
+        told.remove((T.COMPLETED, S.VERIFIED, L.S3_LINK))
     assert sorted(told) == sorted(sides)
 
 
@@ -228,19 +280,28 @@ def test_a_wait_says_when_it_is_over() -> None:
     assert all(decide(seen, POLICY, NOW).until is None for seen in others)
 
 
-@pytest.mark.parametrize("retention", [timedelta(), RETENTION], ids=["no retention", "a day"])
-def test_decide_equals_the_second_specification(retention: timedelta) -> None:
+@pytest.mark.parametrize(
+    "policy",
+    [Policy(timedelta()), POLICY, Policy(RETENTION, lasting_links=False)],
+    ids=["no retention", "a day", "no lasting links"],
+)
+def test_decide_equals_the_second_specification(policy: Policy) -> None:
     for seen in SPACE:
-        step = decide(seen, Policy(retention), NOW)
+        step = decide(seen, policy, NOW)
         assert isinstance(step, Step)
-        assert step == expected(seen, retention, NOW), seen
+        assert step == expected(seen, policy, NOW), seen
 
 
-def test_exactly_one_rule_of_the_specification_speaks_about_each_state() -> None:
+@pytest.mark.parametrize("lasting_links", [True, False])
+def test_exactly_one_rule_of_the_specification_speaks_about_each_state(
+    *, lasting_links: bool
+) -> None:
+    policy = Policy(RETENTION, lasting_links)
     for seen in SPACE:
-        assert len(fired(seen, RETENTION)) == 1, (seen, [r.name for r in fired(seen, RETENTION)])
+        assert len(fired(seen, policy)) == 1, (seen, [r.name for r in fired(seen, policy)])
 
 
 def test_every_rule_of_the_specification_speaks_about_some_state() -> None:
-    spoken = {rule.name for seen in SPACE for rule in fired(seen, RETENTION)}
+    policies = (POLICY, Policy(RETENTION, lasting_links=False))
+    spoken = {rule.name for seen in SPACE for p in policies for rule in fired(seen, p)}
     assert spoken == {rule.name for rule in RULES}

@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 
 RETENTION = timedelta(hours=24)
 BELOW, ABOVE = RETENTION - timedelta(microseconds=1), RETENTION + timedelta(days=9)
-POLICY = Policy(RETENTION)
+POLICY, NO_LINKS = Policy(RETENTION), Policy(RETENTION, lasting_links=False)
 TERMINAL = {StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST}
 
 T, S, L = TwilioState, S3State, LinkState
 ANY_S3, ANY_ROWS = frozenset(S), frozenset(L)
-SPACE = [
-    Observation(twilio, s3, rows, age)
-    for twilio, s3, rows, age in product(T, S, L, (None, timedelta(), BELOW, RETENTION, ABOVE))
-]
+AGES = (None, timedelta(), BELOW, RETENTION, ABOVE)
+SPACE = [Observation(*sides) for sides in product(T, S, L, AGES, (True, False))]
 KNOWN_ROWS = ANY_ROWS - {L.UNKNOWN}
 
 
@@ -51,6 +49,9 @@ class TestInvariants:
         assert not any(
             step.kind is StepKind.DELETE for seen in blind for step in route(seen, POLICY, NOW)
         )
+        assert not any(
+            step.kind is StepKind.DELETE for seen in SPACE for step in route(seen, NO_LINKS, NOW)
+        )
         done = {o.twilio for o in blind if decide(o, POLICY, NOW).kind is StepKind.DONE}
         assert done == {T.FAILED}  # nothing was recorded: nothing to lose
 
@@ -64,10 +65,14 @@ SAFE: Mapping[StepKind, Callable[[Observation], bool]] = {
         (o.twilio, o.s3, o.rows) == (T.COMPLETED, S.VERIFIED, L.S3_LINK)
         and o.age is not None
         and o.age >= RETENTION
+        and o.whole
     ),
     StepKind.COPY: lambda o: (o.twilio, o.s3) == (T.COMPLETED, S.ABSENT) and o.rows in KNOWN_ROWS,
     StepKind.LINK_TWILIO: lambda o: o.rows is L.EMPTY and o.twilio is T.COMPLETED,
-    StepKind.RELINK: lambda o: o.s3 is S.VERIFIED and o.rows in {L.EMPTY, L.TWILIO_LINK},
+    StepKind.RELINK: lambda o: (
+        o.rows in {L.EMPTY, L.TWILIO_LINK}
+        and (o.s3 is S.VERIFIED or (o.twilio, o.s3) == (T.DELETED, S.UNFIT))
+    ),
     StepKind.RESIGN: lambda o: o.s3 is S.VERIFIED and o.rows is L.S3_LINK_EXPIRING,
     StepKind.LOST: lambda o: o.twilio is T.DELETED and o.s3 in {S.ABSENT, S.CONFLICT},
     StepKind.DONE: lambda o: o.twilio in {T.DELETED, T.FAILED},
@@ -77,12 +82,10 @@ SAFE: Mapping[StepKind, Callable[[Observation], bool]] = {
 
 
 class TestRoute:
-    @pytest.mark.parametrize("retention", [timedelta(), RETENTION], ids=["no retention", "a day"])
-    def test_it_ends_in_a_terminal_step_and_meets_no_state_twice(
-        self, retention: timedelta
-    ) -> None:
+    @pytest.mark.parametrize("policy", [Policy(timedelta()), POLICY, NO_LINKS], ids=str)
+    def test_it_ends_in_a_terminal_step_and_meets_no_state_twice(self, policy: Policy) -> None:
         for start in SPACE:
-            steps = route(start, Policy(retention), NOW)
+            steps = route(start, policy, NOW)
             assert steps[-1].kind in TERMINAL
             assert not {step.kind for step in steps[:-1]} & TERMINAL
             met = [start]
@@ -101,6 +104,9 @@ class TestRoute:
             ((T.COMPLETED, S.UNKNOWN, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.CONFLICT, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.NO_KEY, L.EMPTY), "LinkTwilio Wait"),
+            ((T.COMPLETED, S.UNFIT, L.EMPTY), "LinkTwilio Hold"),
+            ((T.COMPLETED, S.ABSENT, L.ELSEWHERE), "Copy Hold"),
+            ((T.DELETED, S.UNFIT, L.TWILIO_LINK), "Relink Hold"),
             ((T.DELETED, S.VERIFIED, L.TWILIO_LINK), "Relink Done"),
             ((T.UNKNOWN, S.VERIFIED, L.TWILIO_LINK), "Relink Hold"),
             ((T.DELETED, S.ABSENT, L.S3_LINK), "Lost"),

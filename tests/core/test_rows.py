@@ -63,7 +63,12 @@ class TestOneRow:
             (make_row("", s3_cell(RE1)), L.S3_LINK, TRANSFER),
             (make_row(PERSON), L.EMPTY, TRANSFER),
             (make_row(twilio_cell(RE2)), L.EMPTY, TRANSFER),
-            (make_row(twilio_cell(RE1, account=OTHER_ACCOUNT)), L.EMPTY, TRANSFER),
+            (make_row(twilio_cell(RE1, account=OTHER_ACCOUNT)), L.ELSEWHERE, MAIN),
+            (make_row(s3_cell(RE1).replace(BUCKET, "nope")), L.ELSEWHERE, MAIN),
+            (make_row("", f"https://drive.example.com/{RE1}"), L.ELSEWHERE, TRANSFER),
+            (make_row(f"lost? see {RE1}"), L.ELSEWHERE, MAIN),
+            (make_row(f"https://drive.example.com/{RE1}", s3_cell(RE1)), L.S3_LINK, TRANSFER),
+            (make_row(f"https://drive.example.com/{RE2}"), L.EMPTY, TRANSFER),
             (make_row(PERSON, PERSON), L.NO_FREE_SLOT, ""),
             (make_row(twilio_cell(RE2), s3_cell(RE3)), L.NO_FREE_SLOT, ""),
             (make_row(PERSON, twilio_cell(RE1)), L.TWILIO_LINK, TRANSFER),
@@ -71,7 +76,16 @@ class TestOneRow:
         ],
     )
     def test_its_slot(self, row: Row, state: LinkState, field: str) -> None:
-        assert look(row) == Survey(state, (Slot("rec1", field, state),))
+        found = look(row)
+        assert found == Survey(state, (Slot("rec1", field, state),))
+        assert found.slots[0].text == row.links.get(field, "")
+
+    def test_two_cells_that_name_it_elsewhere_are_both_told(self) -> None:
+        text = f"https://drive.example.com/{RE1}"
+        assert cells(*look(make_row(text, text)).slots) == [
+            ("rec1", MAIN, L.ELSEWHERE),
+            ("rec1", TRANSFER, L.ELSEWHERE),
+        ]
 
     def test_a_link_twice_in_a_row_is_two_slots_and_the_worse_one_counts(self) -> None:
         found = look(make_row(s3_cell(RE1), twilio_cell(RE1)))
@@ -141,6 +155,10 @@ class TestSeveralRecordings:
         assert look(row, sid=RE1).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
         assert look(row, sid=RE3).slots == (Slot("rec1", "", L.NO_FREE_SLOT),)
 
+    def test_one_that_is_named_elsewhere_waits_for_no_free_field(self) -> None:
+        row = make_row(f"https://drive.example.com/{RE1}")
+        assert look(row, sid=RE2).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
+
     def test_one_that_nobody_counted_as_a_sibling_takes_the_first_free_field(self) -> None:
         assert look(make_row(), siblings=()).slots == (Slot("rec1", MAIN, L.EMPTY),)
 
@@ -174,8 +192,8 @@ class TestSeveralRows:
         self, text: str
     ) -> None:
         found = look(make_row(s3_cell(RE1)), make_row(text, row_id="rec2", call=CA2))
-        assert found.state is L.NO_FREE_SLOT
-        assert cells(*found.slots)[1:] == [("rec2", "", L.NO_FREE_SLOT)]
+        assert found.state is L.ELSEWHERE
+        assert cells(*found.slots)[1:] == [("rec2", MAIN, L.ELSEWHERE)]
 
     def test_without_a_call_only_mentions_count(self) -> None:
         assert look(make_row(), make_row(call=""), call=None) == Survey(L.NO_ROW)
@@ -189,6 +207,8 @@ class TestSeveralRows:
             ((L.S3_LINK, L.S3_LINK_EXPIRING, L.EMPTY), L.EMPTY),
             ((L.S3_LINK, L.NO_FREE_SLOT, L.S3_LINK_EXPIRING), L.S3_LINK_EXPIRING),
             ((L.S3_LINK, L.S3_LINK, L.NO_FREE_SLOT), L.NO_FREE_SLOT),
+            ((L.S3_LINK, L.NO_FREE_SLOT, L.ELSEWHERE), L.ELSEWHERE),
+            ((L.ELSEWHERE, L.S3_LINK_EXPIRING, L.S3_LINK), L.S3_LINK_EXPIRING),
             ((L.S3_LINK, L.S3_LINK, L.S3_LINK), L.S3_LINK),
         ],
     )
@@ -201,6 +221,7 @@ class TestSeveralRows:
             L.TWILIO_LINK: (twilio_cell(RE1),),
             L.S3_LINK_EXPIRING: (s3_cell(RE1, folder="old"),),
             L.NO_FREE_SLOT: (PERSON, PERSON),
+            L.ELSEWHERE: (f"{PERSON}/{RE1}",),
         }
         rows = [make_row(*texts[state], row_id=f"rec{n}") for n, state in enumerate(states)]
         for order in permutations(rows):
@@ -227,5 +248,10 @@ def test_the_key_that_a_row_names() -> None:
     assert linked_keys(rows, RE1, BOOK)[0] == f"old/{CA1}/{RE1}.mp3"
     assert linked_keys(rows, RE2, BOOK) == (f"call-recordings/{CA1}/{RE2}.mp3",)
     assert linked_keys(rows, RE3, BOOK) == ()
+    book = make_book(former=("s3://old-calls",))
+    moved = [make_row(s3_cell(RE1).replace(f"//{BUCKET}.", "//old-calls."), s3_cell(RE2))]
+    assert linked_keys(moved, RE1, book) == ()
+    assert linked_keys(moved, RE1, book, former=True) == (KEY,)
+    assert linked_keys(moved, RE2, book, former=True) == ()
     assert ACCOUNT not in str(BOOK.parse(s3_cell(RE1)))
     assert isinstance(BOOK.parse(s3_cell(RE1)), ObjectLink)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from reccli.core.model import Ref
 
 MAIN_REGION = "us1"
+FORMER = "former"
+"""The style of a link into a place that links of ours named formerly: `links.former`."""
 
 _EDGES = (
     "ashburn|dublin|frankfurt|sao-paulo|singapore|sydney|tokyo|umatilla"

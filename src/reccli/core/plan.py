@@ -24,41 +24,65 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _T, _S, _L = TwilioState, S3State, LinkState
+_NEEDS_LINKS = frozenset({StepKind.RELINK, StepKind.RESIGN, StepKind.DELETE})
 
 
-def decide(observation: Observation, policy: Policy, now: datetime) -> Step:  # noqa: C901, PLR0912 - a table
+def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     """Pick the next safe step for one recording.
 
     ==========================  ===================  =======================  ===========
     Twilio                      S3                   Airtable                 step
     ==========================  ===================  =======================  ===========
+    failed                      any                  any                      Done
     pending                     any                  any                      Wait
     completed                   absent               any but Unknown          Copy
+    any                         any                  elsewhere                Hold
     completed                   Unknown, conflict,   empty                    LinkTwilio
-                                no-key
+                                no-key, unfit
     completed                   Unknown              twilio-link              Hold
-    completed                   conflict             not empty                Hold
-    completed                   no-key               neither empty, Unknown   Wait
+    completed                   conflict             any                      Hold
+    completed                   no-key               any but Unknown          Wait
+    completed                   unfit                any but Unknown          Hold
+    deleted                     no-key               any                      Hold
     completed, deleted,         verified             twilio-link, empty       Relink
     Unknown
+    deleted                     unfit                twilio-link, empty       Relink
     any                         verified             s3-link-expiring         Resign
+    deleted                     unfit                any but Unknown          Hold
     completed, deleted          verified             no-row, no-free-slot     Hold
     completed                   verified             s3-link, in retention    Wait(until)
+    completed, length unproven  verified             s3-link, retention over  Hold
     completed                   verified             s3-link, retention over  Delete
     deleted                     verified             s3-link                  Done
-    deleted                     absent, conflict     any                      Lost
-    failed                      any                  any                      Done
+    deleted                     absent, conflict     any but Unknown          Lost
     any other: one side Unknown                                               Hold
     ==========================  ===================  =======================  ===========
 
-    `now` only serves to say when a Wait ends; retention itself is measured on S3's clock.
+    Where no link would last (`policy.lasting_links`), LinkTwilio stands for the Relink of an empty
+    cell while Twilio has the recording, and Hold for every other Relink, Resign and Delete.
+
+    `now` only serves to say when a Wait ends; how long it has lasted, the observation says.
     """
+    step = _table(observation, policy, now)
+    if policy.lasting_links or step.kind not in _NEEDS_LINKS:
+        return step
+    playable = observation.twilio is _T.COMPLETED and observation.rows is _L.EMPTY
+    if step.kind is StepKind.RELINK and playable:
+        return Step(StepKind.LINK_TWILIO, Reason.FALLBACK)
+    return Step(StepKind.HOLD, Reason.NO_LASTING_LINK)
+
+
+def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # noqa: C901, PLR0912 - a table
     match observation.twilio, observation.s3, observation.rows:
+        case _T.FAILED, _, _:
+            step = Step(StepKind.DONE, Reason.NOTHING_RECORDED)
         case _T.PENDING, _, _:
             step = Step(StepKind.WAIT, Reason.NOT_COMPLETED)
         case _T.COMPLETED, _S.ABSENT, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.COPY, Reason.NO_COPY)
-        case _T.COMPLETED, (_S.UNKNOWN | _S.CONFLICT | _S.NO_KEY), _L.EMPTY:
+        case _, _, _L.ELSEWHERE:
+            step = Step(StepKind.HOLD, Reason.ELSEWHERE)
+        case _T.COMPLETED, (_S.UNKNOWN | _S.CONFLICT | _S.NO_KEY | _S.UNFIT), _L.EMPTY:
             step = Step(StepKind.LINK_TWILIO, Reason.FALLBACK)
         case _T.COMPLETED, _S.UNKNOWN, _L.TWILIO_LINK:
             step = Step(StepKind.HOLD, Reason.S3_UNREACHABLE)
@@ -66,20 +90,26 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
             step = Step(StepKind.HOLD, Reason.CONFLICT)
         case _T.COMPLETED, _S.NO_KEY, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.WAIT, Reason.NEEDS_ROW)
+        case _T.COMPLETED, _S.UNFIT, rows if rows is not _L.UNKNOWN:
+            step = Step(StepKind.HOLD, Reason.UNFIT)
+        case _T.DELETED, _S.NO_KEY, _:
+            step = Step(StepKind.HOLD, Reason.KEY_UNKNOWN)
         case ((_T.COMPLETED | _T.DELETED | _T.UNKNOWN), _S.VERIFIED, (_L.TWILIO_LINK | _L.EMPTY)):
+            step = Step(StepKind.RELINK, Reason.NAME_OBJECT)
+        case _T.DELETED, _S.UNFIT, (_L.TWILIO_LINK | _L.EMPTY):
             step = Step(StepKind.RELINK, Reason.NAME_OBJECT)
         case _, _S.VERIFIED, _L.S3_LINK_EXPIRING:
             step = Step(StepKind.RESIGN, Reason.LINK_WOULD_DIE)
+        case _T.DELETED, _S.UNFIT, rows if rows is not _L.UNKNOWN:
+            step = Step(StepKind.HOLD, Reason.LAST_COPY_UNFIT)
         case ((_T.COMPLETED | _T.DELETED), _S.VERIFIED, (_L.NO_ROW | _L.NO_FREE_SLOT)):
             step = Step(StepKind.HOLD, Reason.UNREFERENCED)
         case _T.COMPLETED, _S.VERIFIED, _L.S3_LINK:
             step = _retain_or_delete(observation, policy, now)
         case _T.DELETED, _S.VERIFIED, _L.S3_LINK:
             step = Step(StepKind.DONE, Reason.CONVERGED)
-        case _T.DELETED, (_S.ABSENT | _S.CONFLICT), _:
+        case _T.DELETED, (_S.ABSENT | _S.CONFLICT), rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.LOST, Reason.LOST)
-        case _T.FAILED, _, _:
-            step = Step(StepKind.DONE, Reason.NOTHING_RECORDED)
         case _:
             step = Step(StepKind.HOLD, Reason.NOT_OBSERVED)
     return step
@@ -91,6 +121,8 @@ def _retain_or_delete(observation: Observation, policy: Policy, now: datetime) -
     if observation.age < policy.retention:
         until = _until(observation.age, policy, now)
         return Step(StepKind.WAIT, Reason.IN_RETENTION, until)
+    if not observation.whole:
+        return Step(StepKind.HOLD, Reason.LENGTH_UNPROVEN)
     return Step(StepKind.DELETE, Reason.PROVEN)
 
 

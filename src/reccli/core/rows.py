@@ -7,23 +7,25 @@ the same time choose the same slots.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reccli.core.links import ObjectLink, TwilioLink
+from reccli.core.links import FORMER, ObjectLink, TwilioLink
 from reccli.core.model import LinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from reccli.core.links import LinkBook
+    from reccli.core.links import Link, LinkBook
     from reccli.core.model import Row
 
 _FURTHEST_FIRST = (
     LinkState.TWILIO_LINK,
     LinkState.EMPTY,
     LinkState.S3_LINK_EXPIRING,
+    LinkState.ELSEWHERE,
     LinkState.NO_FREE_SLOT,
     LinkState.S3_LINK,
 )
@@ -41,11 +43,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One cell that holds, or may take, the link of one recording."""
+    """One cell that holds, or may take, the link of one recording; `text` is what it holds now."""
 
     row_id: str
     field: str
     state: LinkState
+    text: str = dataclasses.field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,16 @@ class Survey:
         return tuple(slot for slot in self.slots if slot.state in states)
 
 
-def linked_keys(rows: Iterable[Row], sid: str, book: LinkBook) -> tuple[str, ...]:
-    """Tell the keys that the rows' own links name for this recording, in the order of the rows."""
+def linked_keys(
+    rows: Iterable[Row], sid: str, book: LinkBook, *, former: bool = False
+) -> tuple[str, ...]:
+    """Tell the keys that the rows' own links name for this recording, in the order of the rows.
+
+    Those of links into the bucket, or those of links into `former` places.
+    """
     links = (book.parse(text) for row in rows for text in row.links.values())
-    mine = (link.key for link in links if isinstance(link, ObjectLink) and link.sid == sid)
-    return tuple(dict.fromkeys(mine))
+    mine = (link for link in links if isinstance(link, ObjectLink) and link.sid == sid)
+    return tuple(dict.fromkeys(link.key for link in mine if (link.style == FORMER) is former))
 
 
 def named_sids(row: Row, book: LinkBook) -> frozenset[str]:
@@ -75,9 +83,11 @@ def named_sids(row: Row, book: LinkBook) -> frozenset[str]:
 
 def concerns(row: Row, sid: str, call_sid: str | None) -> bool:
     """Whether a row is about a recording: by its call, or because a link mentions the SID."""
-    return (call_sid is not None and row.call_sid == call_sid) or any(
-        sid in text for text in row.links.values()
-    )
+    return (call_sid is not None and row.call_sid == call_sid) or _mentions(row, sid)
+
+
+def _mentions(row: Row, sid: str) -> bool:
+    return any(sid in text for text in row.links.values())
 
 
 def survey(rows: Iterable[Row], subject: Subject, book: LinkBook, now: datetime) -> Survey:
@@ -101,19 +111,30 @@ def _slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Sl
     mine = []
     for name, link in links.items():
         if isinstance(link, TwilioLink) and link.sid == subject.sid:
-            mine.append(Slot(row.id, name, LinkState.TWILIO_LINK))
+            mine.append(Slot(row.id, name, LinkState.TWILIO_LINK, row.links[name]))
         elif isinstance(link, ObjectLink) and link.sid == subject.sid:
             good = link.key == subject.key and book.usable(link, now)
             state = LinkState.S3_LINK if good else LinkState.S3_LINK_EXPIRING
-            mine.append(Slot(row.id, name, state))
-    if mine:
-        return mine
-    if row.call_sid != subject.call_sid:  # it mentions the SID in a way that cannot be put right
-        return [Slot(row.id, "", LinkState.NO_FREE_SLOT)]
+            mine.append(Slot(row.id, name, state, row.links[name]))
+    # Whatever else names the recording is its cell all the same, so it takes no second one.
+    return mine or _elsewhere(row, subject) or [_free_slot(row, subject, book, links)]
+
+
+def _elsewhere(row: Row, subject: Subject) -> list[Slot]:
+    return [
+        Slot(row.id, name, LinkState.ELSEWHERE, text)
+        for name, text in row.links.items()
+        if subject.sid in text
+    ]
+
+
+def _free_slot(
+    row: Row, subject: Subject, book: LinkBook, links: Mapping[str, Link | None]
+) -> Slot:
     named = named_sids(row, book)
-    waiting = [sid for sid in subject.siblings if sid not in named]
+    waiting = [sid for sid in subject.siblings if sid not in named and not _mentions(row, sid)]
     place = waiting.index(subject.sid) if subject.sid in waiting else 0
     free = [name for name, link in links.items() if link is None]
     if place < len(free):
-        return [Slot(row.id, free[place], LinkState.EMPTY)]
-    return [Slot(row.id, "", LinkState.NO_FREE_SLOT)]
+        return Slot(row.id, free[place], LinkState.EMPTY, row.links[free[place]])
+    return Slot(row.id, "", LinkState.NO_FREE_SLOT)
