@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,30 +18,29 @@ from typing import TYPE_CHECKING
 import structlog
 from filelock import FileLock, Timeout
 
-from reccli import wiring
-from reccli.adapters.ledger import Ledger, LedgerError, PendingCallback
+from reccli import history, preflight, wiring
 from reccli.config import state_dir
-from reccli.core.errors import ServiceError
 from reccli.core.guard import Limits
-from reccli.flow.callbacks import Finished, verdict
 from reccli.flow.commands import MAY, Command
+from reccli.flow.ports import Event
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
 from reccli.watch.journal import Journal
 from reccli.watch.report import Report, report_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from reccli.adapters.ledger import Ledger, PendingCallback
     from reccli.config import Settings
+    from reccli.core.errors import Failure
     from reccli.flow.outcome import Outcome, Seed
+    from reccli.flow.perform import World
     from reccli.flow.result import Result
 
 LOOK_BACK = timedelta(days=3)
 """How far `process` looks back for recordings of which no callback told."""
-
-
-PENDING_AT_ONCE = 1000
+_MAKES_LINKS = frozenset({Command.PROCESS, Command.MIGRATE_FALLBACKS})
 
 _log = structlog.get_logger("reccli")
 
@@ -64,6 +63,8 @@ class Options:
     retention: timedelta | None = None
     concurrency: int | None = None
     max_duration: timedelta | None = None
+    full: bool = False
+    accept_length: bool = False
 
     @property
     def writes(self) -> bool:
@@ -81,24 +82,27 @@ class Hooks:
 
 
 def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Report | None]:
-    """Carry out one command; raises `LockedError`. Only `report` has a report."""
+    """Carry out one command; raises `LockedError`, `ConfigError`. Only `report` has a report."""
     with ExitStack() as stack:
         if options.writes:
             stack.enter_context(_only_run(settings))
-        ledger = _open_ledger(settings, stack)
+        ledger = history.open_ledger(settings, stack)
         journal = stack.enter_context(Journal(ledger, options.run_id))
         concurrency = options.concurrency or settings.engine.concurrency
         world = wiring.world(settings, concurrency, hooks.stop, stack)
+        preflight.check_fields(settings, world.airtable)
         sources = Sources(world)
+        dying = _dying_links(settings, options, world)
+        rules = wiring.rules(
+            settings,
+            options.command,
+            world.book,
+            retention=options.retention,
+            lasting_links=not dying,
+        )
         runner = Runner(
             world,
-            wiring.rules(
-                settings,
-                options.command,
-                world.book,
-                retention=options.retention,
-                dry_run=options.dry_run,
-            ),
+            replace(rules, dry_run=options.dry_run, accept_length=options.accept_length),
             _brake(settings, hooks),
             journal,
             pace=_pace(options, concurrency),
@@ -108,10 +112,13 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         started = datetime.now(UTC)
         if options.writes:
             journal.started(options.command, started)
-        pending = _pending(ledger) if options.command is Command.PROCESS else []
+        pending = history.pending(ledger) if options.command is Command.PROCESS else []
         # Before the run, so that the run's result tells of what went wrong in the scan.
         fallbacks = _fallback_rows(sources) if options.command is Command.REPORT else None
-        result = runner.run(_items(options, sources, pending), sources)
+        compare = settings.s3.prefix if _compares(options, ledger, started) else None
+        result = runner.run(_items(options, sources, pending, compare), sources)
+        if dying:
+            result.failures.append(dying)
         report = None
         if options.command is Command.REPORT:
             since = options.since or started - timedelta(hours=settings.alerts.window_hours)
@@ -119,70 +126,45 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             report = report_on(result, fallbacks, ledger, (since, until))
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
-            _finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
+            history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
+            if sources.compared:
+                journal(Event(history.COMPARED, started))
             journal.finished(result)
         return result, report
 
 
+def _dying_links(settings: Settings, options: Options, world: World) -> Failure | None:
+    """Tell what keeps every link from lasting, to a command that would make some."""
+    failure = preflight.dying_links(settings, world.s3)
+    if failure and options.command not in _MAKES_LINKS:
+        _log.warning(failure.code, error=failure.message, hint=failure.hint)
+        return None
+    return failure
+
+
+def _compares(options: Options, ledger: Ledger | None, now: datetime) -> bool:
+    """Whether `process` looks at everything on Twilio, however old: asked for, or due."""
+    if options.command is not Command.PROCESS or options.sids:
+        return False
+    return options.full or (options.since is None and history.comparison_is_due(ledger, now))
+
+
 def _items(
-    options: Options, sources: Sources, pending: list[PendingCallback]
+    options: Options, sources: Sources, pending: list[PendingCallback], compare: str | None
 ) -> Iterator[Seed | Outcome]:
     match options.command:
         case Command.PROCESS if options.sids:
             return sources.named(options.sids)
         case Command.PROCESS:
             since = options.since or sources.world.now() - LOOK_BACK
-            return sources.unlinked(
-                since, options.until, {one.sid: one.call_sid for one in pending}
-            )
+            told = {one.sid: one.call_sid for one in pending}
+            return sources.unlinked(since, options.until, told, compare=compare)
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case Command.PURGE_TWILIO:
             return sources.on_twilio(options.since, options.until)
         case Command.REPORT:
             return islice(sources.on_twilio(), options.limit)
-
-
-def _open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
-    """Open the ledger if that can be done: without it history is missing, nothing else."""
-    try:
-        return stack.enter_context(Ledger.open(settings.ledger.url.get_secret_value()))
-    except LedgerError as error:
-        _log.warning("ledger_error", error=str(error))
-        return None
-
-
-def _pending(ledger: Ledger | None) -> list[PendingCallback]:
-    """Tell which callbacks are not finished; none if they cannot be read."""
-    try:
-        return ledger.pending_callbacks(PENDING_AT_ONCE) if ledger else []
-    except ServiceError as error:
-        _log.warning("ledger_error", error=str(error))
-        return []
-
-
-def _finish_callbacks(
-    ledger: Ledger | None,
-    pending: list[PendingCallback],
-    outcomes: Iterable[Outcome],
-    calls: Mapping[str, tuple[str, ...]],
-    started: datetime,
-) -> None:
-    """Finish the callbacks of what is settled, so that they do not come up for ever.
-
-    That of a call is settled when all recordings of it are, so only if it was listed whole.
-    """
-    about = {outcome.sid: outcome for outcome in outcomes}
-    try:
-        for callback in pending:
-            sids = (callback.sid,) if callback.sid.startswith("RE") else calls.get(callback.sid)
-            if ledger is None or sids is None or not about.keys() >= set(sids):
-                continue
-            ruling = verdict([about[sid] for sid in sids], started - callback.received, 1)
-            if isinstance(ruling, Finished):
-                ledger.finish_callback(callback.sid, started, ruling.reason)
-    except ServiceError as error:
-        _log.warning("ledger_error", error=str(error))
 
 
 def _fallback_rows(sources: Sources) -> int | None:

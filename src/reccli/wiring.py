@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
+from reccli.adapters.opener import Opener
 from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
 from reccli.adapters.twilio import Origin, Signatures, TwilioAdapter
 from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.model import Policy
 from reccli.core.naming import Naming, placeholders
+from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
@@ -35,6 +37,9 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
         stop.wait(seconds)
 
     book = link_book(settings)
+    retry = Retry(sleep=sleep)
+    links = Opener()
+    stack.callback(links.close)
     twilio = TwilioAdapter(origins(settings))
     stack.callback(twilio.close)
     s3 = S3Adapter(s3_options(settings, concurrency))
@@ -43,7 +48,12 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
         airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
     )
     stack.callback(airtable.close)
-    return World(twilio, s3, airtable, book, Retry(sleep=sleep), lambda: datetime.now(UTC))
+    checks = Checks(s3, links, book, retry, _now)
+    return World(twilio, s3, airtable, book, retry, _now, checks)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def rules(
@@ -52,17 +62,16 @@ def rules(
     book: LinkBook,
     *,
     retention: timedelta | None = None,
-    dry_run: bool = False,
+    lasting_links: bool = True,
 ) -> Rules:
     """Gather what a command brings to every case; a `retention` outweighs the configured one."""
     if retention is None:
         retention = timedelta(hours=settings.twilio.retention_hours)
     return Rules(
         MAY[command],
-        Policy(retention),
+        Policy(retention, lasting_links),
         book,
         Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
-        dry_run=dry_run,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Limits
 from reccli.core.model import Policy
+from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import World as Reach
@@ -21,7 +22,7 @@ from reccli.flow.retry import Backoff, Retry
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
 from tests.sim.faults import Plan
-from tests.sim.ports import FakeAirtable, FakeS3, FakeTwilio, Wire
+from tests.sim.ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
 from tests.sim.world import NAMING, World, re_sid
 
 FAST = Pace(concurrency=8, rows_linger=0.02, links_linger=0.05)
@@ -71,13 +72,16 @@ class Bench:
 
     def __post_init__(self) -> None:
         wire = Wire(self.world, self.plan, retention=self.retention, calls=self.calls)
+        s3, links = OneAtATime(FakeS3(wire), self), OneAtATime(FakeLinks(wire), self)
+        retry = Retry(self.backoff, sleep=self.world.sleep, now=self.world.now)
         self.reach = Reach(
             OneAtATime(FakeTwilio(wire), self),
-            OneAtATime(FakeS3(wire), self),
+            s3,
             OneAtATime(FakeAirtable(wire), self),
             self.world.book,
-            Retry(self.backoff, sleep=self.world.sleep, now=self.world.now),
+            retry,
             self.world.now,
+            Checks(s3, links, self.world.book, retry, self.world.now),
         )
         self.sources = Sources(self.reach)
 

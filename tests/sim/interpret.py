@@ -14,16 +14,18 @@ from typing import Any
 
 from reccli.core.model import Policy, S3State, StepKind
 from reccli.flow.case import Case, reconcile
+from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
-from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, Stale, WriteLinks
+from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, WriteLinks
+from reccli.flow.linking import write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
-from reccli.flow.perform import BATCH, find_rows, perform, write_links
 from reccli.flow.perform import World as Reach
+from reccli.flow.perform import find_rows, perform
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.source import ROWS_AT_ONCE, Sources
 
 from .faults import CrashError, Plan
-from .ports import FakeAirtable, FakeS3, FakeTwilio, Wire
+from .ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
 from .world import NAMING, World
 
 DAY = timedelta(hours=24)
@@ -53,9 +55,9 @@ class Run:
         """Run from a fresh start, as a new process would, until the end or a crash."""
         wire = Wire(world, self.plan, self.pause, self.retention, self.calls)
         retry = Retry(Backoff(attempts=self.attempts), sleep=world.sleep, now=world.now)
-        reach = Reach(
-            FakeTwilio(wire), FakeS3(wire), FakeAirtable(wire), world.book, retry, world.now
-        )
+        s3, airtable = FakeS3(wire), FakeAirtable(wire)
+        checks = Checks(s3, FakeLinks(wire), world.book, retry, world.now)
+        reach = Reach(FakeTwilio(wire), s3, airtable, world.book, retry, world.now, checks)
         try:
             self._run(reach, world)
         except CrashError:
@@ -135,18 +137,5 @@ def _answers(waiting: list[tuple[Case, Effect]], reach: Reach) -> Iterator[tuple
         batch = rows[at : at + ROWS_AT_ONCE]
         found = find_rows([effect for _, effect in batch], reach)
         yield from zip((case for case, _ in batch), found, strict=True)
-    for at in range(0, len(links), BATCH):
-        yield from _written(links[at : at + BATCH], reach)
-
-
-def _written(links: list[tuple[Case, WriteLinks]], reach: Reach) -> Iterator[tuple[Case, Any]]:
-    taken = set[tuple[str, str]]()
-    batch: list[tuple[Case, WriteLinks]] = []
-    behind: list[tuple[Case, WriteLinks]] = []
-    for case, effect in links:
-        cells = {(slot.row_id, slot.field) for slot in effect.slots}
-        (behind if cells & taken else batch).append((case, effect))
-        taken |= cells
-    answers = write_links([effect for _, effect in batch], reach)
-    yield from zip((case for case, _ in batch), answers, strict=True)
-    yield from ((case, Stale()) for case, _ in behind)
+    answers = write_links([effect for _, effect in links], reach) if links else []
+    yield from zip((case for case, _ in links), answers, strict=True)

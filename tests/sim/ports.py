@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.links import ObjectLink
 from reccli.core.model import Recording, Ref, Row, S3State, StoredObject, TwilioState
 from reccli.core.rows import concerns
 from reccli.flow.ports import Listing, Media, Page, Provenance
@@ -194,6 +195,10 @@ class FakeTwilio:
             world.lost.append(f"{sid} was deleted just when its object vanished")
         elif all(self._age(key) < wire.retention for key in keys):
             world.accuse(f"I1: {sid} is deleted, and in retention")
+        elif all(world.objects.now[key].unfit for key in keys):
+            world.accuse(f"I1: {sid} is deleted, and its copy is not for keeps")
+        if world.tapes.now[sid].duration is None:
+            world.accuse(f"I1: {sid} is deleted, and nobody knows how long it is")
         rows = world.rows.versions[wire.looked["rows", sid].version]
         dangling = world.dangling(sid)
         if known := dangling & world.dangling(sid, rows):
@@ -243,7 +248,22 @@ class FakeS3:
         self._wire.looked["object", provenance.recording.sid] = self._wire.glance(
             self._world.objects.number
         )
-        return self._judge(self._world.objects.now[key], provenance.recording.sid, read_back=True)
+        return self._judge(self._world.objects.now[key], provenance.recording.sid, read_back=False)
+
+    def require_bucket(self) -> None:
+        """Find it: there is one."""
+
+    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+        def look(objects: Mapping[str, Thing]) -> Page[str]:
+            found = sorted(key for key in objects if key.startswith(prefix))
+            at = int(cursor or 0)
+            end = at + self._world.page
+            return Page(found[at:end], str(end) if end < len(found) else None)
+
+        return self._wire.read("s3.keys", Service.S3, self._world.objects, look)[0]
+
+    def signs_temporarily(self) -> bool:
+        return False
 
     def takes(self, key: str) -> bool:
         return key not in self._world.objects.now
@@ -266,18 +286,41 @@ class FakeS3:
         whole = thing.metadata.get("size") == str(len(thing.body)) and told in {None, claimed}
         if claimed is None or not mine or not whole:
             return StoredObject(S3State.CONFLICT, self._age(thing), len(thing.body), told)
+        state = S3State.UNFIT if thing.unfit else S3State.VERIFIED
         age, size = self._age(thing), len(thing.body)
-        return StoredObject(S3State.VERIFIED, age, size, claimed, proven=told is not None)
+        return StoredObject(state, age, size, claimed, proven=told is not None, etag=thing.sha256)
 
     def _age(self, thing: Thing) -> timedelta:
-        return self._world.clock("s3") - thing.at
+        ages = (self._world.clock(name) - thing.at for name in ("s3", "ours"))
+        return max(min(ages), timedelta())
+
+
+class FakeLinks:
+    """Links as people see them: one to an object opens if it is there and fit."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._world = wire, wire.world
+
+    def open(self, url: str) -> None:
+        def look(objects: Mapping[str, Thing]) -> bool:
+            link = self._world.book.parse(url)
+            thing = objects.get(link.key) if isinstance(link, ObjectLink) else None
+            return thing is not None and not thing.unfit
+
+        if not self._wire.read("links.open", Service.S3, self._world.objects, look)[0]:
+            raise _permanent(Service.S3, "link_dead")
 
 
 class FakeAirtable:
     """A table with link fields: the last write of a cell wins, and a write is all or nothing."""
 
+    rows_a_look = 100
+
     def __init__(self, wire: Wire) -> None:
         self._wire, self._world = wire, wire.world
+
+    def field_names(self) -> Mapping[str, str]:
+        return {}
 
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         def look(rows: Mapping[str, Row]) -> Page[Row]:
@@ -309,7 +352,12 @@ class FakeAirtable:
         def look(rows: Mapping[str, Row]) -> list[Row]:
             return [rows[row_id] for row_id in row_ids if row_id in rows]
 
-        return self._read("airtable.read", look)[0]
+        answer, version = self._read("airtable.read", look)
+        for row in answer:
+            self._saw(
+                row, {sid for row_id, sid in self._wire.rows_seen if row_id == row.id}, version
+            )
+        return answer
 
     def signed_until(
         self, day: date, cursor: str | None, *, holding: Sequence[str] = ()
@@ -378,6 +426,10 @@ class FakeAirtable:
             where = f"{name} of {row_id}"
             if seen and world.sid_of(seen) != mine:
                 world.accuse(f"I3: {where} holds {seen}, and {text} is written over it")
+            before = world.rows.versions[glance.version][row_id].links
+            second = any(mine in cell for other, cell in before.items() if other != name)
+            if second and mine not in seen:
+                world.accuse(f"I5: {row_id} names {mine} already, and gets {text} in {name} too")
             victim = world.sid_of(there)
             if victim == mine:
                 self._check_late(row_id, mine, text)

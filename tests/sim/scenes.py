@@ -70,6 +70,24 @@ def three(**how: object) -> World:
     return world
 
 
+def odd(**how: object) -> World:
+    """Everything is stored, and none of it may go: archived, named elsewhere, of no known length.
+
+    The row that names R2 has a free field.
+    """
+    world = World(**how)  # type: ignore[arg-type]
+    world.record(1, 1)
+    world.record(2, 2)
+    world.record(3, 3, duration=None)
+    links = {
+        sid: world.object_link(world.store(sid, hours=30, unfit=sid == R1)) for sid in (R1, R2, R3)
+    }
+    world.add_row("rowA", 1, links[R1])
+    world.add_row("rowB", 2, f"{FOREIGN}/{R2}")
+    world.add_row("rowC", 3, links[R3])
+    return world
+
+
 SCENES = {
     Command.PROCESS: fresh,
     Command.MIGRATE_FALLBACKS: fallbacks,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reccli.core.audio import Judgement, Meter
 from reccli.core.errors import ServiceError
 from reccli.core.links import ForeignLink, Link, LinkBook
 from reccli.core.model import (
@@ -46,10 +47,11 @@ from .scenes import (
     fallbacks,
     fresh,
     linked,
+    odd,
     settle,
     two_rows,
 )
-from .world import FIELDS, Skew, Thing, World
+from .world import FIELDS, SECONDS, Skew, Thing, World
 
 P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
 Patch = pytest.MonkeyPatch
@@ -154,13 +156,12 @@ def delete_without_looking_again(patch: Patch) -> None:
     deletes_are_never_stale(patch)
 
     def make(honest: Honest) -> object:
-        def observe(case: object, *args: object, **how: object) -> Iterator[object]:
-            approved = getattr(case, "approved", False)
-            yield from () if approved else honest(case, *args, **how)
+        def observe(sides: object, *args: object, **how: object) -> Iterator[object]:
+            yield from () if how.get("prove") else honest(sides, *args, **how)
 
         return observe
 
-    swap(patch, "reccli.flow.case:_Case._observe", make)
+    swap(patch, "reccli.flow.sides:Sides.observe", make)
 
 
 def size_is_proof(patch: Patch) -> None:
@@ -193,13 +194,13 @@ def unknown_rows_are_none(patch: Patch) -> None:
     deletes_are_never_stale(patch)
 
     def make(honest: Honest) -> object:
-        def read(case: object) -> Survey:
-            survey: Survey = honest(case)
+        def read(sides: object) -> Survey:
+            survey: Survey = honest(sides)
             return Survey(LinkState.S3_LINK) if survey.state is LinkState.UNKNOWN else survey
 
         return read
 
-    swap(patch, "reccli.flow.case:_Case._survey", make)
+    swap(patch, "reccli.flow.sides:Sides.survey", make)
 
 
 def unknown_recording_is_deleted(patch: Patch) -> None:
@@ -231,7 +232,7 @@ def foreign_links_are_free(patch: Patch) -> None:
 
 
 def cut_bodies_are_fine(patch: Patch) -> None:
-    patch.setattr("reccli.flow.copy.refusal", lambda *_args: None)
+    patch.setattr(Meter, "judge", lambda *_args, **_how: Judgement(None, length_alone=False, seconds=SECONDS))
 
 
 def retention_by_our_clock(patch: Patch) -> None:
@@ -257,7 +258,29 @@ def delete_before_relink(patch: Patch) -> None:
 
 
 def old_looks_are_good(patch: Patch) -> None:
-    patch.setattr("reccli.flow.perform.FRESH", timedelta(days=9))
+    patch.setattr("reccli.flow.linking.FRESH", timedelta(days=9))
+
+
+def archives_open(patch: Patch) -> None:
+    """Take an object for a copy by its checksum alone, whatever class it lies in."""
+
+    def make(honest: Honest) -> object:
+        def observe(s3: FakeS3, key: str, sid: str, *, read_back: bool) -> StoredObject:
+            found: StoredObject = honest(s3, key, sid, read_back=read_back)
+            unfit = found.state is S3State.UNFIT
+            return replace(found, state=S3State.VERIFIED) if unfit else found
+
+        return observe
+
+    swap(patch, "tests.sim.ports:FakeS3.observe", make)
+
+
+def addresses_of_others_name_nobody(patch: Patch) -> None:
+    patch.setattr("reccli.core.rows._elsewhere", lambda *_args: [])
+
+
+def no_length_is_any_length(patch: Patch) -> None:
+    patch.setattr("reccli.flow.sides.proves_length", lambda *_args, **_how: True)
 
 
 def siblings_are_not_asked_for(patch: Patch) -> None:
@@ -323,6 +346,9 @@ BUGS: dict[str, tuple[Callable[[Patch], None], Callable[[], Iterator[World]], st
     "a cut body accepted": (cut_bodies_are_fine, singles, "I4"),
     "retention by our own clock": (retention_by_our_clock, hurried, "in retention"),
     "a delete before the links": (delete_before_relink, days(fallbacks), "I1"),
+    "an archive taken for a copy": (archives_open, days(odd), "not for keeps"),
+    "a second cell": (addresses_of_others_name_nobody, days(odd), "I5"),
+    "any length taken for the right one": (no_length_is_any_length, days(odd), "how long"),
     "a write on an old look": (old_looks_are_good, late_edit, "I3"),
     "siblings not asked for": (siblings_are_not_asked_for, two_at_once, "does not refer"),
     "the audio of another recording": (somebody_elses_audio, days(fresh), "I4"),

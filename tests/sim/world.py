@@ -4,11 +4,13 @@ Each system has a clock of its own and keeps its past, so that a read can be ans
 was true before. The invariants are checked after every call of a port against the whole truth,
 which no run ever sees:
 
-I1  A recording that is gone from Twilio has its original bytes in S3, every row that referred
-    to it refers to that object, and its retention was over by S3's clock when it was deleted.
+I1  A recording that is gone from Twilio has its original bytes in S3, in an object that is there
+    for keeps and opens, every row that names it refers to that object, Twilio told how long it
+    is, and its retention was over by S3's clock when it was deleted.
 I2  Nothing in S3 is ever overwritten or lies under the key of another recording.
 I3  A link that a person or another recording has put into a cell is never replaced.
 I4  All bytes in S3 are the whole original audio of the recording that the key names.
+I5  No recording fills a second cell of a row that names it already, at whatever address.
 
 Airtable has no conditional write and no lock: what changes between the last look at a cell and
 the write can be lost. I1 and I3 allow exactly that, for a look of at most `FRESH` (I3), or
@@ -40,7 +42,7 @@ S = TypeVar("S")
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FIELDS = (MAIN, TRANSFER)
-FRESH = 30.0
+FRESH = 3.0
 """Seconds for which a look at a cell is good enough to write into it."""
 LOOK = 60.0
 """Seconds for which the last look before a delete counts: reading an object back takes time."""
@@ -91,12 +93,16 @@ class Past(Generic[S]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thing:
-    """One object in S3. `sha256` is what S3 has computed itself; `at` is on S3's clock."""
+    """One object in S3. `sha256` is what S3 has computed itself; `at` is on S3's clock.
+
+    `unfit`: it lies in an archive class, or is about to go.
+    """
 
     body: bytes
     metadata: Mapping[str, str]
     sha256: str
     at: datetime
+    unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +163,27 @@ class World:
 
     # Making it
 
-    def record(self, number: int, call: int, status: str = "completed") -> str:
+    def record(
+        self,
+        number: int,
+        call: int,
+        status: str = "completed",
+        *,
+        duration: int | None = SECONDS,
+    ) -> str:
         """Let Twilio have recorded something, an hour ago and in the order of the numbers."""
         sid = re_sid(number)
         self.originals[sid] = _audio(sid)
         created = self.clock("twilio") - timedelta(hours=1) + timedelta(seconds=number)
         tape = Recording(
-            sid, ACCOUNT, "us1", status, ca_sid(call), duration=SECONDS, channels=1, created=created
+            sid,
+            ACCOUNT,
+            "us1",
+            status,
+            ca_sid(call),
+            duration=duration,
+            channels=1,
+            created=created,
         )
         self.tapes.now = {**self.tapes.now, sid: tape}
         return sid
@@ -173,7 +193,9 @@ class World:
         self._set_row(Row(row_id, ca_sid(call), dict(zip(FIELDS, texts, strict=True))))
         self.late |= {(row_id, sid) for sid in self.gone() if row_id in self.dangling(sid)}
 
-    def store(self, sid: str, *, hours: float = 0, body: bytes | None = None) -> str:
+    def store(
+        self, sid: str, *, hours: float = 0, body: bytes | None = None, unfit: bool = False
+    ) -> str:
         """Put an object in place as an earlier run would have; another `body` plants a fake."""
         key = self.key(sid)
         original = self.originals[sid]["mp3"]
@@ -186,7 +208,7 @@ class World:
             "sha256": sha256(original).hexdigest(),
         }
         at = self.clock("s3") - timedelta(hours=hours)
-        thing = Thing(body, metadata, sha256(body).hexdigest(), at)
+        thing = Thing(body, metadata, sha256(body).hexdigest(), at, unfit)
         self.objects.now = {**self.objects.now, key: thing}
         return key
 
@@ -240,15 +262,15 @@ class World:
         return {key for key, thing in things.items() if sid in key and thing.body in originals}
 
     def dangling(self, sid: str, rows: Mapping[str, Row] | None = None) -> set[str]:
-        """Tell the rows with a link to a recording that names none of its proven objects."""
+        """Tell the rows that name a recording and none of its proven objects."""
         keys = self.proven(sid)
         found = set()
         for row in (self.rows.now if rows is None else rows).values():
-            for text in row.links.values():
-                link = self.book.parse(text)
-                is_mine = isinstance(link, TwilioLink | ObjectLink) and link.sid == sid
-                if is_mine and not (isinstance(link, ObjectLink) and link.key in keys):
-                    found.add(row.id)
+            links = [self.book.parse(text) for text in row.links.values()]
+            mine = [x for x in links if isinstance(x, TwilioLink | ObjectLink) and x.sid == sid]
+            good = [x for x in mine if isinstance(x, ObjectLink) and x.key in keys]
+            if len(good) < len(mine) or (not good and any(sid in t for t in row.links.values())):
+                found.add(row.id)
         return found
 
     def forgotten(self, sid: str) -> set[str]:

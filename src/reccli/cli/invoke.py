@@ -49,6 +49,8 @@ class Request:
     retention: float | None = None
     concurrency: int | None = None
     max_duration: timedelta | None = None
+    full: bool = False
+    accept_length: bool = False
     yes: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -84,6 +86,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
     from reccli.app import Hooks, LockedError, Options, run
     from reccli.cli.progress import Progress
+    from reccli.config import ConfigError
     from reccli.flow.commands import Command
 
     gc.enable()
@@ -101,11 +104,16 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         None if request.retention is None else timedelta(hours=request.retention),
         request.concurrency,
         request.max_duration,
+        request.full,
+        request.accept_length,
     )
     try:
         with Progress(shown=not (request.quiet or request.verbose or request.as_json)) as progress:
             hooks = Hooks(signals.stop, _confirm(request, progress, signals), progress.update)
             result, report = run(settings, options, hooks)
+    except ConfigError as error:
+        problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
+        raise RefusedError(_USAGE, *problems) from error
     except LockedError as error:
         problem = ("locked", f"another run holds the lock {error}", "wait for it to end")
         raise RefusedError(_LOCKED, problem) from error

@@ -93,6 +93,17 @@ MaxDuration = Annotated[
         "--max-duration", parser=duration, metavar="TIME", help="Take up nothing new after 45m…"
     ),
 ]
+Full = Annotated[
+    bool,
+    typer.Option("--full", help="Look at everything on Twilio, as is done once a day by itself."),
+]
+AcceptLength = Annotated[
+    bool,
+    typer.Option(
+        "--accept-length",
+        help="Take the named recordings although they are shorter than Twilio says: you listened.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")]
 Retention = Annotated[
     float | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from reccli.cli import options as o
 from reccli.cli.invoke import Request, invoke
 
@@ -15,6 +17,8 @@ def command(
     since: o.Since = None,
     until: o.Until = None,
     limit: o.Limit = None,
+    full: o.Full = False,
+    accept_length: o.AcceptLength = False,
     dry_run: o.DryRun = False,
     concurrency: o.Concurrency = None,
     max_duration: o.MaxDuration = None,
@@ -24,6 +28,9 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Archive recordings: named ones, else those on Twilio that no row links (last 3 days)."""
+    if accept_length and not (sids and all(sid.startswith("RE") for sid in sids)):
+        message = "--accept-length needs the RE… of each recording that you have listened to"
+        raise typer.BadParameter(message)
     invoke(
         Request(
             NAME,
@@ -33,6 +40,8 @@ def command(
             until=until,
             limit=limit,
             dry_run=dry_run,
+            full=full,
+            accept_length=accept_length,
             concurrency=concurrency,
             max_duration=max_duration,
             yes=yes,

@@ -33,16 +33,17 @@ def command(
 ) -> None:
     """Take in callbacks and streams, serve permalinks (extra: webhook)."""
     begun = Begun(NAME)
+    request = Request(NAME, config=config, quiet=quiet, verbose=verbose)
     try:
-        _serve(Request(NAME, config=config, quiet=quiet, verbose=verbose), begun, host, port)
+        code = _serve(request, begun, host, port)
     except RefusedError as refused:
         tell_refusal(begun, refused)
         raise typer.Exit(refused.code) from refused
     sys.stderr.flush()
-    os._exit(0)  # do not wait for transfers that were given up: the ledger has their callbacks
+    os._exit(code)  # do not wait for transfers that were given up: the ledger has their callbacks
 
 
-def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -> None:
+def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -> int:
     settings = read_settings(request, begun)
     try:
         import websockets  # noqa: F401 - uvicorn would miss it later, and say so less clearly
@@ -75,7 +76,8 @@ def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -
         say("finishing what is in hand, for some seconds; Ctrl-C again ends it now")
 
     try:
-        serve(settings.model_copy(update={"webhook": webhook}), begun.run_id, ready, stopping)
+        settings = settings.model_copy(update={"webhook": webhook})
+        code = serve(settings, begun.run_id, ready, stopping)
     except CannotServeError as error:
         code = _FAILED if error.code == "listen" else _USAGE
         raise RefusedError(code, (error.code, str(error), error.hint)) from error
@@ -84,3 +86,4 @@ def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -
         problem = ("unexpected", f"unexpected {type(error).__name__}", "this is a bug: report it")
         raise RefusedError(_FAILED, problem) from error
     say("ended: what was not finished is in the ledger")
+    return code

@@ -28,6 +28,8 @@ NO_RECORDING = timedelta(hours=1)
 """How long Twilio may know nothing of what it told of: it lists a recording from its start."""
 
 _HOPELESS = frozenset({FailureKind.PERMANENT})
+_LINKED = frozenset({Reason.IN_RETENTION, Reason.LENGTH_UNPROVEN})
+"""All links are there; whether and when Twilio's copy may go is for others."""
 _SETTLED = frozenset({StepKind.DONE, StepKind.LOST, StepKind.DELETE})
 """Nothing is left to do but what other commands do: a Delete is due, so all links are there."""
 
@@ -99,7 +101,7 @@ def _unknown(outcome: Outcome) -> bool:
 
 
 def _settled(outcome: Outcome) -> bool:
-    return outcome.step.kind in _SETTLED or outcome.step.reason is Reason.IN_RETENTION
+    return outcome.step.kind in _SETTLED or outcome.step.reason in _LINKED
 
 
 def _may_pass(outcome: Outcome) -> bool:

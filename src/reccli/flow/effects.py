@@ -41,7 +41,7 @@ class ObserveRows:
 
 @dataclass(frozen=True, slots=True)
 class ObserveObject:
-    """Ask S3 → `StoredObject`. `read_back`: hash the bytes if the store has no checksum."""
+    """Ask S3 → `StoredObject`. `read_back`: hash the bytes if its checksum does not count."""
 
     key: str
     sid: str
@@ -61,7 +61,8 @@ class Copy:
 class WriteLinks:
     """Write one link into cells that were seen at `seen_at` → `Rows` (the read-back) or `Stale`.
 
-    `key` names the object to link to; None links to the recording at Twilio.
+    `Stale` where a cell no longer holds what was decided on. `key` names the object to link to;
+    None links to the recording at Twilio.
     """
 
     recording: Ref
@@ -82,10 +83,12 @@ class AskGuard:
 class Delete:
     """Delete the Twilio copy → None, or `Stale` if the last look at all sides is too long ago.
 
-    Only yielded right after everything was observed again, at `seen_at` or later.
+    Only yielded right after everything was observed again, at `seen_at` or later. `key` is that of
+    the object which the rows link to.
     """
 
     recording: Recording
+    key: str
     seen_at: datetime
 
 
@@ -128,7 +131,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The cells were seen too long ago to write into: observe again."""
+    """What was decided on has changed, or was seen too long ago: observe again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,16 @@ class Task:
 
 @dataclass(slots=True)
 class Lane:
-    """Effects of one kind; `linger` is how many seconds the first waits for others to come."""
+    """Effects of one kind; `linger` is how many seconds the first waits for others to come.
+
+    With `at_once` batches under way, what comes meanwhile waits and fills the next one.
+    """
 
     size: int
     linger: float
     carry_out: Callable[[list[Any], World], list[Any]]
+    at_once: int = 1000
+    under_way: int = 0
     waiting: deque[tuple[Task, Any]] = field(default_factory=deque)
     since: float = 0.0
 
@@ -43,7 +48,7 @@ class Lane:
 
     def due(self, *, quiet: bool) -> bool:
         """Whether to carry out now: the batch is full, has waited, or nothing more is coming."""
-        if not self.waiting:
+        if not self.waiting or self.under_way >= self.at_once:
             return False
         overdue = time.monotonic() - self.since >= self.linger
         return len(self.waiting) >= self.size or overdue or quiet
@@ -51,4 +56,9 @@ class Lane:
     def take(self) -> list[tuple[Task, Any]]:
         """Take a batch out."""
         self.since = time.monotonic()  # what stays behind begins to wait anew
+        self.under_way += 1
         return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
+
+    def answered(self) -> None:
+        """Take note that a batch is over."""
+        self.under_way -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reccli.core.model import S3State, TwilioState
+from reccli.core.model import LinkState, S3State, TwilioState
 
 if TYPE_CHECKING:
     from reccli.core.errors import Failure
@@ -24,6 +24,8 @@ class Rules:
     book: LinkBook
     naming: Naming
     dry_run: bool = False
+    accept_length: bool = False
+    """A person has listened: what is shorter than Twilio says is taken as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Outcome:
 
     `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
     `link` is fit to be shown: it carries no signature. `objection` says what is wrong with the
-    object that has the key.
+    object that has the key; `rows` is what the rows hold at the end.
     """
 
     sid: str | None
@@ -60,3 +62,4 @@ class Outcome:
     s3: S3State = S3State.UNKNOWN
     recording: Recording | None = None
     objection: Failure | None = None
+    rows: LinkState = LinkState.UNKNOWN

@@ -87,6 +87,8 @@ class Result:
             return Exit.INTERRUPTED
         if self.counts["lost"]:
             return Exit.FAILED
+        if FailureKind.CONFIG in kinds:
+            return Exit.USAGE
         if FailureKind.DENIED in kinds:
             return Exit.DENIED
         if kinds & {FailureKind.PERMANENT, FailureKind.FATAL}:

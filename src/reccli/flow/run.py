@@ -25,8 +25,9 @@ from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
 from reccli.flow.lane import Lane, Task
+from reccli.flow.linking import write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
-from reccli.flow.perform import BATCH, FRESH, Single, find_rows, perform, write_links
+from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
@@ -45,6 +46,7 @@ AIRTABLE_AT_ONCE = 5
 CHUNK = 100
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
+_ENDS_THE_RUN = frozenset({FailureKind.FATAL, FailureKind.CONFIG})
 _TICK = 0.25
 _NOT_BEGUN = object()
 
@@ -97,7 +99,9 @@ class Runner:
         self._copies = copies or self._workers
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._rows = Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
-        self._links = Lane(BATCH, self._pace.links_linger, write_links)
+        self._writers = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-links")
+        write = partial(write_links, each=self._writers.map)
+        self._links = Lane(world.airtable.rows_a_look, self._pace.links_linger, write, at_once=1)
         self._window = max(CHUNK, 4 * self._pace.concurrency)
         self._result = Result(dry_run=rules.dry_run)
         self._active: set[Task] = set()
@@ -120,7 +124,7 @@ class Runner:
                 if time.monotonic() > give_up:
                     self._abandon()
         finally:
-            for pool in (self._reader, self._clerks, self._workers):
+            for pool in (self._reader, self._clerks, self._writers, self._workers):
                 pool.shutdown(wait=False, cancel_futures=True)
         self._result.failures.extend(sources.failures)
         self._result.outages = self._world.retry.outages
@@ -234,7 +238,7 @@ class Runner:
 
     def _advance(self, task: Task, reply: object) -> None:
         """Give a case its answer and see to the effects that it asks for next."""
-        fatal = reply if isinstance(reply, Failure) and reply.kind is FailureKind.FATAL else None
+        fatal = reply if isinstance(reply, Failure) and reply.kind in _ENDS_THE_RUN else None
         self._halted = self._halted or fatal is not None
         try:
             effect = task.case.send(reply)
@@ -320,27 +324,20 @@ class Runner:
             self._send(self._links, feeds=False)
 
     def _send(self, lane: Lane, *, feeds: bool) -> None:
-        batch, cells = [], set[tuple[str, str]]()
-        oldest = self._world.now() - FRESH
-        for task, effect in lane.take():
-            if isinstance(effect, WriteLinks):
-                wanted = {(slot.row_id, slot.field) for slot in effect.slots}
-                if effect.seen_at < oldest or cells & wanted:
-                    self._inbox.put(lambda task=task: self._advance(task, Stale()))  # type: ignore[misc]
-                    continue
-                cells |= wanted
-            batch.append((task, effect))
-        if not batch:
-            return
+        batch = lane.take()
         self._feeding += feeds
         future = self._clerks.submit(lane.carry_out, [effect for _, effect in batch], self._world)
 
         def answered(done: Future[list[Any]]) -> None:
-            self._inbox.put(lambda: self._answered([task for task, _ in batch], done, feeds=feeds))
+            tasks = [task for task, _ in batch]
+            self._inbox.put(lambda: self._answered(lane, tasks, done, feeds=feeds))
 
         future.add_done_callback(answered)
 
-    def _answered(self, tasks: list[Task], done: Future[list[Any]], *, feeds: bool) -> None:
+    def _answered(
+        self, lane: Lane, tasks: list[Task], done: Future[list[Any]], *, feeds: bool
+    ) -> None:
+        lane.answered()
         self._feeding -= feeds
         replies = _reply(done)
         for at, task in enumerate(tasks):

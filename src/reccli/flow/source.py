@@ -9,46 +9,43 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
-from reccli.core.links import ForeignLink, ObjectLink, TwilioLink
-from reccli.core.model import LinkState, Reason, Recording, Ref, Step, StepKind
+from reccli.core.model import LinkState, Ref, TwilioState
+from reccli.core.naming import recordings_in
 from reccli.core.rows import Subject, linked_keys, survey
-from reccli.flow.effects import ObserveRows, Rows
-from reccli.flow.outcome import Outcome, Seed
-from reccli.flow.perform import about, age_order, by_creation, find_rows, listed, of_call
+from reccli.flow.effects import ObserveRows
+from reccli.flow.outcome import Seed
+from reccli.flow.perform import age_order, by_creation, find_rows, listed, of_call
 from reccli.flow.ports import Listing
+from reccli.flow.tables import TableSources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from reccli.core.model import Row
-    from reccli.flow.perform import World
-    from reccli.flow.ports import Page
+    from reccli.core.model import Recording
+    from reccli.flow.effects import Rows
 
 ROWS_AT_ONCE = 50
 """How many recordings' rows are found by one request: the formula has to fit a URL."""
 
-_RESCANS = 100
-"""A bound for a table that others fill while it is scanned."""
 _LONGEST_CALL = timedelta(hours=24)
 """Twilio ends a call after 24 hours at the latest."""
-_RESTARTS = 3
-"""How often a scan is begun anew because Airtable dropped its iterator."""
+MOST_OLDER = 5000
+"""How many recordings from before the usual look-back one run takes up."""
 
 
 @dataclass(slots=True)
-class Sources:
+class Sources(TableSources):
     """The ways to find recordings, and what went wrong on the way."""
 
-    world: World
-    failures: list[Failure] = field(default_factory=list)
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The calls that were told of and listed whole, each with its recordings."""
+    compared: bool = False
+    """Whether all of Twilio was compared with S3's listing, to the end."""
 
     def named(self, sids: Sequence[str]) -> Iterator[Seed]:
         """Take the recordings, and all recordings of the calls, that were named."""
@@ -98,39 +95,68 @@ class Sources:
         since: datetime | None,
         until: datetime | None,
         pending: Mapping[str, str | None] | None = None,
+        *,
+        compare: str | None = None,
     ) -> Iterator[Seed]:
         """Take the recordings on Twilio that no row links yet, and those that callbacks told of.
 
         Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
         none. The rows are found in bulk, so that a run with nothing to do asks S3 nothing.
         `pending` are SIDs of recordings and calls, each with its call's if that was told: linked
-        or not, somebody waits for the answer.
+        or not, somebody waits for the answer. With `compare`, the prefix of all keys, everything
+        on Twilio is held against S3's listing: what has no object there is taken as well, whatever
+        its row says and however old it is.
         """
         wanted = pending or {}
+        first = since if compare is None else None
+        found = {recording.sid: recording for recording in self._list(first, until)}
+        missing = set() if compare is None else self._without_object(found, compare)
         family: dict[str | None, list[Recording]] = defaultdict(list)
-        found: dict[str, Recording] = {}
-        for recording in self._list(since, until):
-            found[recording.sid] = recording
+        for recording in found.values():
             family[recording.call_sid].append(recording)
-        everyone = iter(sorted(found.values(), key=age_order))
+        recent = [one for one in found.values() if _is_since(one, since)]
+        everyone = iter(sorted(recent, key=age_order))
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):
-                whole = _inside(recording.created, since, until)
+                whole = _inside(recording.created, first, until)
                 siblings = self._siblings(family[recording.call_sid]) if whole else ()
                 if isinstance(rows, Failure):
                     yield Seed(recording.ref, siblings, recording)
                 elif (
                     recording.sid in wanted
                     or recording.call_sid in wanted
+                    or recording.sid in missing
                     or not self._linked(recording, rows)
                 ):
                     yield Seed(recording.ref, siblings, recording, rows)
-        seen = set(found)
+        seen = {recording.sid for recording in recent}
         for sid, call_sid in wanted.items():
             if sid not in seen:
                 yield from self._told(sid, call_sid, seen)
-        yield from self._dying_links(seen)
+        yield from self.dying_links(seen)
+        older = [found[sid] for sid in missing - seen]
+        for recording in sorted(older, key=age_order, reverse=True)[:MOST_OLDER]:
+            yield Seed(recording.ref, self._siblings(family[recording.call_sid]), recording)
+        self.compared = compare is not None and not self.failures and len(older) <= MOST_OLDER
+
+    def _without_object(self, found: Mapping[str, Recording], prefix: str) -> set[str]:
+        """Tell whose recordings S3 lists no key; none if it cannot be told now."""
+        missing = {
+            sid for sid, recording in found.items() if recording.state is TwilioState.COMPLETED
+        }
+        cursor: str | None = None
+        try:
+            while missing:
+                page = self.world.retry.once(Service.S3, self.world.s3.keys, prefix, cursor)
+                for key in page.items:
+                    missing.difference_update(recordings_in(key))
+                if (cursor := page.cursor) is None:
+                    break
+        except ServiceError as error:
+            self.failures.append(error.failure)
+            return set()
+        return missing
 
     def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:
         try:
@@ -141,23 +167,6 @@ class Sources:
         except ServiceError as error:
             self.failures.append(error.failure)
 
-    def _dying_links(self, seen: set[str]) -> Iterator[Seed]:
-        """Take the recordings whose links would die or are of another style, however old they are.
-
-        The day of signing and the style are found by the server, so that this costs one request
-        when idle.
-        """
-        book, now = self.world.book, self.world.now()
-        due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
-        look = partial(self.world.airtable.signed_until, due, holding=book.outdated)
-        rows = self._scan(look)
-        for row in {row.id: row for row in rows}.values():
-            for link in (book.parse(text) for text in row.links.values()):
-                if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:
-                    continue
-                seen.add(link.sid)
-                yield Seed(Ref(link.sid, book.account_sid, None, row.call_sid or None))
-
     def _linked(self, recording: Recording, rows: Rows) -> bool:
         book = self.world.book
         key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
@@ -165,84 +174,10 @@ class Sources:
         state = survey(rows.rows, subject, book, rows.at).state
         return state in {LinkState.S3_LINK, LinkState.TWILIO_LINK}
 
-    def fallbacks(self) -> Iterator[Seed | Outcome]:
-        """Take the recordings of all rows that hold a Twilio address.
-
-        A scan is complete before anything of it is handed out, because pages shift when rows
-        are rewritten; it is repeated until it shows nothing new.
-        """
-        seen: set[tuple[str, str]] = set()
-        for _ in range(_RESCANS):
-            at = self.world.now()
-            rows = {row.id: row for row in self._scan(self.world.airtable.fallbacks)}
-            found = [
-                item
-                for item in self._fallback_links(rows.values())
-                if (item[0].id, item[1].sid if item[1] else "") not in seen
-            ]
-            if not found:
-                return
-            seen.update((row.id, link.sid if link else "") for row, link in found)
-            yield from self._fallback_seeds(found, tuple(rows.values()), at)
-
-    def fallback_rows(self) -> int:
-        """Count the rows that hold a link to a recording at Twilio."""
-        links = self._fallback_links(list(self._scan(self.world.airtable.fallbacks)))
-        return len({row.id for row, link in links if link is not None})
-
-    def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | None]]:
-        book = self.world.book
-        for row in rows:
-            links = [book.parse(text) for text in row.links.values()]
-            ours = [link for link in links if isinstance(link, TwilioLink)]
-            yield from ((row, link) for link in ours)
-            odd = (link for link in links if isinstance(link, ForeignLink))
-            if not ours and any(odd) and any(map(book.mentions_twilio, row.links.values())):
-                yield row, None
-
-    def _fallback_seeds(
-        self,
-        found: Sequence[tuple[Row, TwilioLink | None]],
-        rows: tuple[Row, ...],
-        at: datetime,
-    ) -> Iterator[Seed | Outcome]:
-        for row, _ in ((row, link) for row, link in found if link is None):
-            yield Outcome(
-                None,
-                row.call_sid or None,
-                Step(StepKind.HOLD, Reason.NOT_A_LINK),
-                link=f"row {row.id}",
-            )
-        by_sid = {link.sid: (row, link) for row, link in found if link is not None}
-        mentions: dict[str, list[Row]] = defaultdict(list)
-        for row, link in self._fallback_links(rows):
-            if link is not None:
-                mentions[link.sid].append(row)
-        for sid, (row, link) in by_sid.items():
-            ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)
-            yield Seed(ref, rows=Rows(about(mentions[sid], sid, None), at))
-
-    def _scan(self, read: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
-        """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
-        cursor: str | None = None
-        restarts = 0
-        while True:
-            try:
-                page = self.world.retry(Service.AIRTABLE, read, cursor)
-            except ServiceError as error:
-                if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
-                    restarts, cursor = restarts + 1, None
-                    continue
-                self.failures.append(error.failure)
-                return
-            yield from page.items
-            cursor = page.cursor
-            if cursor is None:
-                return
-
     def _siblings(self, recordings: Iterable[Recording]) -> tuple[str, ...]:
         """Name them only if all are known: which free cell is whose depends on every one."""
-        return () if self.failures else by_creation(recordings)
+        cut = any(failure.service is Service.TWILIO for failure in self.failures)
+        return () if cut else by_creation(recordings)
 
     def _list(
         self,
@@ -256,6 +191,10 @@ class Sources:
                 yield from listed(Listing(region, since, until, call_sid), self.world)
             except ServiceError as error:
                 self.failures.append(error.failure)
+
+
+def _is_since(recording: Recording, since: datetime | None) -> bool:
+    return since is None or recording.created is None or recording.created >= since
 
 
 def _inside(created: datetime | None, since: datetime | None, until: datetime | None) -> bool:

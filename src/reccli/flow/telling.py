@@ -7,22 +7,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.core.errors import Service
+from reccli.core.audio import long_enough
+from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import LinkState, Reason, S3State, StepKind
 from reccli.flow.effects import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reccli.core.errors import Failure
     from reccli.core.model import Step, StoredObject
     from reccli.core.rows import Slot
     from reccli.flow.effects import Copied
 
 
-def copied(key: str, reply: Copied) -> Iterator[Record]:
-    """Tell a copy that arrived, or found another object in its place."""
-    yield Record("recording_download_success", {"bytes": reply.size})
+VANISHED = "recording_object_vanished"
+"""An object is gone to which a row links, while Twilio has the recording still."""
+
+
+def vanished(key: str) -> Failure:
+    """Say so; it passes with the next run of `process`, which looks for it."""
+    return Failure(
+        Service.S3,
+        FailureKind.BUSY,
+        "object_vanished",
+        f"a row links to {key}, and there is no object any more",
+        "reccli process copies it again in its next run; look for a lifecycle rule or a person "
+        "that deletes objects, and turn bucket versioning on",
+    )
+
+
+def copied(key: str, reply: Copied, duration: int | None) -> Iterator[Record]:
+    """Tell a copy that arrived, or found another object in its place; lengths are in seconds."""
+    yield Record("recording_download_success", {"bytes": reply.size, "seconds": reply.seconds})
+    seconds = reply.seconds
+    if seconds is not None and duration is not None and not long_enough(duration, round(seconds)):
+        yield Record("recording_longer_than_told", {"seconds": seconds, "duration": duration})
     if reply.stored.state is S3State.VERIFIED:
         yield Record("recording_s3_upload_success", {"key": key, "bytes": reply.size})
 
@@ -58,7 +77,7 @@ def ended(
             yield Record("recording_lost", {"key": key})
         case StepKind.HOLD, Reason.UNREFERENCED if rows is LinkState.NO_ROW:
             yield Record("call_log_not_found", {"key": key})
-        case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT:
+        case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT | Reason.UNFIT:
             yield Record("twilio_recording_preserved", {"reason": step.reason.value})
         case StepKind.WAIT, Reason.IN_RETENTION if taken:
             until = step.until.isoformat() if step.until else None

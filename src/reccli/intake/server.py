@@ -32,7 +32,7 @@ BACKLOG = 2048
 """Connections that wait to be taken: a burst after a restart must not be refused."""
 GRACE = 10
 """Seconds for the answers in hand when the server is told to stop."""
-INTERRUPTED = 130
+USAGE, INTERRUPTED = 2, 130
 
 _HINTS = {
     errno.EADDRINUSE: "end what listens there, or set webhook.port or --port",
@@ -51,10 +51,11 @@ class CannotServeError(Exception):
 
 def serve(
     settings: Settings, run_id: str, ready: Callable[[str], None], stopping: Callable[[], None]
-) -> None:
+) -> int:
     """Serve until SIGTERM or Ctrl-C; a second Ctrl-C ends the process at once.
 
-    `ready` is told the URL once callbacks are taken, `stopping` when the end begins. Raises
+    `ready` is told the URL once callbacks are taken, `stopping` when the end begins. Returns the
+    exit code: 2 where the configuration kept it from a part of its work. Raises
     `CannotServeError`.
     """
     # A thread that computes gives way after 1 ms instead of 5: answers wait for their turn too.
@@ -81,6 +82,7 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listening])
+    return USAGE if app.state.misconfigured else 0
 
 
 class _Server(uvicorn.Server):

@@ -17,9 +17,9 @@ import structlog
 from starlette.applications import Starlette
 from starlette.responses import Response
 
-from reccli import wiring
+from reccli import preflight, wiring
 from reccli.adapters.ledger import Inbox, Ledger, LedgerError
-from reccli.config import RECORDING_STATUS, load
+from reccli.config import RECORDING_STATUS, ConfigError, load
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow.commands import Command
 from reccli.intake.callbacks import RecordingStatus
@@ -90,11 +90,18 @@ class _Intake:
         stop = threading.Event()
         concurrency = settings.engine.concurrency
         world = wiring.world(settings, concurrency, stop, self._stack)
+        try:
+            preflight.check_fields(settings, world.airtable)
+        except ConfigError as error:
+            raise UnconfiguredError(str(error)) from error
+        dying = preflight.dying_links(settings, world.s3)
+        if dying:
+            _log.error(dying.code, error=dying.message, hint=dying.hint)
         url = settings.ledger.url.get_secret_value()
         self._inbox = Inbox(lambda: Ledger.open(url))
         self._worker = Worker(
             world,
-            wiring.rules(settings, Command.PROCESS, world.book),
+            wiring.rules(settings, Command.PROCESS, world.book, lasting_links=not dying),
             self._inbox,
             Journal(self._inbox, run_id, group=1),  # the inbox groups them
             stop=stop,
@@ -116,6 +123,7 @@ class _Intake:
             exception_handlers={404: _nowhere},
         )
         self.app.router.redirect_slashes = False  # it would lead to whatever Host says
+        self.app.state.misconfigured = dying is not None
 
     async def keep(self, callback: Callback) -> bool:
         """Return once the callback is durable, True if it is new; raises `ServiceError`."""

@@ -256,7 +256,10 @@ class Worker:
             self._ended(result.outcomes.pop())
 
     def _ended(self, outcome: Outcome) -> None:
-        if any(failure.kind is FailureKind.FATAL for failure in outcome.failures):
+        ending = [f for f in outcome.failures if f.kind in {FailureKind.FATAL, FailureKind.CONFIG}]
+        if ending:
+            if not self._over.is_set():
+                _log.error(ending[0].code, error=ending[0].message, hint=ending[0].hint)
             self._over.set()  # the runner stops, so nothing more is to be taken up for it
         with self._lock:
             works = self._works.pop(outcome.sid or "", [])

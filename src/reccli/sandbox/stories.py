@@ -83,11 +83,15 @@ def s3_credentials(sandbox: Sandbox, say: Say) -> None:
 
 
 def s3_bucket_missing(sandbox: Sandbox, say: Say) -> None:
-    """Let S3 have no such bucket: the row gets the Twilio link, Twilio keeps the recording."""
+    """Let S3 have no such bucket: nothing is written anywhere, Twilio keeps the recording."""
     sandbox.call()
     done = told(sandbox, say, "process", AWS_S3_BUCKET="no-such-bucket")
-    _expect(done.exit_code == 1, "a wrong bucket does not pass by itself: exit code 1")
-    _fell_back(sandbox)
+    _expect(done.exit_code == 2, "a wrong bucket is a mistake of configuration: exit code 2")  # noqa: PLR2004
+    _expect(not _links(sandbox), "the row is as it was")
+    _expect(not sandbox.twilio.deletions, "Twilio keeps every recording")
+    say("The bucket's name is corrected.")
+    _expect(told(sandbox, say, "process").exit_code == 0, "the next run succeeds")
+    _expect(not any(_is_twilio(link) for link in _links(sandbox)), "the row has the S3 link")
 
 
 def s3_timeout(sandbox: Sandbox, say: Say) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.model import StepKind
+from reccli.core.model import Reason, StepKind
 from reccli.flow.result import COUNTS, Exit
 from reccli.watch.logs import redact
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reccli.watch.report import Report
 
 SCHEMA = 1
+_EXPLAINED = frozenset({Reason.UNFIT, Reason.LAST_COPY_UNFIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,12 @@ def _recording(outcome: Outcome) -> dict[str, Any]:
 
 def reason(outcome: Outcome) -> str:
     """Say why, and until when where that is known."""
-    until = outcome.step.until
-    return (
-        f"{outcome.step.reason} until {until:%Y-%m-%d %H:%M} UTC"
-        if until
-        else (outcome.step.reason.value)
-    )
+    step = outcome.step
+    if step.until:
+        return f"{step.reason} until {step.until:%Y-%m-%d %H:%M} UTC"
+    if step.reason in _EXPLAINED and outcome.objection:
+        return f"{step.reason}: {redact(outcome.objection.message)}"
+    return step.reason.value
 
 
 def error_entries(result: Result) -> Iterator[dict[str, Any]]:
@@ -118,5 +119,8 @@ def error_entries(result: Result) -> Iterator[dict[str, Any]]:
             message = f"{failure.service}: {failure.message}"
             yield error(failure.code, message, failure.hint, outcome.sid)
         if outcome.step.kind is StepKind.LOST:
-            hint = "search backups and S3 versions of the key; the Twilio copy is gone"
+            hint = (
+                "older versions of the key may still hold it, if the bucket keeps versions, or a "
+                "backup; the Twilio copy is gone"
+            )
             yield error("lost", outcome.step.reason.value, hint, outcome.sid)

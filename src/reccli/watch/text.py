@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.model import Reason, StepKind
+from reccli.core.model import LinkState, Reason, S3State, StepKind
 from reccli.watch.document import error_entries, reason
 from reccli.watch.logs import redact
 
@@ -71,9 +71,19 @@ def _needs_a_person(result: Result) -> Iterator[str]:
         yield f"held: {why.value}"
         yield from _names(sids)
         yield f"  fix: {_FIXES[why]}"
+    yield from _dead_links(result)
 
 
 _FIXES = {
+    Reason.ELSEWHERE: "see what the link in the row opens, and empty the cell; process fills it",
+    Reason.UNFIT: "keep lifecycle rules off the prefix, and bring the object back to a readable "
+    "class (copy it over itself); s3.accept_archive_class takes it as it is",
+    Reason.LAST_COPY_UNFIT: "bring the object back to a readable class now, and keep lifecycle "
+    "rules off the prefix: it is the last copy",
+    Reason.KEY_UNKNOWN: "give the call's row back the fields that s3.key_template names",
+    Reason.NO_LASTING_LINK: "see the error above: permalinks, or a long-lived key for signing",
+    Reason.LENGTH_UNPROVEN: "listen to the copy, then delete the recording in Twilio's console; "
+    "purge-twilio goes on by itself once Twilio tells the duration",
     Reason.CONFLICT: "compare the object at the key with the recording; move the object away",
     Reason.UNREFERENCED: "create the call's row, or empty one of its link fields",
     Reason.NOT_A_LINK: "correct the link in the row, or configure its account or region",
@@ -83,6 +93,19 @@ _FIXES = {
     Reason.STOPPED: "run again: it goes on from what it finds",
     Reason.UNSETTLED: "look for another program that writes these rows",
 }
+
+
+def _dead_links(result: Result) -> Iterator[str]:
+    """Tell which links open for nobody, or soon will not, and could not be renewed."""
+    dead = [
+        outcome.sid or ""
+        for outcome in result.outcomes
+        if outcome.rows is LinkState.S3_LINK_EXPIRING and outcome.s3 is not S3State.VERIFIED
+    ]
+    if dead:
+        yield f"links that are dead or dying and could not be renewed: {len(dead)}"
+        yield from _names(dead)
+        yield "  fix: see what became of their objects; a place that changed goes to links.former"
 
 
 def _names(sids: list[str]) -> Iterator[str]:

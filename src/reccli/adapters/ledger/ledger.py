@@ -176,6 +176,13 @@ class Ledger:
             counts |= self._count(*this, since=since, until=until)
         return counts
 
+    def last_event(self, name: str) -> datetime | None:
+        """Tell when an event of this name was last kept."""
+        events = schema.events
+        latest = sa.select(sa.func.max(events.c.at_us)).where(events.c.name == name)
+        (at,) = self._read(latest)[0]
+        return None if at is None else schema.to_time(at)
+
     # --- callbacks
 
     def add_callbacks(self, told: Sequence[Callback]) -> list[bool]:

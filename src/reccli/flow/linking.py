@@ -1,0 +1,214 @@
+"""Writes links into rows, and only into cells that still hold what was decided on.
+
+Airtable has no conditional write, so the rows are looked at once more right before they are
+written: what a person has put into a cell meanwhile is theirs. Used by the runner and by the
+simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.model import Row
+from reccli.flow.effects import Rows, Stale
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reccli.flow.effects import WriteLinks
+    from reccli.flow.perform import World
+
+BATCH = 10
+"""How many rows Airtable updates in one request."""
+FRESH = timedelta(seconds=3)
+"""How old a look at a cell may be when it is written."""
+_ROUNDS = 4
+"""How often rows that were not written in time are looked at again, as after a pause of 30 s."""
+_STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
+
+Cells = Mapping[str, Mapping[str, str]]
+Answers = Mapping[str, Row | Failure]
+Each = Callable[[Callable[[Cells], Answers], Iterable[Cells]], Iterable[Answers]]
+"""`map`, or that of an executor: what is paced must not wait for answers as well."""
+
+
+def write_links(
+    effects: Sequence[WriteLinks], world: World, each: Each = map
+) -> list[Rows | Stale | Failure]:
+    """Write the links of many cases, ten rows in a request; replies in the order of the effects."""
+    try:
+        world.checks.before_write()
+    except ServiceError as error:
+        return [error.failure] * len(effects)
+    urls = [_minted(effect, world) for effect in effects]
+    group = _Group(world, each)
+    for number, (effect, url) in enumerate(zip(effects, urls, strict=True)):
+        if isinstance(url, str):
+            group.add(number, effect, url)
+    at = world.now()
+    group.write()
+    return [
+        url if isinstance(url, Failure) else group.reply(number, effect, url, at)
+        for number, (effect, url) in enumerate(zip(effects, urls, strict=True))
+    ]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Effects that are written together: each cell by one of them, each row in one request."""
+
+    world: World
+    each: Each
+    effects: dict[int, tuple[WriteLinks, str]] = field(default_factory=dict)
+    seen: dict[str, datetime] = field(default_factory=dict)
+    taken: set[tuple[str, str]] = field(default_factory=set)
+    answers: dict[str, Row | Failure] = field(default_factory=dict)
+
+    def add(self, number: int, effect: WriteLinks, url: str) -> None:
+        """Take an effect in, unless another one writes one of its cells."""
+        cells = {(slot.row_id, slot.field) for slot in effect.slots}
+        if not cells & self.taken:
+            self.taken |= cells
+            self.effects[number] = effect, url
+            for slot in effect.slots:
+                before = self.seen.get(slot.row_id, effect.seen_at)
+                self.seen[slot.row_id] = min(before, effect.seen_at)
+
+    def write(self) -> None:
+        """Look and write; what was not written in time is looked at again, a few times."""
+        for _ in range(_ROUNDS):
+            self._look_again()
+            cells = self._cells()
+            if not cells:
+                return
+            for answers in self.each(self._write, _batches(cells)):
+                self.answers |= {row: a for row, a in answers.items() if a is not _STALE}
+
+    def reply(
+        self, number: int, effect: WriteLinks, url: str, at: datetime
+    ) -> Rows | Stale | Failure:
+        """Say what became of one effect; the rows as Airtable answered them are the read-back."""
+        rows = []
+        for slot in effect.slots:
+            answer = self.answers.get(slot.row_id) if number in self.effects else None
+            if answer is None:
+                return Stale()
+            if isinstance(answer, Failure):
+                return answer
+            if answer.links.get(slot.field) != url:
+                return _not_stored(slot.row_id, slot.field)
+            rows.append(answer)
+        return Rows(tuple({row.id: row for row in rows}.values()), at)
+
+    def _cells(self) -> dict[str, dict[str, str]]:
+        """Tell what is still to be written, by row."""
+        cells: dict[str, dict[str, str]] = {}
+        for effect, url in self.effects.values():
+            for slot in effect.slots:
+                if slot.row_id not in self.answers:
+                    cells.setdefault(slot.row_id, {})[slot.field] = url
+        return cells
+
+    def _look_again(self) -> None:
+        """Look at the rows that were seen too long ago, and drop what holds something else now."""
+        at = self.world.now()
+        old = [row_id for row_id in self._cells() if at - self.seen[row_id] > FRESH]
+        if not old:
+            return
+        try:
+            rows = self.world.retry(Service.AIRTABLE, self.world.airtable.read, old)
+        except ServiceError as error:
+            self.answers |= dict.fromkeys(old, error.failure)
+            return
+        self.seen |= dict.fromkeys(old, at)
+        found = {row.id: row.links for row in rows}
+        looked_at = set(old)
+        self.effects = {
+            number: (effect, url)
+            for number, (effect, url) in self.effects.items()
+            if all(
+                slot.row_id not in looked_at
+                or found.get(slot.row_id, {}).get(slot.field) == slot.text
+                for slot in effect.slots
+            )
+        }
+
+    def _write(self, cells: Cells) -> Answers:
+        """Write rows; when the batch is refused, find the bad row so that it blocks no other.
+
+        Whether a refused batch was written in part is not documented, so it is read first.
+        """
+        world = self.world
+
+        def check() -> None:
+            if world.now() - min(self.seen[row_id] for row_id in cells) > FRESH:
+                raise ServiceError(_STALE)
+
+        try:
+            rows = world.retry(Service.AIRTABLE, world.airtable.write, cells, before=check)
+            return _by_id(cells, rows)
+        except ServiceError as error:
+            failure = error.failure
+        if failure.kind is not FailureKind.PERMANENT or failure is _STALE or len(cells) == 1:
+            return dict.fromkeys(cells, failure)
+        try:
+            current = world.retry(Service.AIRTABLE, world.airtable.read, list(cells))
+        except ServiceError as error:
+            return dict.fromkeys(cells, error.failure)
+        stored = (row for row in current if row.id in cells)
+        done = {row.id: row for row in stored if cells[row.id].items() <= row.links.items()}
+        left = [row_id for row_id in cells if row_id not in done]
+        answers: dict[str, Row | Failure] = {**done}
+        for half in (left[: len(left) // 2], left[len(left) // 2 :]):
+            if half:
+                answers |= self._write({row_id: cells[row_id] for row_id in half})
+        return answers
+
+
+def _batches(cells: Cells) -> Iterator[Cells]:
+    items = iter(cells.items())
+    while batch := dict(islice(items, BATCH)):
+        yield batch
+
+
+def _minted(effect: WriteLinks, world: World) -> str | Failure:
+    """Make the link, and see once a run that such a link opens."""
+    if effect.key is None:
+        return world.book.twilio_url(effect.recording, effect.extension)
+    try:
+        match world.book.style:
+            case "permalink":
+                url = world.book.permalink(effect.key)
+            case "object":
+                url = world.book.object_url(effect.key)
+            case _:
+                url = world.s3.presign(effect.key)
+        world.checks.before_link(effect.key, url)
+    except ServiceError as error:
+        return error.failure
+    return url
+
+
+def _not_stored(row_id: str, name: str) -> Failure:
+    return Failure(
+        Service.AIRTABLE,
+        FailureKind.PERMANENT,
+        "link_not_stored",
+        f"row {row_id} still holds another link in {name!r} after the update",
+        "look for an automation that rewrites this field",
+    )
+
+
+def _by_id(cells: Mapping[str, object], rows: Sequence[Row]) -> dict[str, Row | Failure]:
+    missing = Failure(
+        Service.AIRTABLE,
+        FailureKind.OUTAGE,
+        "odd_answer",
+        "Airtable's answer to an update does not name this row",
+    )
+    return dict.fromkeys(cells, missing) | {r.id: r for r in rows if r.id in cells}

@@ -1,0 +1,211 @@
+"""What one case knows of its recording: Twilio, S3 and Airtable as last seen, and how to look.
+
+A side whose look failed is Unknown until it is seen again. For `case` alone; like it, this holds
+no I/O, no clock and no thread: looks are effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.audio import proves_length
+from reccli.core.errors import Failure
+from reccli.core.links import without_query
+from reccli.core.model import (
+    LinkState,
+    Observation,
+    Recording,
+    Row,
+    S3State,
+    StoredObject,
+    TwilioState,
+)
+from reccli.core.rows import Subject, Survey, linked_keys, survey
+from reccli.flow.effects import (
+    Effect,
+    ObserveObject,
+    ObserveRecording,
+    ObserveRows,
+    ObserveSiblings,
+    Rows,
+)
+from reccli.flow.outcome import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reccli.core.model import Step, StepKind
+    from reccli.flow.outcome import Rules, Seed
+
+Looking = Generator[Effect, Any, None]
+_UNKNOWN = StoredObject(S3State.UNKNOWN)
+
+
+@dataclass(slots=True)
+class Sides:
+    """The three sides. One that is a `Failure` is Unknown; `now` is when the rows were seen."""
+
+    seed: Seed
+    rules: Rules
+    now: datetime
+    recording: Recording | Failure | None = None
+    rows: tuple[Row, ...] | Failure = ()
+    stored: StoredObject = _UNKNOWN
+    key: str | None = None
+    siblings: tuple[str, ...] = ()
+    failures: list[Failure] = field(default_factory=list)
+    read_back: StoredObject | None = None
+    """The object whose bytes were read and hashed in this run: once is enough."""
+
+    def observe(
+        self, recording: Recording | None = None, rows: Rows | None = None, *, prove: bool = False
+    ) -> Looking:
+        """Look at all three sides; what is given need not be asked for again."""
+        ref = self.known.ref if self.known else self.seed.ref
+        self.recording = recording or self.noted((yield ObserveRecording(ref)))
+        if rows is not None:
+            self.rows, self.now = rows.rows, rows.at
+        else:
+            yield from self.observe_rows()
+        yield from self.observe_object(prove=prove)
+
+    def observe_rows(self) -> Looking:
+        """Look at every row about the recording."""
+        reply = self.noted((yield ObserveRows(self.seed.ref.sid, self.call_sid)))
+        if isinstance(reply, Rows):
+            self.rows, self.now = reply.rows, reply.at
+        else:
+            self.rows = reply
+
+    def observe_object(self, *, prove: bool = False) -> Looking:
+        """Look at the keys where the object may be: rows may name several, one proven is enough."""
+        keys = self._keys()
+        self.key = next(iter(keys), None)
+        self.stored = _UNKNOWN if self.known is None else StoredObject(S3State.NO_KEY)
+        for key in keys:
+            stored = yield from self._look_at(key, prove=prove)
+            found = stored.state in {S3State.VERIFIED, S3State.UNFIT, S3State.UNKNOWN}
+            if found or key == self.key:
+                self.key, self.stored = key, stored
+            if found:
+                return
+
+    def _keys(self) -> tuple[str, ...]:
+        """Tell where to look: where rows say, where it would be put, where it may have been."""
+        sid, book, rows = self.seed.ref.sid, self.rules.book, self.known_rows
+        named = self.rules.naming.key(self.known, rows) if self.known else None
+        keys = (
+            *linked_keys(rows, sid, book),
+            *((named,) if named else ()),
+            *linked_keys(rows, sid, book, former=True),
+        )
+        return tuple(dict.fromkeys(keys))
+
+    def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
+        sid, before = self.seed.ref.sid, self.read_back
+        stored = yield from self._asked(ObserveObject(key, sid, prove and before is None))
+        if prove and before is not None and not stored.proven:
+            if _same(before, stored):
+                return replace(stored, proven=True)
+            stored = yield from self._asked(ObserveObject(key, sid, read_back=True))
+        if prove and stored.proven:
+            self.read_back = stored
+        return stored
+
+    def _asked(self, effect: ObserveObject) -> Generator[Effect, Any, StoredObject]:
+        reply: StoredObject | Failure = self.noted((yield effect))
+        if isinstance(reply, Failure):
+            return StoredObject(S3State.UNKNOWN, failure=reply)
+        return reply
+
+    def observe_siblings(self) -> Looking:
+        """Look who else may take a free cell, and then at what they have taken by now."""
+        sid = self.seed.ref.sid
+        reply = self.noted((yield ObserveSiblings(self.call_sid or "")))
+        if isinstance(reply, Failure):
+            self.rows = reply
+            return
+        self.siblings = reply if sid in reply else (*reply, sid)
+        yield from self.observe_rows()
+
+    def noted(self, reply: Any) -> Any:  # noqa: ANN401 - the type depends on the effect
+        """Keep a failure, and hand the reply on."""
+        if isinstance(reply, Failure):
+            self.failures.append(reply)
+        return reply
+
+    # What is known now
+
+    @property
+    def known(self) -> Recording | None:
+        """The recording as Twilio tells it, if it does."""
+        return self.recording if isinstance(self.recording, Recording) else None
+
+    @property
+    def known_rows(self) -> tuple[Row, ...]:
+        """The rows; none if they could not be read."""
+        return () if isinstance(self.rows, Failure) else self.rows
+
+    @property
+    def call_sid(self) -> str | None:
+        """The call, as far as anybody has told it."""
+        return self.known.call_sid if self.known else self.seed.ref.call_sid
+
+    def survey(self) -> Survey:
+        """Say what the rows hold for the recording."""
+        if isinstance(self.rows, Failure):
+            return Survey(LinkState.UNKNOWN)
+        siblings = self.siblings or self.seed.siblings
+        subject = Subject(self.seed.ref.sid, self.call_sid, siblings, self.key)
+        return survey(self.rows, subject, self.rules.book, self.now)
+
+    def observation(self) -> Observation:
+        """Put the three sides together, as `decide` wants them."""
+        known, stored = self.known, self.stored
+        return Observation(
+            known.state if known else TwilioState.UNKNOWN,
+            stored.state,
+            self.survey().state,
+            stored.age,
+            proves_length(
+                known.duration if known else None, stored.seconds, accepted=stored.accepted
+            ),
+        )
+
+    def outcome(self, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
+        """Say where the recording stands; `size` is how many bytes were copied."""
+        sid, known, survey = self.seed.ref.sid, self.known, self.survey()
+        cells = {row.id: row.links for row in self.known_rows}
+        texts = [cells[slot.row_id][slot.field] for slot in survey.slots if slot.field]
+        objects = self.stored.state in {S3State.CONFLICT, S3State.UNFIT}
+        return Outcome(
+            sid,
+            self.call_sid,
+            step,
+            taken,
+            self._failures_that_matter(),
+            next((without_query(text) for text in texts if sid in text), None),
+            self.key,
+            size,
+            known.state if known else TwilioState.UNKNOWN,
+            self.stored.state,
+            known,
+            self.stored.failure if objects else None,
+            survey.state,
+        )
+
+    def _failures_that_matter(self) -> tuple[Failure, ...]:
+        """Leave out that Twilio has forgotten a recording that is proven in S3.
+
+        It does so 40 days after a delete, and links are renewed for years.
+        """
+        proven = self.stored.state is S3State.VERIFIED
+        return tuple(f for f in self.failures if not (proven and f.code == "not_found"))
+
+
+def _same(before: StoredObject, now: StoredObject) -> bool:
+    """Whether it is still the object that was read back."""
+    facts = (now.state, now.etag, now.size, now.sha256)
+    return now.etag is not None and facts == (before.state, before.etag, before.size, before.sha256)

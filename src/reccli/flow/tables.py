@@ -1,0 +1,131 @@
+"""What the table itself says is to be done: fallback links, and links that are dead or dying.
+
+For `source`, which adds what Twilio lists. What could not be read is kept in `failures`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import Failure, Service, ServiceError
+from reccli.core.links import ForeignLink, ObjectLink, TwilioLink
+from reccli.core.model import Reason, Ref, Step, StepKind
+from reccli.flow.effects import Rows
+from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.perform import about
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from reccli.core.model import Row
+    from reccli.flow.perform import World
+    from reccli.flow.ports import Page
+
+_RESCANS = 100
+"""A bound for a table that others fill while it is scanned."""
+_RESTARTS = 3
+"""How often a scan is begun anew because Airtable dropped its iterator."""
+
+
+@dataclass(slots=True)
+class TableSources:
+    """Recordings by the links in their rows, and what went wrong on the way."""
+
+    world: World
+    failures: list[Failure] = field(default_factory=list)
+
+    def fallbacks(self) -> Iterator[Seed | Outcome]:
+        """Take the recordings of all rows that hold a Twilio address.
+
+        A scan is complete before anything of it is handed out, because pages shift when rows
+        are rewritten; it is repeated until it shows nothing new.
+        """
+        seen: set[tuple[str, str]] = set()
+        for _ in range(_RESCANS):
+            at = self.world.now()
+            rows = {row.id: row for row in self._scan(self.world.airtable.fallbacks)}
+            found = [
+                item
+                for item in self._fallback_links(rows.values())
+                if (item[0].id, item[1].sid if item[1] else "") not in seen
+            ]
+            if not found:
+                return
+            seen.update((row.id, link.sid if link else "") for row, link in found)
+            yield from self._fallback_seeds(found, tuple(rows.values()), at)
+
+    def fallback_rows(self) -> int:
+        """Count the rows that hold a link to a recording at Twilio."""
+        links = self._fallback_links(list(self._scan(self.world.airtable.fallbacks)))
+        return len({row.id for row, link in links if link is not None})
+
+    def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | None]]:
+        book = self.world.book
+        for row in rows:
+            links = [book.parse(text) for text in row.links.values()]
+            ours = [link for link in links if isinstance(link, TwilioLink)]
+            yield from ((row, link) for link in ours)
+            odd = (link for link in links if isinstance(link, ForeignLink))
+            if not ours and any(odd) and any(map(book.mentions_twilio, row.links.values())):
+                yield row, None
+
+    def _fallback_seeds(
+        self,
+        found: Sequence[tuple[Row, TwilioLink | None]],
+        rows: tuple[Row, ...],
+        at: datetime,
+    ) -> Iterator[Seed | Outcome]:
+        for row, _ in ((row, link) for row, link in found if link is None):
+            yield Outcome(
+                None,
+                row.call_sid or None,
+                Step(StepKind.HOLD, Reason.NOT_A_LINK),
+                link=f"row {row.id}",
+            )
+        by_sid = {link.sid: (row, link) for row, link in found if link is not None}
+        mentions: dict[str, list[Row]] = defaultdict(list)
+        for row, link in self._fallback_links(rows):
+            if link is not None:
+                mentions[link.sid].append(row)
+        for sid, (row, link) in by_sid.items():
+            ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)
+            yield Seed(ref, rows=Rows(about(mentions[sid], sid, None), at))
+
+    def _scan(self, read: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
+        """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
+        cursor: str | None = None
+        restarts = 0
+        while True:
+            try:
+                page = self.world.retry(Service.AIRTABLE, read, cursor)
+            except ServiceError as error:
+                if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
+                    restarts, cursor = restarts + 1, None
+                    continue
+                self.failures.append(error.failure)
+                return
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def dying_links(self, seen: set[str]) -> Iterator[Seed]:
+        """Take the recordings whose links would die or are of another style, however old they are.
+
+        The day of signing and the style are found by the server, so that this costs one request
+        when idle.
+        """
+        book, now = self.world.book, self.world.now()
+        due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
+        look = partial(self.world.airtable.signed_until, due, holding=book.outdated)
+        rows = self._scan(look)
+        for row in {row.id: row for row in rows}.values():
+            for link in (book.parse(text) for text in row.links.values()):
+                if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:
+                    continue
+                seen.add(link.sid)
+                yield Seed(Ref(link.sid, book.account_sid, None, row.call_sid or None))
