@@ -20,7 +20,7 @@ from reccli.flow.copy import copy
 from reccli.flow.effects import Copied, Copy
 from reccli.flow.ports import Media, Provenance, S3Port, TwilioPort
 from reccli.flow.retry import Backoff, Retry
-from reccli.sandbox.audio import ciphertext, mp3, wav
+from reccli.sandbox.audio import STEREO, cbr, ciphertext, mp3, vbr, wav
 from tests.core.samples import KEY, make_recording
 
 HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -75,12 +75,12 @@ def torn(body: bytes) -> Media:
 
 
 def run(
-    *answers: Media | ServiceError, extension: str = "mp3", **facts: object
+    *answers: Media | ServiceError, extension: str = "mp3", accept: bool = False, **facts: object
 ) -> tuple[Copied, Bucket]:
     twilio, s3 = Bodies(list(answers)), Bucket()
     recording = make_recording(**({"duration": 10, "channels": 1} | facts))
     retry = Retry(Backoff(attempts=2), sleep=lambda _seconds: None)
-    effect = Copy(recording, extension, KEY)
+    effect = Copy(recording, extension, KEY, accept_length=accept)
     copied = copy(effect, cast("TwilioPort", twilio), cast("S3Port", s3), retry)
     return copied, s3
 
@@ -131,13 +131,15 @@ def test_ciphertext_is_taken_as_it_comes() -> None:
         (mp3("a", 10), "", "mp3", {}, "no content type"),
         (mp3("a", 10), "application/octet-stream", "mp3", {}, "not as audio"),
         (ciphertext("a", 10), MP3, "mp3", {}, "not an MP3"),
-        (mp3("a", 3), MP3, "mp3", {}, "about 3 s"),
+        (mp3("a", 3), MP3, "mp3", {}, "it holds 3 s"),
+        (mp3("a", 10, 1), MP3, "mp3", {"channels": 2}, "1 channel"),
         (wav("a", 10)[:80_000], WAV, "wav", {}, "the WAV says"),
-        (wav("a", 3), WAV, "wav", {}, "about 3 s"),
+        (wav("a", 3), WAV, "wav", {}, "it holds 3 s"),
         (wav("a", 10)[:40], WAV, "wav", {}, "the WAV says"),
         (mp3("a", 10), WAV, "wav", {}, "not a WAV"),
         (wav("a", 10), WAV, "wav", {"channels": 2}, "1 channel"),
-        (ciphertext("a", 1)[:100], WAV, "wav", {"encryption": ENCRYPTION}, "about 0 s"),
+        (ciphertext("a", 1)[:100], WAV, "wav", {"encryption": ENCRYPTION}, "it holds 0 s"),
+        (ciphertext("a", 7), WAV, "wav", {"encryption": ENCRYPTION}, "it holds 7 s"),
         (ciphertext("a", 10), "text/html", "wav", {"encryption": ENCRYPTION}, "not as audio"),
     ],
 )
@@ -149,6 +151,82 @@ def test_what_is_not_the_recording_is_never_stored(
     failure = caught.value.failure
     assert (failure.service, failure.kind) == (Service.TWILIO, FailureKind.PERMANENT)
     assert failure.code == "not_the_recording"
+
+
+SHORT: dict[str, object] = {"duration": 600}
+
+
+def refused(*answers: Media, accept: bool = False, **facts: object) -> Failure:
+    with pytest.raises(ServiceError) as caught:
+        run(*answers, accept=accept, **facts)
+    assert caught.value.failure.code == "not_the_recording"
+    return caught.value.failure
+
+
+def test_a_cut_body_that_ends_cleanly_is_refused() -> None:
+    failure = refused(media(cbr(462), length=None), **SHORT)
+    assert "it holds 462 s of audio, and Twilio recorded 600 s" in failure.message
+    assert failure.hint == (
+        "listen to it at Twilio; if that is all there is, take it with: "
+        f"reccli process {make_recording().sid} --accept-length"
+    )
+
+
+def test_a_person_may_accept_the_length() -> None:
+    copied, s3 = run(media(cbr(462), length=None), accept=True, **SHORT)
+    (note,) = s3.notes
+    assert note.accepted
+    assert copied.seconds == note.seconds == pytest.approx(462, abs=0.03)
+
+
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize(("duration", "length"), [(300, 300), (300, 298), (300, 400), (None, 9)])
+def test_what_needs_no_acceptance_has_none(
+    duration: int | None, length: int, *, accept: bool
+) -> None:
+    body = vbr([(length / 5, 64), (length * 4 / 5, 8)])
+    copied, s3 = run(media(body), accept=accept, duration=duration)
+    (note,) = s3.notes
+    assert not note.accepted
+    assert copied.seconds == note.seconds == pytest.approx(length, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts", "why"),
+    [
+        (media(HTML), {}, "text document"),
+        (media(cbr(462)), {"channels": 2, **SHORT}, "1 channel"),
+        (media(cbr(462), length=10**9), SHORT, "of 1000000000 bytes came"),
+        (Media(MP3, None, iter([cbr(9)]), framed=False), {"duration": None}, "have been cut"),
+    ],
+)
+def test_what_nobody_can_accept(answer: Media, facts: dict[str, object], why: str) -> None:
+    failure = refused(answer, accept=True, **facts)
+    assert why in failure.message
+    assert "--accept-length" not in failure.hint
+
+
+def test_a_length_is_not_offered_for_acceptance_where_the_body_broke_off() -> None:
+    failure = refused(media(cbr(462), length=10**9), **SHORT)
+    assert "bytes came" in failure.message
+    assert "--accept-length" not in failure.hint
+
+
+@pytest.mark.parametrize(("known", "granted"), [(2, None), (None, 2), (2, 1), (0, 2)])
+def test_channels_are_the_metadatas_or_what_was_granted(
+    known: int | None, granted: int | None
+) -> None:
+    facts: dict[str, object] = {"channels": known}
+    mono = media(cbr(10))
+    mono.channels = granted
+    assert "1 channel" in refused(mono, **facts).message
+    dual = media(cbr(10, mode=STEREO))
+    dual.channels = granted
+    run(dual, **facts)
+
+
+def test_seconds_decide_where_nothing_but_the_connection_ended_the_body() -> None:
+    run(Media(MP3, None, iter([cbr(9)]), framed=False))
 
 
 @pytest.mark.parametrize("length", [1, 10**9])

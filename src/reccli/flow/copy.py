@@ -11,12 +11,13 @@ import hashlib
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from reccli.core.audio import HEAD_BYTES, Expected, refusal
+from reccli.core.audio import Expected, Meter, long_enough
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow.effects import Copied
 from reccli.flow.ports import Provenance
 
 if TYPE_CHECKING:
+    from reccli.core.audio import Judgement
     from reccli.flow.effects import Copy
     from reccli.flow.ports import Media, S3Port, TwilioPort
     from reccli.flow.retry import Retry
@@ -33,7 +34,7 @@ def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
             stored = retry(Service.S3, s3.put, effect.key, body, provenance)
     except OSError as error:  # of the file: a port raises nothing but ServiceError
         raise ServiceError(_disk(error)) from error
-    return Copied(stored, provenance.size)
+    return Copied(stored, provenance.size, provenance.seconds)
 
 
 def _disk(error: OSError) -> Failure:
@@ -50,40 +51,56 @@ def _download(effect: Copy, twilio: TwilioPort, body: BinaryIO) -> Provenance:
     """Fill the spool from its start; a retry starts the download anew."""
     body.seek(0)
     body.truncate()
-    with twilio.media(effect.recording, effect.extension) as media:
-        size, sha256 = _spool(media, body)
-    body.seek(0)
-    expected = Expected(
-        effect.extension,
-        effect.recording.duration,
-        effect.recording.channels,
-        encrypted=bool(effect.recording.encryption),
-    )
-    reason = refusal(media.content_type, body.read(HEAD_BYTES), size, expected)
-    if reason is None and media.length not in {None, size}:
-        reason = f"{size} of {media.length} bytes came"
-    if reason is not None:
-        raise ServiceError(
-            Failure(
-                Service.TWILIO,
-                FailureKind.PERMANENT,
-                "not_the_recording",
-                f"what Twilio served is not the recording: {reason}",
-                "nothing was stored and the Twilio copy is untouched; look at what a proxy or "
-                "Twilio answers for this media",
-            )
+    recording = effect.recording
+    with twilio.media(recording, effect.extension) as media:
+        expected = Expected(
+            effect.extension,
+            recording.duration,
+            recording.channels or media.channels,
+            encrypted=bool(recording.encryption),
+            accept_length=effect.accept_length,
         )
-    return Provenance(effect.recording, size, sha256, _CONTENT_TYPES[effect.extension])
+        meter = Meter(expected)
+        size, sha256 = _spool(media, body, meter)
+    judgement = meter.judge(media.content_type, framed=media.framed)
+    failure = _failure(judgement, size, media.length, recording.sid)
+    if failure is not None:
+        raise ServiceError(failure)
+    seconds, duration = judgement.seconds, recording.duration
+    short = duration is not None and seconds is not None and not long_enough(seconds, duration)
+    kind = _CONTENT_TYPES[effect.extension]
+    return Provenance(recording, size, sha256, kind, seconds, accepted=short)
 
 
 _CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 
 
-def _spool(media: Media, body: BinaryIO) -> tuple[int, str]:
+def _failure(judgement: Judgement, size: int, length: int | None, sid: str) -> Failure | None:
+    """Say why the body is not stored; one that broke off is no matter of a person's ears."""
+    reason, alone = judgement.refusal, judgement.length_alone
+    if (reason is None or alone) and length not in {None, size}:
+        reason, alone = f"{size} of {length} bytes came", False
+    if reason is None:
+        return None
+    return Failure(
+        Service.TWILIO,
+        FailureKind.PERMANENT,
+        "not_the_recording",
+        f"what Twilio served is not the recording: {reason}",
+        "listen to it at Twilio; if that is all there is, take it with: "
+        f"reccli process {sid} --accept-length"
+        if alone
+        else "nothing was stored and the Twilio copy is untouched; look at what a proxy or "
+        "Twilio answers for this media",
+    )
+
+
+def _spool(media: Media, body: BinaryIO, meter: Meter) -> tuple[int, str]:
     digest = hashlib.sha256()
     size = 0
     for chunk in media.chunks:
         digest.update(chunk)
+        meter.feed(chunk)
         size += len(chunk)
         body.write(chunk)
     return size, digest.hexdigest()

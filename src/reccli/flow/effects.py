@@ -50,11 +50,15 @@ class ObserveObject:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Bring the audio from Twilio to S3 → `Copied`."""
+    """Bring the audio from Twilio to S3 → `Copied`.
+
+    `accept_length`: a person has listened, and takes it although it is shorter than Twilio says.
+    """
 
     recording: Recording
     extension: str
     key: str
+    accept_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +127,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """The object that stands at the key now, and how many bytes were streamed from Twilio."""
+    """The object that stands at the key now, and what was streamed from Twilio.
+
+    That is how many bytes, and how many seconds of audio where they could be counted.
+    """
 
     stored: StoredObject
     size: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
