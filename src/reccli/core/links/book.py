@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from reccli.core.links import objects, permalink, urls
+from reccli.core.links.former import Left
 from reccli.core.links.model import NEVER, ForeignLink, named
 from reccli.core.links.twilio import MAIN_REGION, twilio_link, twilio_url
 
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from reccli.core.links.urls import Origin
     from reccli.core.model import Ref
 
+_SIGV2 = frozenset({"awsaccesskeyid", "signature"})
+"""What names a signature of version 2, which newer regions and objects under KMS refuse."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkBook:
     """The configuration that reading and writing links needs; see `[links]`, `[s3]`, `[twilio]`.
 
-    `apis` maps each configured region to the base URL of its API; `account_sid` is ours.
+    `apis` maps each configured region to the base URL of its API; `account_sid` is ours. `former`
+    are the places that links of ours may still name: `s3://bucket[/prefix]` and base URLs.
     """
 
     account_sid: str
@@ -37,6 +42,7 @@ class LinkBook:
     secrets: tuple[str, ...] = field(default=(), repr=False)  # a traceback may show locals
     refresh_before: timedelta = timedelta(hours=48)
     ttl: timedelta = timedelta(hours=168)
+    former: tuple[str, ...] = ()
 
     def twilio_url(self, ref: Ref, extension: str) -> str:
         """Write the fallback link of a recording, from configuration and SIDs alone."""
@@ -66,13 +72,20 @@ class LinkBook:
 
     @property
     def outdated(self) -> tuple[str, ...]:
-        """Texts that tell a link of ours of another style, besides the day of a presigned one."""
-        if self.style == "permalink":
-            return (self._bucket_url(""),)
-        if not self.base_url:
-            return ()
+        """Texts that tell a link of ours that is not to stay, besides the day of a presigned one.
+
+        Of another style or signature, or of a former place. With links of another style than
+        presigned, each presigned one is due by its day, whoever signed it.
+        """
+        texts = ["AWSAccessKeyId="]
         base = self.base_url.rstrip("/")
-        return (f"{base}/r/",) if self.style == "object" else (f"{base}/",)
+        if self.style == "permalink":
+            texts.append(self._bucket_url(""))
+        elif base:
+            texts.append(f"{base}/r/" if self.style == "object" else f"{base}/")
+        if self.style == "presigned":
+            texts.append("X-Amz-Security-Token=")
+        return tuple(dict.fromkeys([*texts, *self._left.texts()]))
 
     def usable(self, link: ObjectLink, now: datetime) -> bool:
         """Whether the link is of the configured style and lives beyond the refresh margin."""
@@ -97,16 +110,32 @@ class LinkBook:
         return link or self._object(url, where) or ForeignLink()
 
     def _object(self, url: SplitResult, where: Origin) -> ObjectLink | None:
-        query = {name.lower(): value for name, value in parse_qsl(url.query)}
+        pairs = parse_qsl(url.query, keep_blank_values=True)
+        query = {name.lower(): value for name, value in pairs}
         key = self._bucket_key(url, where)
+        tail = urls.below(url, where, self.base_url)
+        ours = [unquote(own) for own in (key, tail) if own is not None]
+        left = self._left.key(url, where)
+        # The deeper place counts: a folder of our bucket can have been left, and ours may lie
+        # inside of what was left.
+        if left is not None and all(len(left) < len(own) for own in ours):
+            return self._moved_permalink(url, query) or named(left, "former", NEVER)
+        return self._own(url, query, key, tail)
+
+    def _own(
+        self, url: SplitResult, query: Mapping[str, str], key: str | None, tail: str | None
+    ) -> ObjectLink | None:
+        """Read a link by its key in the bucket, its path below `base_url`, or our signature."""
         # First, for one proxy may stand before the bucket and below `base_url`.
-        if key is not None and query.keys() & {"x-amz-signature", "signature"}:
-            return named(unquote(key), "presigned", objects.expiry(query))
-        if (tail := urls.below(url, where, self.base_url)) is not None:
+        if key is not None and query.keys() & {"x-amz-signature", *_SIGV2}:
+            style = "sigv2" if query.keys() & _SIGV2 else "presigned"
+            return named(unquote(key), style, objects.expiry(query))
+        if tail is not None:
             if tail.startswith("r/") and (self.style == "permalink" or "sig" in query):
                 return self._permalink(tail, query)
             if self.style != "permalink":
-                return named(unquote(tail), "object", objects.expiry(query))
+                style = "sigv2" if "awsaccesskeyid" in query else "object"
+                return named(unquote(tail), style, objects.expiry(query))
         if moved := self._moved_permalink(url, query):
             return moved
         if key is None:
@@ -114,6 +143,10 @@ class LinkBook:
         # An s3:// URI opens in no browser, and a bucket behind a CDN is most likely closed.
         style = "bare" if self.base_url or url.scheme == "s3" else "object"
         return named(unquote(key), style, objects.expiry(query))
+
+    @property
+    def _left(self) -> Left:
+        return Left(self.former, self.bucket, self.endpoint_url, self.s3_region)
 
     def _permalink(self, tail: str, query: Mapping[str, str]) -> ObjectLink | None:
         key = unquote(tail.removeprefix("r/"))

@@ -24,9 +24,11 @@ class TwilioLink:
 
 @dataclass(frozen=True, slots=True)
 class ObjectLink:
-    """A link to an object in our bucket whose key names exactly one recording.
+    """A link to an object of ours whose key names exactly one recording.
 
-    `expires` is None where the link does not expire, and long ago where it cannot work.
+    `expires` is None where the link does not expire, and long ago where it cannot work. The `key`
+    is that in our bucket, but for the style "former": there it is what comes below the place that
+    was left, and tells nothing of our bucket.
     """
 
     sid: str

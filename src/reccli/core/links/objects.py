@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reccli.core.links.urls import Origin
 
 _AWS_HOST = re.compile(
-    r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+|-accelerate)?(?:\.dualstack)?\.amazonaws\.com(?:\.cn)?"
+    r"s3(?:-fips)?(?:[.-](?:dualstack\.)?[a-z0-9-]+)?(?:\.dualstack)?\.amazonaws\.com(?:\.cn)?"
 )
 _LONGEST = timedelta(days=7)  # S3 answers 400 to a SigV4 link for longer
 
@@ -70,7 +70,10 @@ def expiry(query: Mapping[str, str]) -> datetime | None:
     """Read when a signed URL ends: SigV4 (date + seconds) or SigV2/CloudFront (epoch).
 
     An end that cannot be read, or that S3 would refuse, is long ago: such a link is made anew.
+    So is that of a link signed with temporary credentials, whose own end no URL tells.
     """
+    if "x-amz-security-token" in query:
+        return NEVER
     try:
         if query.keys() & {"x-amz-expires", "x-amz-signature"}:
             start = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
