@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reccli.core.links import LinkBook, ObjectLink
@@ -80,7 +82,7 @@ class TestSignatures:
         assert found == ({"X-Amz-Security-Token="} if style == "presigned" else set())
 
 
-FORMER = {
+FORMER: dict[str, tuple[dict[str, Any], list[str]]] = {
     "bucket": (
         {"former": ("s3://old",)},
         ["//old.s3", "/old/"],
