@@ -388,6 +388,27 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ("s3", 'key_template = "{employee}/{date}/{recording_sid}.{ext}"', None),
         ("s3", 'storage_class = "GLACIER"', "s3.storage_class: GLACIER cannot be read at once"),
         ("s3", 'storage_class = "DEEP_ARCHIVE"', "s3.storage_class: DEEP_ARCHIVE cannot be read"),
+        ("s3", 'accept_archive_class = true\nstorage_class = "GLACIER"', None),
+        ("s3", 'accept_archive_class = true\nstorage_class = "DEEP_ARCHIVE"', None),
+        (
+            "s3",
+            'accept_archive_class = true\nstorage_class = "ARCHIVE"',
+            "s3.storage_class: must be one of STANDARD,",
+        ),
+        (
+            "s3",
+            'accept_archive_class = "maybe"\nstorage_class = "GLACIER"',
+            "s3.accept_archive_class: Input should be a valid boolean",
+        ),
+        ("s3", "verifies_checksums = 2", "s3.verifies_checksums: Input should be a valid boolean"),
+        ("s3", "verifies_checksums = true", None),
+        (
+            "s3",
+            'signing_access_key_id = "k"',
+            "s3.signing_secret_access_key: must be given together with signing_access_key_id",
+        ),
+        ("s3", 'signing_secret_access_key = "k"', "s3.signing_secret_access_key: must be given to"),
+        ("s3", 'signing_access_key_id = "k"\nsigning_secret_access_key = "s"', None),
         ("s3", 'storage_class = "standard"', "s3.storage_class: must be one of STANDARD,"),
         ("s3", 'server_side_encryption = "AES"', "s3.server_side_encryption: Input should be"),
         ("s3", 'server_side_encryption = ""', None),
@@ -436,6 +457,11 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ("links", 'style = "object"\nttl_hours = 9000', None),
         ("links", 'style = "object"\nbase_url = "https://cdn.example"', None),
         ("links", 'style = "permalink"\nsecret = "s"', "links.base_url: missing; permalinks need"),
+        (
+            "links",
+            'style = "permalink"\nbase_url = "https://x/a/b"\nsecret = "s"',
+            None,
+        ),
         (
             "links",
             'style = "permalink"\nbase_url = "https://x"',
@@ -548,6 +574,9 @@ def test_a_password_in_the_query_is_redacted_too(tmp_path: Path) -> None:
 
 def test_every_secret_is_known_to_the_redaction(tmp_path: Path) -> None:
     text = """
+        [s3]
+        signing_access_key_id = "k"
+        signing_secret_access_key = "signing"
         [links]
         secret = "first, second"
         [ledger]
@@ -563,7 +592,7 @@ def test_every_secret_is_known_to_the_redaction(tmp_path: Path) -> None:
     assert settings.links.secrets == ("first", "second")
     assert set(settings.secret_values()) == {
         *(TOKEN, "patSecretSecret", "first, second", "first", "second"),
-        *("p%40ssword", "p@ssword", "slack://token", "of-au1"),
+        *("p%40ssword", "p@ssword", "slack://token", "of-au1", "signing"),
     }
 
 

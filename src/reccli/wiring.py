@@ -88,6 +88,7 @@ def link_book(settings: Settings) -> LinkBook:
         secrets=settings.links.secrets,
         refresh_before=timedelta(hours=settings.links.refresh_before_hours),
         ttl=timedelta(hours=settings.links.ttl_hours),
+        former=settings.links.former,
     )
 
 

@@ -178,8 +178,11 @@ PIECES = [
     *("http://", "https://", "s3://", "//", "/", "/r/", "?", "&", "=", "#", "%", "%2F", "@", ":"),
     *("api.twilio.com", "api.sydney.au1.twilio.com", MEDIA, ACCOUNT, RE1, RE2, CA1, KEY, BUCKET),
     *(".s3.", "amazonaws.com", "calls.example.com", "X-Amz-Date=", "X-Amz-Expires=", "Expires="),
+    *("AWSAccessKeyId=", "Signature=", "X-Amz-Security-Token=", "old", "old.s3.amazonaws.com"),
     *("X-Amz-Signature=", "sig=", "%C3%A9", "%FF", "443", "-1", "20261122T000000Z", "[", "]", "\\"),
 ]
+SIGNED = ("sig", "Expires", "Signature", "AWSAccessKeyId")
+SIGV4 = ("X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature", "X-Amz-Security-Token")
 NEAR = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map("".join)
 OUR_ADDRESS = st.tuples(
     st.sampled_from(
@@ -187,12 +190,14 @@ OUR_ADDRESS = st.tuples(
             f"https://calls.example.com/r/{KEY}?",
             f"https://calls.example.com/{KEY}?",
             f"{HOST}/{KEY}?",
+            f"https://old.s3.amazonaws.com/{KEY}?",
+            f"https://old.example.com/{KEY}?",
             f"https://api.twilio.com{MEDIA}?",
         ]
     ),
     st.lists(
         st.tuples(
-            st.sampled_from(["sig", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature", "Expires"]),
+            st.sampled_from([*SIGNED, *SIGV4]),
             st.text(string.digits + "TZ%-+éEC&=;", max_size=12),
         ).map("=".join),
         max_size=4,
@@ -201,6 +206,8 @@ OUR_ADDRESS = st.tuples(
 BOOKS = [
     BOOK,
     make_book(endpoint_url="http://127.0.0.1:8333"),
+    make_book(former=("s3://old", f"s3://{BUCKET}/call-recordings", "https://old.example.com")),
+    make_book(former=("s3://old/x y",), endpoint_url="http://127.0.0.1:8333", style="object"),
     *(
         make_book(style=style, base_url="https://calls.example.com", secrets=("s", "é"))
         for style in ("presigned", "permalink", "object")
@@ -221,3 +228,5 @@ def test_reading_never_raises_and_never_invents(text: str) -> None:
             case ObjectLink():
                 assert link.sid in link.key
                 assert isinstance(book.usable(link, link.expires or NOW), bool)
+                if link.style in {"former", "sigv2"}:
+                    assert not book.usable(link, NOW)

@@ -358,11 +358,12 @@ def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab, typed: bytes, 
 def test_too_many_deletes_are_refused(lab: Lab) -> None:
     calls = [lab.call(duration=1) for _ in range(25)]
     assert lab.json("process").summary["relinked"] == 25
-    told = lab.json("purge-twilio", "--retention", "0", "--yes")
+    share = {"RECCLI_SAFETY__MAX_DELETE_FRACTION": "0.9"}
+    told = lab.json("purge-twilio", "--retention", "0", "--yes", **share)
     assert (told.code, told.error_codes, lab.deleted()) == (3, {"unsafe"}, set())
     assert {entry["step"] for entry in told.doc["recordings"]} == {"Hold"}
     assert not [r for r in lab.sandbox.twilio.requests if r.method == "DELETE"]
     few = lab.json("purge-twilio", "--retention", "0", RECCLI_SAFETY__MAX_DELETES="3")
     assert (few.code, lab.deleted()) == (3, set())
-    meant = lab.json("purge-twilio", "--retention=0", RECCLI_SAFETY__MAX_DELETE_FRACTION="1")
+    meant = lab.json("purge-twilio", "--retention=0")
     assert (meant.code, lab.deleted()) == (0, {mine.sid for _, mine in calls})

@@ -10,21 +10,17 @@ pydantic, which is slow to import: the command line imports it lazily, inside a 
 
 from reccli.config.loading import load
 from reccli.config.model import Settings
-from reccli.config.problems import ConfigError
-from reccli.config.sections import (
+from reccli.config.own import (
     RECORDING_STATUS,
-    S3,
     STREAM,
-    Airtable,
     Alerts,
     Engine,
     Ledger,
-    Links,
-    Region,
     Safety,
-    Twilio,
     Webhook,
 )
+from reccli.config.problems import ConfigError
+from reccli.config.sections import S3, Airtable, Links, Region, Twilio
 from reccli.config.sources import find_config, state_dir
 
 __all__ = [

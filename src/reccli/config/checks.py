@@ -119,9 +119,11 @@ def _check_template(template: str) -> str:
     return template
 
 
-def _check_storage_class(value: str) -> str:
+def _check_storage_class(value: str, info: ValidationInfo) -> str:
     readable = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
     if value in {"GLACIER", "DEEP_ARCHIVE"}:
+        if info.data.get("accept_archive_class", True):  # missing where it was no truth value
+            return value
         raise ValueError(f"{value} cannot be read at once, so no link would work; GLACIER_IR can")
     if value not in readable:
         raise ValueError(f"must be one of {', '.join(readable)}")
@@ -132,6 +134,15 @@ def _check_unique(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) != len(values):
         raise ValueError("must not name a field twice")
     return values
+
+
+def _check_place(value: str) -> str:
+    """Check a bucket, or a folder of one, or a URL; nothing is ever asked for there."""
+    if not value.lower().startswith("s3:"):
+        return _check_given(_check_url(value, plain=True))
+    if not re.fullmatch(rf"s3://{BUCKET}(/[^/?#\\]+)*/?", value) or not value.isprintable():
+        raise ValueError("must be s3://bucket, s3://bucket/prefix or an http(s) URL")
+    return value.rstrip("/")
 
 
 def _check_database(value: SecretStr) -> SecretStr:
@@ -170,6 +181,8 @@ def paired_with(key: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}"
+
 LONGEST_HOURS = 10_000_000
 """A thousand years: as good as never, and what a calendar can still count."""
 
@@ -190,5 +203,6 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database)]
 
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 Template = Annotated[str, AfterValidator(_check_template)]
+Place = Annotated[str, AfterValidator(_check_place)]
 StorageClass = Annotated[str, AfterValidator(_check_storage_class)]
 FieldNames = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_check_unique)]

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from reccli.config import sections
+from reccli.config import own, sections
+from reccli.core.links.objects import bucket_url
 from reccli.core.naming import placeholders
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class Settings(sections.Section):
     s3: sections.S3
     airtable: sections.Airtable
     links: sections.Links
-    ledger: sections.Ledger
-    engine: sections.Engine
-    safety: sections.Safety
-    webhook: sections.Webhook
-    alerts: sections.Alerts
+    ledger: own.Ledger
+    engine: own.Engine
+    safety: own.Safety
+    webhook: own.Webhook
+    alerts: own.Alerts
 
     _file: Path | None = PrivateAttr(default=None)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -83,6 +84,27 @@ class Settings(sections.Section):
                 message = "unknown placeholder {odd}; known are {known}"
                 raise PydanticCustomError("template", message, {"at": "s3.key_template", **names})
         return airtable
+
+    @field_validator("links")
+    @classmethod
+    def _former_is_past(cls, links: sections.Links, info: ValidationInfo) -> sections.Links:
+        # A link that is renewed to what has been left would be renewed on every run.
+        if s3 := info.data.get("s3"):
+            for number, place in enumerate(links.former):
+                if any(f"{now}/".startswith(f"{place}/") for now in _kept_at(s3, links, place)):
+                    message = "holds the place where recordings are kept or linked now"
+                    raise PydanticCustomError("former", message, {"at": f"links.former.{number}"})
+        return links
+
+
+def _kept_at(s3: sections.S3, links: sections.Links, place: str) -> Iterator[str]:
+    """Tell every address that a link of now may begin with."""
+    # At AWS a bucket of the same name can have been left for a store of one's own.
+    if place != f"s3://{s3.bucket}" or not s3.endpoint_url:
+        yield f"s3://{s3.bucket}/{s3.prefix}"
+    yield bucket_url(s3.bucket, s3.prefix, s3.region, s3.endpoint_url)
+    if links.base_url:
+        yield f"{links.base_url}/{'r/' if links.style == 'permalink' else ''}{s3.prefix}"
 
 
 def _secrets_in(value: object) -> Iterator[str]:

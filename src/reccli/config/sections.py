@@ -1,24 +1,25 @@
 """The sections: one class a table of the file, one line a key, with its default.
 
-The list of what can be set, to be read beside config.example.toml. For the rest of this package,
-and for whoever is handed one section.
+The services, and the links between them; reccli itself is in `own`. The list of what can be set,
+to be read beside config.example.toml. For the rest of this package, and for whoever is handed one
+section.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from reccli.config.checks import (
+    BUCKET,
     NO_SECRET,
-    DatabaseUrl,
     FieldNames,
-    Fraction,
     GivenUrl,
     Hours,
     Parts,
-    PingUrl,
+    Place,
     PlainUrl,
     Prefix,
     Secret,
@@ -37,6 +38,7 @@ from reccli.config.checks import (
 SIGV4_LIMIT_HOURS = 168
 AIRTABLE_LIMIT = 5
 """Requests a second for one base; a stand-in on this machine may take more."""
+_FIELD_ID = re.compile("fld[A-Za-z0-9]{14}")
 TEMPLATE_NAMES = frozenset({"call_sid", "recording_sid", "ext", "account_sid", "date"})
 
 
@@ -122,18 +124,22 @@ class Twilio(Section):
 class S3(Section):
     """Where recordings end up, and how their objects are named and kept."""
 
-    bucket: Annotated[str, like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket name")]
+    bucket: Annotated[str, like(BUCKET, "a bucket name")]
     region: Annotated[str, like(r"[a-z0-9-]+", "a region such as ap-southeast-2")] = (
         "ap-southeast-2"
     )
     prefix: Prefix = "call-recordings/"
     key_template: Template = "{call_sid}/{recording_sid}.{ext}"
+    accept_archive_class: bool = False
     storage_class: StorageClass = "STANDARD_IA"
     server_side_encryption: Literal["AES256", "aws:kms", ""] = "AES256"
     kms_key_id: str = ""
     endpoint_url: PlainUrl = ""
     access_key_id: str = ""
     secret_access_key: Annotated[Secret, paired_with("access_key_id")] = NO_SECRET
+    verifies_checksums: bool = False
+    signing_access_key_id: str = ""
+    signing_secret_access_key: Annotated[Secret, paired_with("signing_access_key_id")] = NO_SECRET
 
     @field_validator("kms_key_id")
     @classmethod
@@ -152,11 +158,24 @@ class Airtable(Section):
     endpoint_url: GivenUrl = "https://api.airtable.com"
     requests_per_second: Annotated[float, Field(gt=0, le=50)] = 4.5
     call_sid_field: Text = "CallSid"
+    conference_sid_field: str = ""
     link_fields: FieldNames = ("Recording URL (Twilio/S3)", "Transfer Recording URL")
     key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = {
         "provider": "Provider",
         "employee": "Employee",
     }
+
+    @property
+    def field_ids(self) -> tuple[tuple[str, str], ...]:
+        """The keys that hold the ID of a field, each with it: answers come by name alone."""
+        named = {
+            "call_sid_field": self.call_sid_field,
+            "conference_sid_field": self.conference_sid_field,
+            **{f"link_fields[{number}]": name for number, name in enumerate(self.link_fields)},
+            **{f"key_fields.{key}": name for key, name in self.key_fields.items()},
+        }
+        ids = ((key, name) for key, name in named.items() if _FIELD_ID.fullmatch(name))
+        return tuple((f"airtable.{key}", name) for key, name in ids)
 
     @field_validator("requests_per_second")
     @classmethod
@@ -182,6 +201,7 @@ class Links(Section):
     refresh_before_hours: Hours = 48
     base_url: Url = ""
     secret: Parts = NO_SECRET
+    former: tuple[Place, ...] = ()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -217,56 +237,3 @@ class Links(Section):
         if info.data.get("style") == "permalink" and not text:
             raise ValueError("missing; permalinks are signed with it")
         return secret
-
-
-class Ledger(Section):
-    """The local memory of callbacks, events and runs."""
-
-    url: DatabaseUrl  # secret, as it may hold a password; `load` gives the default
-
-
-class Engine(Section):
-    """What carries the copies out."""
-
-    kind: Literal["threads", "dask"] = "threads"
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 32
-    scheduler: Annotated[str, like(r"|[a-z]+://\S+", "an address such as tcp://host:8786")] = ""
-
-
-class Safety(Section):
-    """The brake on deleting many recordings at once."""
-
-    max_deletes: Annotated[int, Field(ge=0)] = 5000
-    max_delete_fraction: Fraction = 0.9
-
-
-RECORDING_STATUS, STREAM = "/api/twilio/recording-status", "/stream"
-
-
-class Webhook(Section):
-    """Where callbacks come in."""
-
-    public_url: Url = ""
-    host: Text = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
-
-    @property
-    def recording_status_url(self) -> str:
-        """The URL that Twilio was given for the status of recordings, and that it signs."""
-        return f"{self.public_url}{RECORDING_STATUS}"
-
-    @property
-    def stream_url(self) -> str:
-        """The URL that Twilio was given for media streams, and that it signs."""
-        return f"ws{self.public_url.removeprefix('http')}{STREAM}"
-
-
-class Alerts(Section):
-    """When and how people hear of trouble."""
-
-    fallback_rate_above: Fraction = 0.05
-    window_hours: SomeHours = 24
-    # Apprise URLs carry tokens, and whoever knows a ping URL can silence the dead-man alarm.
-    notify: tuple[Secret, ...] = ()
-    healthcheck_url: PingUrl = NO_SECRET
-    metrics_file: str = ""

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from reccli.core.model import Recording, Row
 
-_RECORDING_SID = re.compile(r"(?<![0-9a-zA-Z])RE[0-9a-fA-F]{32}(?![0-9a-zA-Z])")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9!_.*'()-]+")
 
 
@@ -44,11 +43,6 @@ class Naming:
         if not placeholders(self.template) <= values.keys():
             return None
         return self.prefix + self.template.format_map(values)
-
-
-def recordings_in(key: str) -> list[str]:
-    """Tell which recordings a key names."""
-    return _RECORDING_SID.findall(key)
 
 
 def placeholders(template: str) -> frozenset[str]:

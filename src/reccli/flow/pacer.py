@@ -26,6 +26,7 @@ class Pacer:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`clock` and `sleep` are seconds."""
+        self.per_second = per_second
         self._interval = 1 / per_second
         self._clock = clock
         self._sleep = sleep

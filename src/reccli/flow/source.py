@@ -13,8 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
+from reccli.core.links import recordings_in
 from reccli.core.model import LinkState, Ref, TwilioState
-from reccli.core.naming import recordings_in
 from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows
 from reccli.flow.outcome import Seed

@@ -31,7 +31,11 @@ class Seen:
 
 @dataclass
 class Reply:
-    """One answer: `cut` hangs up after so many bytes of the body, `drop` without a word."""
+    """One answer: `cut` hangs up after so many bytes of the body, `drop` without a word.
+
+    `length` is what is said instead of the right Content-Length; with None only the end of the
+    connection ends the body, as in HTTP/1.0.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -40,6 +44,7 @@ class Reply:
     drop: bool = False
     delay: float = 0.0
     chunked: bool = False
+    length: str | None = "right"
 
 
 class Server(ThreadingHTTPServer):
@@ -87,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen.append(seen)
         reply = self.server.answer(seen)
         time.sleep(reply.delay)
-        self.close_connection = reply.drop or reply.cut is not None
+        self.close_connection = reply.drop or reply.cut is not None or reply.length is None
         if not reply.drop:
             self._send(reply)
 
@@ -102,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             end = b"" if reply.cut is not None else b"0\r\n\r\n"
             body = b"%x\r\n%b\r\n%b" % (len(body), body, end)
-        elif reply.status != 204:
+        if reply.length not in {None, "right"}:
+            self.send_header("Content-Length", str(reply.length))
+        elif reply.length and reply.status != 204 and not reply.chunked:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         self.wfile.write(body)

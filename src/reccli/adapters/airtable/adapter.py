@@ -15,7 +15,8 @@ from requests.exceptions import JSONDecodeError
 
 from reccli.adapters.airtable import formulas
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
-from reccli.core.errors import Failure, ServiceError
+from reccli.adapters.airtable.schema import SCOPE_HINT, fields_of
+from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.ports import Page
 
@@ -32,6 +33,8 @@ PAGE = 100
 """The most rows in one answer."""
 BATCH = 10
 """The most rows in one update."""
+FRESH_SECONDS = 3
+"""A row is written no later than this after it was looked at."""
 PENALTY = 30.0
 """How long Airtable refuses everything after its rate limit was passed, in seconds."""
 LONGEST_PAUSE = 120.0
@@ -65,7 +68,28 @@ class AirtableAdapter:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
-        self._urls = self._api.table(options.base_id, options.table).urls
+        base = self._api.base(options.base_id)
+        self._urls = base.table(options.table).urls
+        self._tables_url = base.urls.tables
+
+    @property
+    def rows_a_look(self) -> int:
+        """Tell how many rows can be written within 3 s of a look at them, at the set pace.
+
+        Of the turns in that time, one is the look's own and one passes while it is answered.
+        """
+        writes = int(FRESH_SECONDS * self._pacer.per_second) - 2
+        return min(max(writes * BATCH, BATCH), PAGE)
+
+    def field_names(self) -> Mapping[str, str]:
+        """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
+        try:
+            body = self._request("GET", self._tables_url)
+        except ServiceError as error:
+            if error.failure.kind is not FailureKind.DENIED:
+                raise
+            raise ServiceError(replace(error.failure, hint=SCOPE_HINT)) from error
+        return fields_of(body, self._options.table)
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,7 +140,9 @@ class AirtableAdapter:
             return []
         records = [{"id": row, "fields": dict(fields)} for row, fields in cells.items()]
         # Without typecast Airtable refuses what does not fit instead of inventing options.
-        body = self._request("PATCH", before, json={"records": records, "typecast": False})
+        body = self._request(
+            "PATCH", self._urls.records, before, json={"records": records, "typecast": False}
+        )
         return self._rows(body)
 
     def _all(self, formula: str) -> list[Row]:
@@ -135,7 +161,8 @@ class AirtableAdapter:
         }
         if cursor is not None:
             query["offset"] = cursor
-        body = self._request("GET", options=query)
+        longer = ("POST", self._urls.records_post)
+        body = self._request("GET", self._urls.records, fallback=longer, options=query)
         rows = self._rows(body)
         offset = body.get("offset")
         if offset is not None and (not isinstance(offset, str) or offset in {"", cursor}):
@@ -145,14 +172,14 @@ class AirtableAdapter:
     def _request(
         self,
         method: str,
+        url: str,
         before: Callable[[], None] = lambda: None,
         **parts: Any,  # noqa: ANN401
     ) -> dict[str, Any]:
         self._pacer.wait()
         before()
-        longer = ("POST", self._urls.records_post) if method == "GET" else None
         try:
-            body = self._api.request(method, self._urls.records, longer, **parts)
+            body = self._api.request(method, url, **parts)
         except JSONDecodeError as error:
             raise ServiceError(odd_answer("not JSON")) from error
         except RequestException as error:

@@ -29,28 +29,50 @@ NOT_READY_SECONDS = 1.5
 """Twilio advises 1 to 3 s after an early 404 (help article 44750147594523)."""
 
 _EXCERPT = 16 * 1024
-_DUAL = 2
+_MONO, _DUAL = 1, 2
+_IS_MONO = "16113"
+"""Twilio's error: dual-channel audio was requested of a mono recording."""
 
 
 @contextmanager
 def open_media(session: Session, recording: Recording, extension: str) -> Iterator[Media]:
-    """Open the audio with every channel that it has; the body is read by the caller."""
-    url = httpx.URL(twilio_url(session.origin.api_base, recording.ref, extension))
-    what = f"GET {url.path}"
-    if recording.channels == _DUAL:
-        # Without it a conference recording comes as mono (Twilio's Recording resource page).
-        # A refusal (error 16113) is final: the other channel would be lost with the delete.
-        url = url.copy_merge_params({"RequestedChannels": str(_DUAL)})
-        what += f" with RequestedChannels={_DUAL}"
-    response = _follow(session, url, what)
+    """Open the audio with every channel that it has; the body is read by the caller.
+
+    Where the metadata names no number of channels, two are asked for, and `Media.channels` is
+    what Twilio granted.
+    """
+    response, granted = _granted(session, recording, extension)
     try:
+        length = _length(response)
         yield Media(
             content_type=response.headers.get("Content-Type", ""),
-            length=_length(response),
+            length=length,
             chunks=_chunks(response),
+            framed=length is not None or _is_chunked(response),
+            channels=granted,
         )
     finally:
         response.close()
+
+
+def _granted(
+    session: Session, recording: Recording, extension: str
+) -> tuple[httpx.Response, int | None]:
+    """Ask for two channels unless it is known to have another number."""
+    plain = httpx.URL(twilio_url(session.origin.api_base, recording.ref, extension))
+    what = f"GET {plain.path}"
+    if recording.channels not in {None, _DUAL}:
+        return _follow(session, plain, what), None
+    # Without it a conference recording comes as mono (Twilio's Recording resource page).
+    dual = plain.copy_merge_params({"RequestedChannels": str(_DUAL)})
+    try:
+        response = _follow(session, dual, f"{what} with RequestedChannels={_DUAL}")
+    except ServiceError as error:
+        # Of one that is said to have two, a refusal is final: the other would go with the delete.
+        if recording.channels is not None or error.failure.code != _IS_MONO:
+            raise
+        return _follow(session, plain, what), _MONO
+    return response, _DUAL if recording.channels is None else None
 
 
 def _follow(session: Session, url: httpx.URL, what: str) -> httpx.Response:
@@ -124,8 +146,13 @@ def _excerpt(response: httpx.Response) -> bytes:
 
 def _length(response: httpx.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    chunked = "Transfer-Encoding" in response.headers
-    return int(text) if text.isdecimal() and not chunked else None
+    counts = text.isdecimal() and "Transfer-Encoding" not in response.headers
+    return int(text) if counts else None
+
+
+def _is_chunked(response: httpx.Response) -> bool:
+    encoding: str = response.headers.get("Transfer-Encoding", "")
+    return encoding.lower() == "chunked"
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:

@@ -1,0 +1,76 @@
+"""The sections on reccli itself: what it keeps, how it runs and whom it tells.
+
+As `sections`, to be read beside config.example.toml.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reccli.config.checks import (
+    NO_SECRET,
+    DatabaseUrl,
+    Fraction,
+    PingUrl,
+    Secret,
+    SomeHours,
+    Text,
+    Url,
+    like,
+)
+from reccli.config.sections import Section
+
+
+class Ledger(Section):
+    """The local memory of callbacks, events and runs."""
+
+    url: DatabaseUrl  # secret, as it may hold a password; `load` gives the default
+
+
+class Engine(Section):
+    """What carries the copies out."""
+
+    kind: Literal["threads", "dask"] = "threads"
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 32
+    scheduler: Annotated[str, like(r"|[a-z]+://\S+", "an address such as tcp://host:8786")] = ""
+
+
+class Safety(Section):
+    """The brake on deleting many recordings at once."""
+
+    max_deletes: Annotated[int, Field(ge=0)] = 5000
+    max_delete_fraction: Fraction = 1.0  # off: a run deletes no more than it has listed
+
+
+RECORDING_STATUS, STREAM = "/api/twilio/recording-status", "/stream"
+
+
+class Webhook(Section):
+    """Where callbacks come in."""
+
+    public_url: Url = ""
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+
+    @property
+    def recording_status_url(self) -> str:
+        """The URL that Twilio was given for the status of recordings, and that it signs."""
+        return f"{self.public_url}{RECORDING_STATUS}"
+
+    @property
+    def stream_url(self) -> str:
+        """The URL that Twilio was given for media streams, and that it signs."""
+        return f"ws{self.public_url.removeprefix('http')}{STREAM}"
+
+
+class Alerts(Section):
+    """When and how people hear of trouble."""
+
+    fallback_rate_above: Fraction = 0.05
+    window_hours: SomeHours = 24
+    # Apprise URLs carry tokens, and whoever knows a ping URL can silence the dead-man alarm.
+    notify: tuple[Secret, ...] = ()
+    healthcheck_url: PingUrl = NO_SECRET
+    metrics_file: str = ""

@@ -1,0 +1,58 @@
+"""What a link can turn out to be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+FORMER = "former"
+"""The style of a link into a place that links of ours named formerly: `links.former`."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When a link ended that cannot work."""
+
+_RECORDING_SID = re.compile(r"(?<![0-9a-zA-Z])RE[0-9a-fA-F]{32}(?![0-9a-zA-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioLink:
+    """A link to a recording at Twilio, in the configured account and a configured region."""
+
+    sid: str
+    account_sid: str
+    region: str
+    call_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLink:
+    """A link to an object of ours whose key names exactly one recording.
+
+    `expires` is None where the link does not expire, and long ago where it cannot work. The `key`
+    is that in our bucket, but for the style "former": there it is what comes below the place that
+    was left, and tells nothing of our bucket.
+    """
+
+    sid: str
+    key: str
+    style: str
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignLink:
+    """Anything else: somebody else's, so it is kept as it is."""
+
+
+Link = TwilioLink | ObjectLink | ForeignLink
+
+
+def recordings_in(key: str) -> set[str]:
+    """Tell which recordings a key names."""
+    return set(_RECORDING_SID.findall(key))
+
+
+def named(key: str, style: str, expires: datetime | None) -> ObjectLink | None:
+    """Keep the link only if its key says whose it is: one recording, named once or more."""
+    sids = recordings_in(key)
+    return ObjectLink(sids.pop(), key, style, expires) if len(sids) == 1 else None

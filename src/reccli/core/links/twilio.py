@@ -1,0 +1,65 @@
+"""Links to recordings at Twilio.
+
+The grammar of the hosts is that of Twilio's API domain guide; hosts such as `api.ie1.twilio.com`
+were always served from US1 and died on 2026-04-28, so they are read as US1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reccli.core.links.model import TwilioLink
+from reccli.core.links.urls import PORTS, below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from urllib.parse import SplitResult
+
+    from reccli.core.links.urls import Origin
+    from reccli.core.model import Ref
+
+MAIN_REGION = "us1"
+
+_EDGES = (
+    "ashburn|dublin|frankfurt|sao-paulo|singapore|sydney|tokyo|umatilla"
+    "|ashburn-ix|frankfurt-ix|london-ix|san-jose-ix|singapore-ix"
+)
+_HOST = re.compile(
+    rf"api(?:\.(?:us1|(?:{_EDGES})\.(?P<region>us1|ie1|au1)|ie1|au1|br1|de1|jp1|sg1|us2))?"
+    r"\.twilio\.com"
+)
+_PATH = re.compile(
+    r"2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})"
+    r"/(?:Calls/(?P<call>CA[0-9a-fA-F]{32})/|Conferences/CF[0-9a-fA-F]{32}/)?"
+    r"Recordings/(?P<sid>RE[0-9a-fA-F]{32})(?:\.(?:mp3|wav|json))?"
+)
+
+
+def twilio_url(api_base: str, ref: Ref, extension: str) -> str:
+    """Build the address of a recording's media or metadata from configuration and SIDs."""
+    return (
+        f"{api_base.rstrip('/')}/2010-04-01/Accounts/{ref.account_sid}"
+        f"/Recordings/{ref.sid}.{extension}"
+    )
+
+
+def twilio_link(
+    url: SplitResult, where: Origin, account_sid: str, apis: Mapping[str, str]
+) -> TwilioLink | None:
+    """Read a link to a recording of the account in one of the regions; None for any other."""
+    for region, path in _places(url, where, apis):
+        match = _PATH.fullmatch(path)
+        if match and match["account"] == account_sid and region in apis:
+            return TwilioLink(match["sid"], account_sid, region, match["call"])
+    return None
+
+
+def _places(url: SplitResult, where: Origin, apis: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Tell in which regions a URL may be, each with the path below that region's API."""
+    for region, api in apis.items():
+        if (path := below(url, where, api)) is not None:
+            yield region, path
+    host = _HOST.fullmatch(url.hostname or "")
+    if host and url.scheme in PORTS and where[2] == PORTS[url.scheme]:
+        yield host["region"] or MAIN_REGION, url.path.removeprefix("/")
