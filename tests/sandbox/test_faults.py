@@ -9,7 +9,7 @@ from twilio.base.exceptions import TwilioException
 
 from reccli.sandbox import audio
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.standin import stopped
+from reccli.sandbox.standin import Request, stopped
 from reccli.sandbox.twilio import TwilioStandIn
 from tests.sandbox.samples import AUTH, media_url
 
@@ -55,6 +55,66 @@ def test_spoiled_bodies(twilio: TwilioStandIn, http: httpx.Client) -> None:
         assert answer.content[:14].startswith(start)
         assert bool(start) == bool(answer.content)
     assert http.get(url, auth=AUTH).content == whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "served", "length"),
+    [
+        (FaultKind.HALF, 0.8, 0.8, True),
+        (FaultKind.SHORT, 0.8, 0.8, False),
+        (FaultKind.CLOSED, 0.8, 0.8, False),
+        (FaultKind.CLOSED, 1.0, 1.0, False),
+        (FaultKind.CHUNKED, 0.5, 1.0, False),
+    ],
+)
+def test_a_share_of_a_body_that_nothing_in_http_gives_away(
+    twilio: TwilioStandIn,
+    http: httpx.Client,
+    kind: FaultKind,
+    share: float,
+    served: float,
+    length: bool,  # noqa: FBT001
+) -> None:
+    twilio.media_separate_origin = False
+    made = twilio.add()
+    whole = audio.wav(made.sid, made.duration)
+    twilio.faults.add(Fault(kind, share=share))
+    answer = http.get(media_url(twilio, made), auth=AUTH)
+    assert answer.status_code == 200
+    assert answer.content == whole[: int(len(whole) * served)]
+    assert ("Content-Length" in answer.headers) is length
+    chunked = kind in {FaultKind.SHORT, FaultKind.CHUNKED}
+    assert (answer.headers.get("Transfer-Encoding") == "chunked") is chunked
+    assert (answer.headers.get("Connection") == "close") is (kind is FaultKind.CLOSED)
+    assert http.get(media_url(twilio, made), auth=AUTH).content == whole
+
+
+def test_the_share_of_a_body_that_breaks_off(twilio: TwilioStandIn, http: httpx.Client) -> None:
+    twilio.media_separate_origin = False
+    made = twilio.add()
+    size = len(audio.wav(made.sid, made.duration))
+    twilio.faults.add(Fault(FaultKind.TRUNCATE, share=0.75))
+    with pytest.raises(httpx.RemoteProtocolError, match=f"received {size * 3 // 4} bytes"):
+        http.get(media_url(twilio, made), auth=AUTH)
+
+
+def test_the_world_changes_before_a_request_is_carried_out(
+    twilio: TwilioStandIn, http: httpx.Client
+) -> None:
+    made = twilio.add()
+    seen: list[str] = []
+
+    def delete_first(request: Request) -> None:
+        seen.append(request.method)
+        if request.method == "DELETE":
+            twilio.delete(made.sid)
+
+    twilio.on_request = delete_first
+    twilio.faults.add(Fault(FaultKind.STATUS, status=503))
+    url = media_url(twilio, made, ".json")
+    statuses = [http.request(m, url, auth=AUTH).status_code for m in ("GET", "GET", "DELETE")]
+    assert statuses == [503, 200, 404]
+    assert seen == ["GET", "DELETE"]  # what a fault answered was never carried out
 
 
 def test_sdk_believes_a_login_page(twilio: TwilioStandIn, sdk: Any) -> None:  # noqa: ANN401
