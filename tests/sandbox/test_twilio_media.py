@@ -50,6 +50,57 @@ def test_channels_of_a_conference(twilio: TwilioStandIn, http: httpx.Client) -> 
     assert (mono.status_code, "<Code>16113</Code>" in mono.text) == (400, True)
 
 
+def channels_of(wav: bytes) -> int:
+    return int(struct.unpack_from("<H", wav, 22)[0])
+
+
+def test_mono_media_of_a_recording_said_to_have_two_channels(
+    twilio: TwilioStandIn, http: httpx.Client
+) -> None:
+    twilio.media_separate_origin = False
+    made = twilio.add(channels=2)
+    made.served_channels = 1
+    assert http.get(media_url(twilio, made, ".json"), auth=AUTH).json()["channels"] == 2
+    for query in ("", "?RequestedChannels=2"):
+        answer = http.get(media_url(twilio, made) + query, auth=AUTH)
+        assert (answer.status_code, channels_of(answer.content)) == (200, 1)
+    assert channels_of(made.media("wav", made.channels)) == 2
+
+
+def test_metadata_that_tells_nothing_of_whole_audio(
+    twilio: TwilioStandIn, http: httpx.Client
+) -> None:
+    twilio.media_separate_origin = False
+    made = twilio.add(channels=1, duration=3)
+    made.told = {"channels": None, "duration": "-1"}
+    shown = http.get(media_url(twilio, made, ".json"), auth=AUTH).json()
+    assert (shown["channels"], shown["duration"]) == (None, "-1")
+    url = f"{twilio.url}/2010-04-01/Accounts/{twilio.account_sid}/Recordings.json"
+    (listed,) = http.get(url, auth=AUTH).json()["recordings"]
+    assert (listed["channels"], listed["duration"]) == (None, "-1")
+    assert http.get(media_url(twilio, made), auth=AUTH).content == audio.wav(made.sid, 3)
+    asked = http.get(media_url(twilio, made) + "?RequestedChannels=2", auth=AUTH)
+    assert (asked.status_code, "<Code>16113</Code>" in asked.text) == (400, True)
+
+
+def test_a_conference_belongs_to_no_call(twilio: TwilioStandIn, http: httpx.Client) -> None:
+    of_call, made = twilio.add(), twilio.add_conference(channels=2)
+    url = f"{twilio.url}/2010-04-01/Accounts/{twilio.account_sid}"
+
+    def listed(query: str) -> list[tuple[str, str | None]]:
+        found = http.get(f"{url}/{query}", auth=AUTH).json()["recordings"]
+        return [(recording["sid"], recording["call_sid"]) for recording in found]
+
+    assert set(listed("Recordings.json")) == {(made.sid, None), (of_call.sid, of_call.call_sid)}
+    assert listed(f"Recordings.json?ConferenceSid={made.conference_sid}") == [(made.sid, None)]
+    assert listed(f"Recordings.json?CallSid={of_call.call_sid}") == [
+        (of_call.sid, of_call.call_sid)
+    ]
+    shown = http.get(media_url(twilio, made, ".json"), auth=AUTH).json()
+    assert (shown["call_sid"], shown["conference_sid"]) == (None, made.conference_sid)
+    assert shown["source"] == "Conference"
+
+
 def test_media_that_is_not_there(twilio: TwilioStandIn, http: httpx.Client) -> None:
     late = twilio.add(media_404_times=2)
     statuses = [http.get(media_url(twilio, late), auth=AUTH).status_code for _ in range(3)]
