@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -10,9 +10,16 @@ from pyairtable import Api, Table
 from twilio.rest import Client
 
 from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.s3_proxy import S3Proxy
+from reccli.sandbox.seaweed import SeaweedFS
 from reccli.sandbox.twilio import TwilioStandIn
 from tests.sandbox.airtable_samples import BASE, FIELDS, LINK
+from tests.sandbox.s3_samples import BUCKET
+from tests.sandbox.s3_samples import connect as connect_s3
 from tests.sandbox.samples import ACCOUNT, KEY, Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture
@@ -76,3 +83,31 @@ def api(airtable: AirtableStandIn) -> Iterator[Api]:
 @pytest.fixture
 def table(api: Api) -> Table:
     return api.table(BASE, "Call Logs")
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[SeaweedFS]:
+    with SeaweedFS() as store:
+        store.create_bucket(BUCKET)
+        yield store
+
+
+@pytest.fixture(scope="session")
+def proxy(store: SeaweedFS) -> Iterator[S3Proxy]:
+    with S3Proxy(store) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def direct(store: SeaweedFS) -> Iterator["S3Client"]:
+    client = connect_s3(store)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def s3(store: SeaweedFS, proxy: S3Proxy) -> Iterator["S3Client"]:
+    """Through the proxy."""
+    client = connect_s3(store, url=proxy.url)
+    yield client
+    client.close()

@@ -97,11 +97,16 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     server_address: tuple[str, int]
 
-    def __init__(self, address: tuple[str, int], owner: Service) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        owner: Service,
+        connection: "type[Connection] | None" = None,
+    ) -> None:
         self.owner = owner
         self.open: dict[socket.socket, threading.Thread] = {}
         self.closed = False
-        super().__init__(address, Connection)
+        super().__init__(address, connection or Connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing when a client went away: some are killed on purpose."""
