@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -15,7 +14,6 @@ from botocore.config import Config
 from reccli.sandbox.faults import Faults
 from reccli.sandbox.services import Sandbox
 from tests.e2e.lab import Lab
-from tests.e2e.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[tuple[Sandbox, Tap, S3Client]]:
+def services() -> Iterator[tuple[Sandbox, S3Client]]:
     with Sandbox(penalty_s=0.2) as sandbox:
         client: S3Client = boto3.Session(
             sandbox.s3.access_key, sandbox.s3.secret_key, region_name=sandbox.s3.region
@@ -39,16 +37,15 @@ def services() -> Iterator[tuple[Sandbox, Tap, S3Client]]:
             endpoint_url=sandbox.s3.endpoint_url,
             config=Config(s3={"addressing_style": "path"}),
         )
-        with Tap(urlsplit(sandbox.s3.endpoint_url).port or 0) as tap:
-            yield sandbox, tap, client
+        yield sandbox, client
         client.close()
         if sandbox.s3.pid:  # so many buckets take it long to put away, and nobody needs them
             os.kill(sandbox.s3.pid, signal.SIGKILL)
 
 
 @pytest.fixture
-def lab(services: tuple[Sandbox, Tap, S3Client], tmp_path: Path) -> Iterator[Lab]:
-    sandbox, tap, client = services
+def lab(services: tuple[Sandbox, S3Client], tmp_path: Path) -> Iterator[Lab]:
+    sandbox, client = services
     twilio, airtable = sandbox.twilio, sandbox.airtable
     twilio.recordings.clear()
     twilio.deletions.clear()
@@ -60,20 +57,20 @@ def lab(services: tuple[Sandbox, Tap, S3Client], tmp_path: Path) -> Iterator[Lab
     airtable.requests_per_second = None
     airtable.monthly_cap = None
     airtable.read_only = False
+    airtable.reset_fields()
     for service in (twilio, twilio.media, airtable):
         service.faults = Faults()
         service.clear_requests()
         service.latency = 0.0
         service.down = False
-    tap.faults = Faults()
-    tap.requests.clear()
-    tap.cut = False
+        service.on_request = None
+    sandbox.s3_proxy.reset()
     home = tmp_path / "reccli"
     home.mkdir()
     sandbox.home = home
     bucket = f"b{uuid4().hex[:20]}"
     client.create_bucket(Bucket=bucket)
-    made = Lab(sandbox, client, tap, bucket, home)
+    made = Lab(sandbox, client, sandbox.s3_proxy, bucket, home)
     yield made
     made.check_nothing_lost()
     # Redirects lead to the media origin: credentials are not for it.

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from reccli.sandbox.airtable_table import FakeRow
     from reccli.sandbox.recordings import FakeRecording
+    from reccli.sandbox.s3_proxy import S3Proxy
     from reccli.sandbox.standin import StandIn
-    from tests.e2e.tap import Tap
 
 SECRETS = (AUTH_TOKEN, API_KEY, "sandbox-admin-secret", "sandbox-reader-secret")
 SUMMARY = {
@@ -157,7 +157,7 @@ class Lab:
 
     sandbox: Sandbox
     s3: S3Client
-    tap: Tap
+    tap: S3Proxy
     bucket: str
     home: Path
     tampered: set[str] = field(default_factory=set)
@@ -199,7 +199,7 @@ class Lab:
     def trip(self, wire: Tripwire, *arguments: str, **changes: str) -> Told:
         """Run a command that a tripwire signals on its way."""
         twilio, airtable = self.sandbox.twilio, self.sandbox.airtable
-        services: tuple[StandIn | Tap, ...] = (twilio, twilio.media, airtable, self.tap)
+        services: tuple[StandIn | S3Proxy, ...] = (twilio, twilio.media, airtable, self.tap)
         before = [service.faults for service in services]
         for service in services:
             service.faults = wire

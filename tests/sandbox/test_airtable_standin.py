@@ -1,8 +1,6 @@
 """The local Airtable, through pyairtable: pages, limits, writes and the shapes of errors."""
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,49 +10,7 @@ from pyairtable.formulas import OR, match
 
 from reccli.sandbox.airtable import AirtableStandIn, Paging
 from reccli.sandbox.standin import Fault, FaultKind
-
-BASE = "appBase0000000001"
-LINK = "Recording URL (Twilio/S3)"
-FIELDS = ["CallSid", LINK, "Minutes"]
-TWILIO = "https://api.twilio.com/"
-
-
-@pytest.fixture
-def airtable() -> Iterator[AirtableStandIn]:
-    with AirtableStandIn(
-        "pat.key",
-        BASE,
-        "Call Logs",
-        fields=FIELDS,
-        types={LINK: "url", "Minutes": "number"},
-        requests_per_second=None,
-        clock=lambda: datetime(2026, 11, 22, 12, tzinfo=UTC),
-    ) as service:
-        yield service
-
-
-@pytest.fixture
-def api(airtable: AirtableStandIn) -> Iterator[Api]:
-    api = Api("pat.key", endpoint_url=airtable.url, retry_strategy=None, timeout=(5, 5))
-    yield api
-    api.session.close()
-
-
-@pytest.fixture
-def table(api: Api) -> Table:
-    return api.table(BASE, "Call Logs")
-
-
-def error(caught: pytest.ExceptionInfo[requests.HTTPError]) -> tuple[int, Any]:
-    body = caught.value.response.json()
-    found = body["error"]
-    return caught.value.response.status_code, found if isinstance(found, str) else found["type"]
-
-
-def refused(call: Any, *args: Any, **options: Any) -> tuple[int, Any]:  # noqa: ANN401
-    with pytest.raises(requests.HTTPError) as caught:
-        call(*args, **options)
-    return error(caught)
+from tests.sandbox.airtable_samples import BASE, LINK, TWILIO, refused
 
 
 def test_rows_come_with_their_cells(airtable: AirtableStandIn, table: Table) -> None:

@@ -5,45 +5,38 @@ pages that shift while rows are rewritten, iterators that expire, a monthly cap 
 a throttle.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
+from reccli.sandbox.airtable_errors import AirtableError, failure, not_allowed
+from reccli.sandbox.airtable_fields import made_id
+from reccli.sandbox.airtable_limits import LimitedStandIn
 from reccli.sandbox.airtable_params import body_of, from_query, list_params
 from reccli.sandbox.airtable_table import (
     CHOOSE_RECORDS,
     MOST_ROWS,
-    AirtableError,
     FakeRow,
     FakeTable,
     Paging,
-    made_id,
 )
-from reccli.sandbox.standin import Request, Response, StandIn, fingerprint, utc_now
+from reccli.sandbox.standin import Request, Response, utc_now
 
 __all__ = ["AirtableError", "AirtableStandIn", "FakeRow", "Paging"]
 
 LONGEST_URL = 16_000
-NOT_ALLOWED = (
-    "Invalid permissions, or the requested model was not found. Check that both your user and "
-    "your token have the required permissions, and that the model names and/or ids are correct."
-)
-BILLING = (
-    "API billing plan limit exceeded. You've reached the maximum number of requests allowed for "
-    "this month"
-)
-RATE_LIMITED = "Rate limit exceeded. Please try again later"
 WRITE_PARAMS = {"records", "fields", "typecast", "returnFieldsByFieldId"}
 
 
-class AirtableStandIn(StandIn):
+class AirtableStandIn(LimitedStandIn):
     """One base. `requests_per_second=None` lifts the rate limit.
 
-    Settable while it runs: `paging`, `iterator_ttl` (seconds), `read_only`, `plural_errors` (the
-    429 body as seen in the wild), `object_404`, and by record ID `refuse` (a write with that row
-    fails) and `ignore_writes` (answered 200 with the row as it was). `throttled` counts the 429s
-    of the rate limit.
+    Settable while it runs: `paging`, `iterator_ttl` (seconds), `types`, `formulas_take_ids`,
+    `rich_text_escapes`, `read_only`, `locked_fields` (names that the token may not write),
+    `may_read_schema`, `plural_errors` (the 429 body as seen in the wild), `object_404`, and by
+    record ID `refuse` (a write with that row fails) and `ignore_writes` (answered 200 with the row
+    as it was). `throttled` counts the 429s of the rate limit. `linked(text)` gives the record ID
+    that a cell of linked records holds, `linked_names` the texts by record ID.
     """
 
     def __init__(  # noqa: PLR0913
@@ -60,21 +53,19 @@ class AirtableStandIn(StandIn):
         clock: Callable[[], datetime] = utc_now,
         port: int = 0,
     ) -> None:
-        super().__init__(port=port)
+        super().__init__(api_key, port=port)
         self.base_id = base_id
         self.table = FakeTable(table, fields, types or {}, clock)
         self.rows, self.refuse = self.table.rows, self.table.refuse
         self.ignore_writes = self.table.ignore_writes
+        columns = self.table.columns
+        self.types, self.locked_fields = columns.types, columns.locked
+        self.linked, self.linked_names = columns.linked, columns.linked_names
         self.requests_per_second, self.penalty_s = requests_per_second, penalty_s
         self.monthly_cap = monthly_cap
         self.read_only = False
-        self.plural_errors = False
         self.object_404 = False
-        self.throttled = 0
-        self.calls_this_month = 0
-        self._arrived: deque[float] = deque()
-        self._penalty_until = 0.0
-        self._accepted = fingerprint(f"Bearer {api_key}")
+        self.may_read_schema = True
 
     @property
     def paging(self) -> Paging:
@@ -94,6 +85,30 @@ class AirtableStandIn(StandIn):
     def iterator_ttl(self, seconds: float | None) -> None:
         self.table.iterator_ttl = seconds
 
+    @property
+    def formulas_take_ids(self) -> bool:
+        """Whether `{fld…}` in a formula is the field; else it is an unknown name."""
+        return self.table.columns.formulas_take_ids
+
+    @formulas_take_ids.setter
+    def formulas_take_ids(self, take: bool) -> None:
+        self.table.columns.formulas_take_ids = take
+
+    @property
+    def rich_text_escapes(self) -> bool:
+        """Whether rich text comes back with its Markdown characters escaped."""
+        return self.table.columns.rich_text_escapes
+
+    @rich_text_escapes.setter
+    def rich_text_escapes(self, escapes: bool) -> None:
+        self.table.columns.rich_text_escapes = escapes
+
+    def reset_fields(self) -> None:
+        """Make the fields as they were at first: types, locks, links."""
+        with self.lock:
+            self.table.columns.reset()
+            self.may_read_schema = True
+
     def expire_iterators(self) -> None:
         """Forget every listing under way."""
         with self.lock:
@@ -103,39 +118,6 @@ class AirtableStandIn(StandIn):
         """Make a row, unchecked."""
         with self.lock:
             return self.table.add(cells)
-
-    def admit(self, request: Request) -> Response | None:
-        """Hold the rate limit over arrivals, and the monthly cap (which spares `meta`)."""
-        segments = request.segments
-        if request.authorization != self._accepted or segments[1:3] == ["meta", "whoami"]:
-            return None
-        with self.lock:
-            if self._is_throttled(request.time):
-                self.throttled += 1
-                error = {"error": "RATE_LIMIT_REACHED", "message": RATE_LIMITED}
-                if self.plural_errors:
-                    return Response.json(429, {"errors": [error]})
-                return failure(AirtableError(429, "RATE_LIMIT_REACHED", RATE_LIMITED))
-            if segments[1:2] == ["meta"]:
-                return None
-            if self.monthly_cap is not None and self.calls_this_month >= self.monthly_cap:
-                return failure(AirtableError(429, "PUBLIC_API_BILLING_LIMIT_EXCEEDED", BILLING))
-            self.calls_this_month += 1
-        return None
-
-    def _is_throttled(self, now: float) -> bool:
-        if self.requests_per_second is None:
-            return False
-        if now < self._penalty_until:
-            return True
-        while self._arrived and self._arrived[0] <= now - 1:
-            self._arrived.popleft()
-        if len(self._arrived) >= self.requests_per_second:
-            self._penalty_until = now + self.penalty_s
-            self._arrived.clear()
-            return True
-        self._arrived.append(now)
-        return False
 
     def handle(self, request: Request) -> Response:
         """Answer as api.airtable.com."""
@@ -155,6 +137,8 @@ class AirtableStandIn(StandIn):
                 return {"id": made_id("usr", self.base_id)}
             case "GET", ["v0", "meta", "bases", base, "tables"]:
                 self._check(base, self.table.id)
+                if not self.may_read_schema:
+                    raise not_allowed()
                 return {"tables": [self._schema()]}
             case "GET", ["v0", base, table]:
                 self._check(base, table)
@@ -172,7 +156,7 @@ class AirtableStandIn(StandIn):
 
     def _check(self, base: str, table: str) -> None:
         if base != self.base_id or table not in {self.table.name, self.table.id}:
-            raise AirtableError(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", NOT_ALLOWED)
+            raise not_allowed()
 
     def _one(self, method: str, row_id: str, request: Request) -> object:
         row = self.rows.get(row_id)
@@ -220,34 +204,23 @@ class AirtableStandIn(StandIn):
         return {"records": [show(row) for row in changed]}
 
     def _allow_write(self, cells: Mapping[str, object]) -> None:
-        if self.read_only:
-            name = self.table.field(next(iter(cells), self.table.fields[0]))
-            field = f"{name} ({self.table.field_ids[name]})"
+        named = [self.table.field(name) for name in cells]
+        barred = [name for name in named if self.read_only or name in self.locked_fields]
+        if self.read_only and not named:
+            barred = [self.table.fields[0]]
+        if barred:
+            field = f"{barred[0]} ({self.table.field_ids[barred[0]]})"
             message = f"You are not permitted to write cell values in field {field}"
             raise AirtableError(403, "INVALID_PERMISSIONS", message)
 
     def _schema(self) -> dict[str, object]:
         table = self.table
-        fields = [
-            {"id": key, "name": name, "type": table.types[name]}
-            for name, key in table.field_ids.items()
-        ]
         views = [{"id": made_id("viw", table.name), "name": "Grid view", "type": "grid"}]
         primary = table.field_ids[table.fields[0]]
         return {
             "id": table.id,
             "name": table.name,
             "primaryFieldId": primary,
-            "fields": fields,
+            "fields": table.columns.schema(),
             "views": views,
         }
-
-
-def failure(error: AirtableError, *, object_404: bool = False) -> Response:
-    """Answer an error in the documented shape: a 404 may come as a bare string."""
-    document: object = {"type": error.kind}
-    if error.message is not None:
-        document = {"type": error.kind, "message": error.message}
-    elif error.status == 404 and not object_404:  # noqa: PLR2004
-        document = error.kind
-    return Response.json(error.status, {"error": document})

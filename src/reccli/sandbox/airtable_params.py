@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from reccli.sandbox.airtable_table import AirtableError, ListParams
+from reccli.sandbox.airtable_errors import AirtableError
+from reccli.sandbox.airtable_table import ListParams
 from reccli.sandbox.standin import Request
 
 SORT = re.compile(r"sort\[(\d+)\]\[(field|direction)\]")

@@ -3,8 +3,6 @@
 Writes are all or nothing, as integrators report.
 """
 
-import hashlib
-import string
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,26 +12,17 @@ from functools import lru_cache, partial
 from itertools import dropwhile, islice
 from typing import NamedTuple
 
+from reccli.sandbox.airtable_errors import AirtableError, cannot_accept
+from reccli.sandbox.airtable_fields import FakeFields, made_id
 from reccli.sandbox.formula import FormulaError, compile_formula
+from reccli.sandbox.formula_functions import Row
 from reccli.sandbox.formula_values import as_text
 
-ALPHABET = string.ascii_letters + string.digits
-LONGEST_TEXT = 100_000
 MOST_ROWS = 10
-TEXT_TYPES = {"singleLineText", "multilineText", "url"}
-"""Field types whose cells the API takes as strings alone."""
 CHOOSE_RECORDS = (
     "You must provide an array of up to 10 record objects, each with an "
     '"id" ID field and a "fields" object for cell values.'
 )
-
-
-class AirtableError(Exception):
-    """An error that the API answers with, of the shape `{"error": {"type", "message"}}`."""
-
-    def __init__(self, status: int, kind: str, message: str | None = None) -> None:
-        super().__init__(kind, message)
-        self.status, self.kind, self.message = status, kind, message
 
 
 class Paging(StrEnum):
@@ -77,17 +66,13 @@ class _Place(NamedTuple):
     at: float
 
 
-def made_id(kind: str, name: str) -> str:
-    """Make an ID (`rec…`, `tbl…`, `fld…`), always the same for NAME."""
-    digest = hashlib.sha256(f"{kind}/{name}".encode()).digest()
-    return kind + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:14])
-
-
 @lru_cache(maxsize=64)
-def compiled(formula: str, fields: tuple[str, ...]) -> Callable[[FakeRow, datetime], bool]:
+def compiled(
+    formula: str, fields: tuple[str, ...], ids: tuple[tuple[str, str], ...]
+) -> Callable[[Row, datetime], bool]:
     """Compile a filter once for all pages."""
     try:
-        return compile_formula(formula, fields)
+        return compile_formula(formula, fields, dict(ids))
     except FormulaError as error:
         message = f"The formula for filtering records is invalid: {error}"
         raise AirtableError(422, "INVALID_FILTER_BY_FORMULA", message) from error
@@ -105,9 +90,10 @@ class FakeTable:
     ) -> None:
         self.name = name
         self.id = made_id("tbl", name)
-        self.fields = tuple(fields)
-        self.field_ids = {field: made_id("fld", f"{name}/{field}") for field in fields}
-        self.types = {field: types.get(field, "singleLineText") for field in fields}
+        self.columns = FakeFields(name, fields, types)
+        self.fields, self.field_ids = self.columns.names, self.columns.ids
+        self.types, self.field = self.columns.types, self.columns.named
+        self.checked = self.columns.checked
         self.clock = clock
         self.rows: dict[str, FakeRow] = {}
         self.refuse: set[str] = set()
@@ -168,14 +154,18 @@ class FakeTable:
     def _found(self, params: ListParams) -> Iterator[FakeRow]:
         found = (self.rows[key] for key in sorted(self.rows))  # the order seen without a sort
         if params.formula:
-            passes, now = compiled(params.formula, self.fields), self.clock()
-            found = (row for row in found if passes(row, now))
+            ids = tuple(self.columns.by_id().items())
+            passes, now = compiled(params.formula, self.fields, ids), self.clock()
+            found = (row for row in found if passes(self.columns.seen(row), now))
         if not params.sort:
             return found
         rows = list(found)
         for name, descending in reversed(params.sort):
             known = self.field(name)
-            rows.sort(key=lambda row: as_text(row.fields.get(known)), reverse=descending)
+            rows.sort(
+                key=lambda row: as_text(self.columns.seen(row).fields.get(known)),
+                reverse=descending,
+            )
         return iter(rows)
 
     def _place(self, offset: str) -> _Place:
@@ -194,7 +184,7 @@ class FakeTable:
         """Make a row."""
         self._made += 1
         now = self.clock()
-        kept = {name: value for name, value in cells.items() if not is_empty(value)}
+        kept = self.columns.kept(cells)
         row = FakeRow(made_id("rec", f"{self.name}/{self._made}"), now, kept, now)
         self.rows[row.id] = row
         return row
@@ -212,37 +202,8 @@ class FakeTable:
         now = self.clock()
         for key in checked.keys() - self.ignore_writes:
             row = self.rows[key]
-            cells_now = {**({} if replace else row.fields), **checked[key]}
-            row.fields = {name: cell for name, cell in cells_now.items() if not is_empty(cell)}
+            others = {} if replace else row.fields
+            others = {name: cell for name, cell in others.items() if name not in checked[key]}
+            row.fields = {**others, **self.columns.kept(checked[key])}
             row.modified = now
         return [self.rows[key] for key in checked]
-
-    def checked(self, cells: Mapping[str, object]) -> dict[str, object]:
-        """Name the fields, and refuse what they can't hold."""
-        known = {self.field(name): cell for name, cell in cells.items()}
-        for name, cell in known.items():
-            if self.types[name] in {"formula", "rollup", "lookup", "createdTime", "autoNumber"}:
-                raise cannot_accept(name, "cannot accept a value because the field is computed")
-            is_text = isinstance(cell, str) and len(cell) <= LONGEST_TEXT
-            if self.types[name] in TEXT_TYPES and cell is not None and not is_text:
-                raise cannot_accept(name, "cannot accept the provided value")
-        return known
-
-    def field(self, name: str) -> str:
-        """Give the name of a field, of which NAME may be the ID."""
-        if name in self.field_ids:
-            return name
-        for known, field_id in self.field_ids.items():
-            if field_id == name:
-                return known
-        raise AirtableError(422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{name}"')
-
-
-def is_empty(cell: object) -> bool:
-    """Tell whether Airtable leaves such a cell out."""
-    return cell is None or cell is False or cell in ("", [])
-
-
-def cannot_accept(name: str, why: str) -> AirtableError:
-    """Word the refusal of a cell."""
-    return AirtableError(422, "INVALID_VALUE_FOR_COLUMN", f'Field "{name}" {why}')

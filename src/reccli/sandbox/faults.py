@@ -19,9 +19,15 @@ class FaultKind(StrEnum):
     LOST_RESPONSE = "lost-response"
     """Carry the effect out, then close the connection without an answer."""
     TRUNCATE = "truncate"
-    """Declare the full Content-Length, send half of the body, close."""
+    """Declare the full Content-Length, send `share` of the body, close."""
     SHORT = "short"
-    """Send half of the body, chunked and properly ended: nothing in HTTP shows that it is short."""
+    """Send `share` of the body, chunked and properly ended: nothing in HTTP shows it is short."""
+    HALF = "half"
+    """Send `share` of the body under its own right Content-Length, as a cache with half a file."""
+    CLOSED = "closed"
+    """Send `share` of the body with no length at all; the end of the connection is its end."""
+    CHUNKED = "chunked"
+    """Send the whole body, chunked: right, and without a length to check it by."""
     EMPTY = "empty"
     """Answer 200 with an empty body; no effect."""
     HTML = "html"
@@ -45,6 +51,8 @@ class Fault:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 60.0
+    share: float = 0.5
+    """How much of the body arrives with SHORT, HALF, TRUNCATE and CLOSED; 1.0 is all of it."""
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether this fault is about such a request."""

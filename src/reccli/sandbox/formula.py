@@ -8,7 +8,7 @@ REGEX_MATCH is RE2 and unanchored. What goes wrong while a row is evaluated drop
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -46,9 +46,14 @@ COMPARE: dict[str, Callable[[float], bool]] = {
 INVALID = "Invalid formula. Please check your formula text."
 
 
-def compile_formula(text: str, fields: Sequence[str]) -> Callable[[Row, datetime], bool]:
-    """Compile a filter over rows with these fields: the closure tells whether a row passes now."""
-    parser = _Parser(text, frozenset(fields))
+def compile_formula(
+    text: str, fields: Sequence[str], ids: Mapping[str, str] | None = None
+) -> Callable[[Row, datetime], bool]:
+    """Compile a filter over rows with these fields: the closure tells whether a row passes now.
+
+    Fields go by their names, and by what IDS maps to names.
+    """
+    parser = _Parser(text, frozenset(fields), ids or {})
     node = parser.whole()
     if parser.unknown:
         raise FormulaError("Unknown field names: " + ", ".join(sorted(parser.unknown)).lower())
@@ -65,9 +70,9 @@ def compile_formula(text: str, fields: Sequence[str]) -> Callable[[Row, datetime
 class _Parser:
     """Recursive descent: comparison over concatenation over sums over signs over terms."""
 
-    def __init__(self, text: str, fields: frozenset[str]) -> None:
+    def __init__(self, text: str, fields: frozenset[str], ids: Mapping[str, str]) -> None:
         self.tokens = list(_tokens(text))
-        self.fields = fields
+        self.fields, self.ids = fields, ids
         self.unknown: set[str] = set()
         self.at = 0
 
@@ -141,6 +146,7 @@ class _Parser:
         raise FormulaError(INVALID)
 
     def field(self, name: str) -> Node:
+        name = self.ids.get(name, name)
         if name not in self.fields:
             self.unknown.add(name)
         return _Field(name)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -24,8 +24,10 @@ class FakeRecording:
 
     sid: str
     call_sid: str
+    """Empty, and shown as null, when it is a conference's own."""
     duration: int
     channels: int
+    """What was recorded, whatever the metadata tells."""
     status: str
     created: datetime
     source: str
@@ -37,6 +39,10 @@ class FakeRecording:
     """So many requests for the media are answered 404, as before it has propagated."""
     error_code: int | None = None
     deleted_at: datetime | None = None
+    served_channels: int | None = None
+    """Media comes with so many, whatever is asked for; `media` and `channels` don't know of it."""
+    told: Mapping[str, object] = field(default_factory=dict)
+    """What the metadata tells instead: `{"channels": None, "duration": "-1"}`."""
 
     def media(self, extension: str, channels: int) -> bytes:
         """Make the bytes of its media file."""
@@ -67,7 +73,7 @@ def document(
     shown: dict[str, object] = {
         "account_sid": account_sid,
         "api_version": "2010-04-01",
-        "call_sid": recording.call_sid,
+        "call_sid": recording.call_sid or None,
         "conference_sid": recording.conference_sid,
         "channels": recording.channels,
         "date_created": made,
@@ -81,6 +87,7 @@ def document(
         "status": recording.status,
         "error_code": recording.error_code,
         "encryption_details": recording.encryption_details,
+        **recording.told,
     }
     if of_call:
         uri = f"{account}/Calls/{recording.call_sid}/Recordings/{recording.sid}.json"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.s3_proxy import S3Proxy
 from reccli.sandbox.seaweed import SeaweedFS
 from reccli.sandbox.twilio import TwilioStandIn
 
@@ -62,13 +63,15 @@ class Sandbox:
         self.twilio = TwilioStandIn(ACCOUNT_SID, AUTH_TOKEN)
         self.airtable = AirtableStandIn(API_KEY, BASE_ID, TABLE, fields=FIELDS, penalty_s=penalty_s)
         self.s3 = SeaweedFS()
+        self.s3_proxy = S3Proxy(self.s3)
+        """Another way to `s3`, which logs, misbehaves and plays other stores."""
         self.home = Path()
 
     def __enter__(self) -> Self:
         """Start all three; S3 takes some seconds."""
         with ExitStack() as stack:
             self.home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reccli-")))
-            for service in (self.twilio, self.airtable, self.s3):
+            for service in (self.twilio, self.airtable, self.s3, self.s3_proxy):
                 stack.enter_context(service)
             self.s3.create_bucket(BUCKET)
             self._stack = stack.pop_all()

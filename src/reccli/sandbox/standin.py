@@ -5,7 +5,7 @@ the effect, half a body under a full Content-Length, a connection closed at once
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,14 +50,16 @@ def utc_now() -> datetime:
 class StandIn:
     """A service on 127.0.0.1. Subclasses answer in `handle`; `admit` may refuse on arrival.
 
-    `latency` (seconds before each answer), `down` (every connection is closed unanswered) and
-    `faults` may be changed while it runs.
+    `latency` (seconds before each answer), `down` (every connection is closed unanswered),
+    `faults` and `on_request` may be changed while it runs.
     """
 
     def __init__(self, *, port: int = 0, latency: float = 0.0) -> None:
         self.latency = latency
         self.down = False
         self.faults = Faults()
+        self.on_request: Callable[[Request], None] | None = None
+        """Called just before a request is carried out: the world may change under a client."""
         self.active = 0
         self.lock = threading.RLock()
         self._port = port
@@ -143,7 +145,7 @@ class StandIn:
         finally:
             with self.lock:
                 self.active -= 1
-        return connection.send(request.method, response, fault.kind if fault else None)
+        return connection.send(request.method, response, fault)
 
     def _answer(self, request: Request, fault: Fault | None) -> Response:
         response: Response | None = None
@@ -154,7 +156,11 @@ class StandIn:
         response = response or self.admit(request)
         if self.latency:
             self._stopping.wait(self.latency)
-        return response or self.handle(request)
+        if response:
+            return response
+        if self.on_request:
+            self.on_request(request)
+        return self.handle(request)
 
 
 @contextmanager

@@ -16,14 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import responses
+from io import BufferedIOBase
 from typing import Protocol, Self
 from urllib.parse import parse_qs, unquote
 
-from reccli.sandbox.faults import FaultKind
+from reccli.sandbox.faults import Fault, FaultKind
 
 LONGEST_LINE = 1 << 20
 ONE_SEND = 1 << 18
 """Above this size, joining head and body costs more than a second system call."""
+PARTS = {FaultKind.SHORT, FaultKind.HALF, FaultKind.CLOSED, FaultKind.TRUNCATE}
 
 
 def fingerprint(authorization: str) -> str:
@@ -95,11 +97,16 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     server_address: tuple[str, int]
 
-    def __init__(self, address: tuple[str, int], owner: Service) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        owner: Service,
+        connection: "type[Connection] | None" = None,
+    ) -> None:
         self.owner = owner
         self.open: dict[socket.socket, threading.Thread] = {}
         self.closed = False
-        super().__init__(address, Connection)
+        super().__init__(address, connection or Connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing when a client went away: some are killed on purpose."""
@@ -164,36 +171,56 @@ class Connection(socketserver.StreamRequestHandler):
     def _read_body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":
             return self.rfile.read(int(headers.get("content-length", 0)))
-        body = b""
-        while size := int(self.rfile.readline(LONGEST_LINE).partition(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
+        return read_chunked(self.rfile)
 
-    def send(self, method: str, response: Response, fault: FaultKind | None) -> bool:
+    def send(self, method: str, response: Response, fault: Fault | None) -> bool:
         """Send an answer as FAULT spoils it; tell whether the connection lives on."""
-        if fault is FaultKind.LOST_RESPONSE:
+        if fault and fault.kind is FaultKind.LOST_RESPONSE:
             return False
         lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
-        body = response.body
+        body, lives_on = response.body, True
         if response.status != HTTPStatus.NO_CONTENT:
             lines.append(f"Content-Type: {response.content_type}")
-            if fault is FaultKind.SHORT:
-                lines.append("Transfer-Encoding: chunked")
-            else:
-                lines.append(f"Content-Length: {len(body)}")
-        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        if fault in {FaultKind.SHORT, FaultKind.TRUNCATE}:
-            body = body[: len(body) // 2]
-        if fault is FaultKind.SHORT:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-        if method == "HEAD":
-            body = b""
+            framing, body, lives_on = framed(body, fault)
+            lines.append(framing)
+        self.send_raw("\r\n".join([*lines, "", ""]), b"" if method == "HEAD" else body)
+        return lives_on
+
+    def send_raw(self, head: str, body: bytes) -> None:
+        """Send a message that is ready."""
+        first = head.encode("latin-1")
         if len(body) < ONE_SEND:
-            self.request.sendall(head + body)
+            self.request.sendall(first + body)
         else:
-            self.request.sendall(head)
+            self.request.sendall(first)
             self.request.sendall(body)
-        return fault is not FaultKind.TRUNCATE
+
+
+def framed(body: bytes, fault: Fault | None) -> tuple[str, bytes, bool]:
+    """Give the header that tells where BODY ends, what is sent, and whether more may follow."""
+    kind = fault.kind if fault else None
+    part = body[: int(len(body) * fault.share)] if fault and kind in PARTS else body
+    match kind:
+        case FaultKind.SHORT | FaultKind.CHUNKED:
+            return "Transfer-Encoding: chunked", chunked(part), True
+        case FaultKind.CLOSED:
+            return "Connection: close", part, False
+        case FaultKind.TRUNCATE:
+            return f"Content-Length: {len(body)}", part, False
+    return f"Content-Length: {len(part)}", part, True
+
+
+def chunked(body: bytes) -> bytes:
+    """Word BODY as one chunk and the end."""
+    return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+
+
+def read_chunked(stream: BufferedIOBase) -> bytes:
+    """Read chunks up to the last, without trailers."""
+    body = b""
+    while size := int(stream.readline(LONGEST_LINE).partition(b";")[0], 16):
+        body += stream.read(size)
+        stream.readline()
+    stream.readline()
+    return body
