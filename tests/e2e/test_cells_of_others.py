@@ -44,8 +44,10 @@ def test_a_bucket_that_does_not_exist_is_a_mistake_of_configuration(lab: Lab) ->
     lab.tap.requests.clear()
     nope = {"AWS_S3_BUCKET": "nope"}
     for command in ("process", "migrate-fallbacks", "purge-twilio"):
-        told = lab.json(command, "--since", "1h", **nope) if "m" not in command[:1] else (
-            lab.json(command, **nope)
+        told = (
+            lab.json(command, "--since", "1h", **nope)
+            if "m" not in command[:1]
+            else (lab.json(command, **nope))
         )
         if command != "migrate-fallbacks":  # which has nothing to do
             assert (told.code, told.error_codes) == (2, {"NoSuchBucket"})

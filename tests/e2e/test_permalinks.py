@@ -13,11 +13,14 @@ import pytest
 from starlette.applications import Starlette
 
 from reccli import wiring
+from reccli.adapters.opener import Opener
 from reccli.adapters.s3 import S3Adapter
 from reccli.config import load
+from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import signature
 from reccli.intake.permalink import permalink_route
 from reccli.sandbox.services import TRANSFER
+from tests.e2e.serving import Server
 from tests.intake.app import serving
 
 if TYPE_CHECKING:
@@ -86,6 +89,12 @@ def twilio_forgets(lab: Lab) -> None:
         lab.sandbox.twilio.recordings.clear()
 
 
+def failure_of(link: str) -> Failure:
+    with pytest.raises(ServiceError) as caught:
+        Opener().open(link)
+    return caught.value.failure
+
+
 def archive(lab: Lab, count: int, **links: str) -> list[tuple[FakeRow, FakeRecording]]:
     calls = [lab.call(duration=1) for _ in range(count)]
     told = process(lab, **links)
@@ -118,6 +127,25 @@ class TestFollowing:
             part = http.get(link, headers={"Range": "bytes=0-99"})
             assert (part.status_code, part.content) == (206, audio[:100])
             assert http.get(link[:-1] + ("0" if link[-1] != "0" else "1")).status_code == 403
+
+    def test_below_a_path_it_is_opened_as_it_is_written(self, lab: Lab) -> None:
+        links = permalinks(f"{HOST}/rec")
+        ((row, mine),) = archive(lab, 1, **links)
+        assert is_permalink(lab, row, f"{HOST}/rec")
+        with Server(lab.environment(**links), lab.home) as running:
+            link = lab.link(row).replace(HOST, running.url)
+            Opener().open(link)
+            Opener().open(link.replace("/rec/r/", "/r/"))  # through a proxy that takes it away
+            wrong = failure_of(link[:-1])
+            nowhere = failure_of(link.replace("/rec/", "/other/"))
+            lab.s3.delete_object(Bucket=lab.bucket, Key=lab.objects(mine)[0])
+            gone = failure_of(link)
+            lab.tampered.add(mine.sid)
+        assert (wrong.service, wrong.code) == (Service.RECCLI, "link_denied")
+        assert (nowhere.service, nowhere.code) == (Service.RECCLI, "link_dead")
+        assert "links.base_url, its path" in nowhere.hint
+        assert (gone.service, gone.code) == (Service.S3, "link_dead")
+        assert "404 NoSuchKey" in gone.message
 
     def test_every_command_writes_them(self, lab: Lab) -> None:
         fallback_row, _ = lab.call(duration=1, linked=True)

@@ -88,11 +88,13 @@ class Site:
 def site(
     protocol: Literal["httptools", "h11"] = "httptools",
     below: str = "",
+    path: str | None = None,
     **changes: Any,  # noqa: ANN401 - any field of LinkBook
 ) -> Iterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}{below}"
-        given = {"style": "permalink", "base_url": url, "secrets": SECRETS}
+        base_url = url if path is None else url + path
+        given = {"style": "permalink", "base_url": base_url, "secrets": SECRETS}
         book, signer = make_book(**(given | changes)), Signer()
         route = permalink_route(book, signer)
         app = Starlette(routes=[Mount(below, routes=[route]) if below else route])
@@ -177,6 +179,59 @@ def test_below_a_path_of_another_app() -> None:
         assert "/calls/r/r/" in made.book.permalink("r/x")
         assert httpx.get(made.book.permalink("r/x")).status_code == 302
         assert made.signer.asked == [("r/x", LIFE, "GET")]
+
+
+BASES = [
+    *("", "/", "/rec", "/rec/", "/a/b//", "/r", "/r/r", "/R", "/r.c+d(e)|f$", "/{key}/{x:y}"),
+    *("/caf%C3%A9%20x", "/a%2Fb", "/a%2F", "/%FF", "/%7Bkey%7D", "/100%25", "//x", "/calls;v=1"),
+]
+KEYS = [KEY, "r/x", "r/r/x", "a b/ü%2F€.mp3", "/first", "a//b", "a\nb", "rec/r/x"]
+
+
+@pytest.mark.parametrize("protocol", ["httptools", "h11"])
+@pytest.mark.parametrize("path", BASES)
+def test_below_the_path_of_the_base_and_where_a_proxy_has_taken_it_away(
+    path: str, protocol: Literal["httptools", "h11"]
+) -> None:
+    with site(protocol, path=path) as made:
+        for key in KEYS:
+            whole = made.book.permalink(key).removeprefix(made.url)
+            assert whole.startswith(f"{path.rstrip('/')}/r/")
+            slash = f"/r/{quote(key, safe='')}?sig={signature(key, SECRETS[1])}"
+            for target in (whole, whole.removeprefix(path.rstrip("/")), slash):
+                for method in ("GET", "HEAD"):
+                    answer = made.ask(target, method)
+                    assert (answer.status, answer.body) == (302, b"")
+                    assert made.signer.asked.pop() == (key, LIFE, method)
+                assert made.ask(f"{target}0").status == 403
+                assert made.ask(target, "POST").status == 405
+
+
+def test_no_other_path_is_served() -> None:
+    with site(path="/rec") as made:
+        (_, query) = made.book.permalink(KEY).split("?")
+        for path in (
+            "/rec",
+            "/rec/",
+            "/rec/x/r",
+            "/recr",
+            "/rec/rec/r",
+            "/x/rec/r",
+            "/x/r",
+            "/REC/r",
+        ):
+            assert made.ask(f"{path}/{KEY}?{query}").status == 404, path
+        for path in ("/rec/r", "/r/rec/r", "/r/r", "/rec/r/r"):
+            expected = 302 if path == "/rec/r" else 403
+            assert made.ask(f"{path}/{KEY}?{query}").status == expected, path
+        assert [asked[0] for asked in made.signer.asked] == [KEY]
+
+
+def test_a_mounted_app_is_reached_with_the_path_of_the_mount_only() -> None:
+    with site(below="/calls") as made:
+        query = made.book.permalink(KEY).split("?")[1]
+        assert made.ask(f"/calls/r/{KEY}?{query}").status == 302
+        assert made.ask(f"/r/{KEY}?{query}").status == 404
 
 
 @pytest.mark.parametrize("style", ["presigned", "object"])

@@ -232,7 +232,9 @@ def foreign_links_are_free(patch: Patch) -> None:
 
 
 def cut_bodies_are_fine(patch: Patch) -> None:
-    patch.setattr(Meter, "judge", lambda *_args, **_how: Judgement(None, length_alone=False, seconds=SECONDS))
+    patch.setattr(
+        Meter, "judge", lambda *_args, **_how: Judgement(None, length_alone=False, seconds=SECONDS)
+    )
 
 
 def retention_by_our_clock(patch: Patch) -> None:

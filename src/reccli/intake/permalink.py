@@ -6,9 +6,11 @@ Nothing of ours stands in an answer but that URL. For `webhook` alone.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -59,14 +61,20 @@ register_url_convertor("object_key", _Key())
 
 
 def permalink_route(book: LinkBook, presign: Presign) -> Route:
-    """Make the route that follows what `book.permalink` writes, whatever the style is by now."""
+    """Make the route that follows what `book.permalink` writes, whatever the style is by now.
+
+    Below the path of `book.base_url`, as it is written, and at `/r/`, where a mount or a proxy that
+    takes this path away leaves it.
+    """
+    places = _places(book.base_url)
 
     async def follow(request: Request) -> Response:
         if not book.secrets:
             return Response(status_code=404, headers=_HEADERS)
-        key: str = request.path_params["key"]
         signatures = request.query_params.getlist("sig")
-        if len(signatures) != 1 or not book.signed(key, signatures[0]):
+        keys = _keys(places, request.path_params["key"]) if len(signatures) == 1 else []
+        key = next((key for key in keys if book.signed(key, signatures[0])), None)
+        if key is None:
             return Response(status_code=403, headers=_HEADERS)
         method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
         try:
@@ -77,4 +85,19 @@ def permalink_route(book: LinkBook, presign: Presign) -> Route:
             return Response(status_code=503, headers={**_HEADERS, "Retry-After": str(RETRY_AFTER)})
         return Response(status_code=302, headers={**_HEADERS, "Location": url})
 
-    return Route("/r/{key:object_key}", follow, methods=["GET", "HEAD"], name="permalink")
+    route = Route("/r/{key:object_key}", follow, methods=["GET", "HEAD"], name="permalink")
+    # A route made with the path in it would take braces there for a parameter.
+    either = "|".join(re.escape(place) for place in places)
+    route.path_regex = re.compile(rf"(?P<key>(?:{either}){_Key.regex})")
+    return route
+
+
+def _places(base_url: str) -> list[str]:
+    """Tell below which paths keys stand, decoded as the server decodes what is asked for."""
+    path = unquote(urlsplit(base_url.rstrip("/")).path)
+    return list(dict.fromkeys((f"{path}/r/", "/r/")))
+
+
+def _keys(places: list[str], path: str) -> list[str]:
+    """Tell which keys a path may mean: below a base of `/r` one begins like the other's key."""
+    return [path.removeprefix(place) for place in places if path.startswith(place)]
