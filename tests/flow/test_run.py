@@ -14,8 +14,9 @@ from reccli.core.errors import FailureKind, Service
 from reccli.core.guard import Limits
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import Command
+from reccli.flow.effects import Rows
+from reccli.flow.linking import FRESH
 from reccli.flow.outcome import Outcome, Seed
-from reccli.flow.perform import FRESH
 from reccli.flow.result import Exit, Result
 from reccli.flow.run import CHUNK
 from tests.core.samples import make_recording
@@ -96,7 +97,30 @@ def test_what_was_seen_too_long_ago_is_looked_at_again() -> None:
     ]
     result = bench.run(M, iter(old))
     assert len(old) == result.summary["relinked"] == 3
-    assert bench.calls.index("airtable.find") < bench.calls.index("airtable.write")
+    assert bench.calls.index("airtable.read") < bench.calls.index("airtable.write")
+
+
+def test_a_hundred_rows_are_looked_at_once_and_written_in_ten_requests() -> None:
+    bench = Bench(many(100), pace=replace(FAST, links_linger=5))
+    seeds = [
+        replace(seed, rows=replace(seed.rows, at=seed.rows.at - 2 * FRESH))
+        for seed in _seeds(bench)
+    ]
+    assert bench.run(M, iter(seeds)).summary["relinked"] == 100
+    assert (bench.count("airtable.read"), bench.count("airtable.write")) == (1, 10)
+
+
+def test_a_look_that_is_young_is_not_repeated() -> None:
+    bench = Bench(many(3))
+    assert bench.run(M, iter(_seeds(bench))).summary["relinked"] == 3
+    assert (bench.count("airtable.read"), bench.count("airtable.write")) == (0, 1)
+
+
+def _seeds(bench: Bench) -> list[Seed]:
+    """Take the recordings as they were scanned right now."""
+    found = [seed for seed in bench.items(M) if isinstance(seed, Seed)]
+    now = bench.world.now()
+    return [replace(seed, rows=Rows(seed.rows.rows, now)) for seed in found if seed.rows]
 
 
 # The brake

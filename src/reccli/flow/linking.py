@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import Row
 from reccli.flow.effects import Rows, Stale
+from reccli.flow.unexpected import unexpected
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,7 +87,7 @@ class _Group:
             cells = self._cells()
             if not cells:
                 return
-            for answers in self.each(self._write, _batches(cells)):
+            for answers in self.each(self._write_batch, _batches(cells)):
                 self.answers |= {row: a for row, a in answers.items() if a is not _STALE}
 
     def reply(
@@ -137,6 +138,12 @@ class _Group:
                 for slot in effect.slots
             )
         }
+
+    def _write_batch(self, cells: Cells) -> Answers:
+        try:
+            return self._write(cells)
+        except Exception as error:  # noqa: BLE001 - a bug must not undo what others have written
+            return dict.fromkeys(cells, unexpected(error))
 
     def _write(self, cells: Cells) -> Answers:
         """Write rows; when the batch is refused, find the bad row so that it blocks no other.

@@ -8,7 +8,6 @@ Work in hand is bounded, whatever the number of recordings.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -19,7 +18,7 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.errors import Failure, FailureKind, Service
+from reccli.core.errors import Failure, FailureKind
 from reccli.core.guard import Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
@@ -31,6 +30,7 @@ from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
+from reccli.flow.unexpected import unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from reccli.flow.perform import World
     from reccli.flow.ports import EventSink
     from reccli.flow.source import Sources
-
-_log = logging.getLogger(__name__)
 
 AIRTABLE_AT_ONCE = 5
 """Enough requests in flight to use up 5 a second at a second's latency each."""
@@ -189,7 +187,7 @@ class Runner:
         try:
             self._exhausted = done.result() or self._exhausted
         except Exception as error:  # noqa: BLE001 - a bug in a source must not undo what was done
-            self._result.failures.append(_unexpected(error))
+            self._result.failures.append(unexpected(error))
             self._exhausted = True
 
     def _begin(self, item: Seed | Outcome) -> None:
@@ -250,7 +248,7 @@ class Runner:
             self._finish(end.value)
             return
         except Exception as error:  # noqa: BLE001 - a bug in one case must not end the others
-            self._end(task, _unexpected(error))
+            self._end(task, unexpected(error))
             return
         linking = isinstance(effect, WriteLinks) or isinstance(reply, Stale)
         task.acts = task.acts or linking or isinstance(effect, Copy | AskGuard)
@@ -364,15 +362,4 @@ def _reply(done: Future[Any]) -> Any:  # noqa: ANN401 - whatever the effect answ
     try:
         return done.result()
     except Exception as error:  # noqa: BLE001 - see above
-        return _unexpected(error)
-
-
-def _unexpected(error: Exception) -> Failure:
-    _log.error("unexpected error", exc_info=error)
-    return Failure(
-        Service.RECCLI,
-        FailureKind.PERMANENT,
-        "unexpected",
-        f"unexpected {type(error).__name__}",
-        "this is a bug: please report it with the traceback in the log",
-    )
+        return unexpected(error)

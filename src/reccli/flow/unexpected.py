@@ -1,0 +1,24 @@
+"""What no adapter foresaw becomes a failure of the cases that asked, and ends nothing else.
+
+For `run` and `linking`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from reccli.core.errors import Failure, FailureKind, Service
+
+_log = logging.getLogger(__name__)
+
+
+def unexpected(error: Exception) -> Failure:
+    """Log a bug with its traceback, and say that there is one."""
+    _log.error("unexpected error", exc_info=error)
+    return Failure(
+        Service.RECCLI,
+        FailureKind.PERMANENT,
+        "unexpected",
+        f"unexpected {type(error).__name__}",
+        "this is a bug: please report it with the traceback in the log",
+    )
