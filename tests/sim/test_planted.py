@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reccli.core.audio import Judgement
 from reccli.core.errors import ServiceError
 from reccli.core.links import ForeignLink, Link, LinkBook
 from reccli.core.model import (
@@ -231,7 +232,7 @@ def foreign_links_are_free(patch: Patch) -> None:
 
 
 def cut_bodies_are_fine(patch: Patch) -> None:
-    patch.setattr("reccli.flow.copy.refusal", lambda *_args: None)
+    patch.setattr("reccli.flow.copy.Meter.judge", lambda *_args, **_facts: Judgement(None))
 
 
 def retention_by_our_clock(patch: Patch) -> None:
