@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -144,7 +144,7 @@ def test_ciphertext_is_taken_as_it_comes() -> None:
     ],
 )
 def test_what_is_not_the_recording_is_never_stored(
-    body: bytes, kind: str, extension: str, facts: dict[str, object], why: str
+    body: bytes, kind: str, extension: str, facts: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(ServiceError, match=why) as caught:
         run(media(body, kind), extension=extension, **facts)
@@ -153,7 +153,7 @@ def test_what_is_not_the_recording_is_never_stored(
     assert failure.code == "not_the_recording"
 
 
-SHORT: dict[str, object] = {"duration": 600}
+SHORT: dict[str, Any] = {"duration": 600}
 
 
 def refused(*answers: Media, accept: bool = False, **facts: object) -> Failure:
@@ -200,7 +200,7 @@ def test_what_needs_no_acceptance_has_none(
         (Media(MP3, None, iter([cbr(9)]), framed=False), {"duration": None}, "have been cut"),
     ],
 )
-def test_what_nobody_can_accept(answer: Media, facts: dict[str, object], why: str) -> None:
+def test_what_nobody_can_accept(answer: Media, facts: dict[str, Any], why: str) -> None:
     failure = refused(answer, accept=True, **facts)
     assert why in failure.message
     assert "--accept-length" not in failure.hint
@@ -216,7 +216,7 @@ def test_a_length_is_not_offered_for_acceptance_where_the_body_broke_off() -> No
 def test_channels_are_the_metadatas_or_what_was_granted(
     known: int | None, granted: int | None
 ) -> None:
-    facts: dict[str, object] = {"channels": known}
+    facts: dict[str, Any] = {"channels": known}
     mono = media(cbr(10))
     mono.channels = granted
     assert "1 channel" in refused(mono, **facts).message

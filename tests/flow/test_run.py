@@ -116,10 +116,10 @@ def test_a_look_that_is_young_is_not_repeated() -> None:
     assert (bench.count("airtable.read"), bench.count("airtable.write")) == (0, 1)
 
 
-def _seeds(bench: Bench) -> list[Seed]:
-    """Take the recordings as they were scanned right now."""
+def _seeds(bench: Bench, age: timedelta = NONE) -> list[Seed]:
+    """Take the recordings as they were scanned so long ago."""
     found = [seed for seed in bench.items(M) if isinstance(seed, Seed)]
-    now = bench.world.now()
+    now = bench.world.now() - age
     return [replace(seed, rows=Rows(seed.rows.rows, now)) for seed in found if seed.rows]
 
 
