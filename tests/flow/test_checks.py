@@ -1,0 +1,129 @@
+"""What is asked once a run: remembered when it is well, asked again when it may have changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reccli.core.errors import FailureKind, Service, ServiceError
+from reccli.flow.checks import REMEMBERED, Checks
+from reccli.flow.retry import Backoff, Retry
+from tests.core.samples import KEY, NOW, make_book
+
+from .bench import failure
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass
+class Stage:
+    """A bucket and links that answer as told, and a clock to turn."""
+
+    style: str = "presigned"
+    problem: ServiceError | None = None
+    asked: list[str] = field(default_factory=list)
+    now: Any = NOW
+    blamed: set[Service] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        book = make_book(
+            style=self.style, base_url="https://calls.example.com/rec", secrets=(SECRET,)
+        )
+        retry = Retry(Backoff(attempts=1), sleep=lambda _seconds: None)
+        self.checks = Checks(self, self, book, retry, lambda: self.now)  # type: ignore[arg-type]
+
+    def require_bucket(self) -> None:
+        self._answer("bucket")
+
+    def presign(self, key: str, *, life: timedelta) -> str:
+        return f"signed for {life}: {key}"
+
+    def open(self, url: str) -> None:
+        self._answer(url)
+
+    def _answer(self, what: str) -> None:
+        self.asked.append(what)
+        if self.problem:
+            raise self.problem
+
+    def ask(self, name: str) -> str | None:
+        """Ask, and tell the code of a refusal."""
+        calls: dict[str, Callable[[], None]] = {
+            "write": self.checks.before_write,
+            "link": lambda: self.checks.before_link(KEY, "https://link"),
+            "delete": lambda: self.checks.before_delete(KEY),
+        }
+        try:
+            calls[name]()
+        except ServiceError as error:
+            self.blamed.add(error.failure.service)
+            return error.failure.code
+        return None
+
+
+@pytest.mark.parametrize(
+    ("style", "name"),
+    [("presigned", "write"), ("presigned", "link"), ("permalink", "link"), ("permalink", "delete")],
+)
+def test_what_is_well_is_asked_once(style: str, name: str) -> None:
+    stage = Stage(style)
+    assert [stage.ask(name) for _ in range(3)] == [None] * 3
+    stage.now += timedelta(days=30)
+    assert stage.ask(name) is None
+    assert len(stage.asked) == 1
+
+
+def test_each_style_opens_what_people_will() -> None:
+    presigned, permalink, plain = Stage(), Stage("permalink"), Stage("object")
+    for stage in (presigned, permalink, plain):
+        assert stage.ask("link") is stage.ask("delete") is None
+    assert presigned.asked == ["https://link"]
+    assert plain.asked == []
+    first, second = permalink.asked
+    assert first == f"signed for 0:05:00: {KEY}"
+    assert second.startswith(f"https://calls.example.com/rec/r/{KEY}?sig=")
+
+
+@pytest.mark.parametrize(("style", "name"), [("presigned", "link"), ("permalink", "delete")])
+def test_a_refusal_is_remembered_for_a_minute(style: str, name: str) -> None:
+    stage = Stage(style, failure(FailureKind.DENIED, Service.S3, "link_denied"))
+    assert [stage.ask(name) for _ in range(3)] == ["link_denied"] * 3
+    assert len(stage.asked) == 1
+    assert stage.blamed == {Service.RECCLI if name == "delete" else Service.S3}
+    stage.now += REMEMBERED
+    stage.problem = None
+    assert [stage.ask(name) for _ in range(3)] == [None] * 3
+    assert len(stage.asked) == 2
+
+
+def test_what_fails_in_passing_is_asked_again_at_once() -> None:
+    stage = Stage(problem=failure(FailureKind.OUTAGE, Service.S3, "timeout"))
+    assert stage.ask("link") == "timeout"
+    stage.problem = None
+    assert stage.ask("link") is None
+
+
+def test_only_a_bucket_that_surely_is_not_there_stops_a_write() -> None:
+    stage = Stage(problem=failure(FailureKind.CONFIG, Service.S3, "NoSuchBucket"))
+    assert [stage.ask("write"), stage.ask("write")] == ["NoSuchBucket"] * 2
+    assert len(stage.asked) == 1
+    for kind in set(FailureKind) - {FailureKind.CONFIG}:
+        unclear = Stage(problem=failure(kind, Service.S3))
+        assert [unclear.ask("write"), unclear.ask("write")] == [None] * 2
+        assert len(unclear.asked) == 1
+
+
+def test_threads_that_come_meanwhile_wait_for_the_answer() -> None:
+    stage, go = Stage(), threading.Event()
+    stage._answer = lambda what: (stage.asked.append(what), go.wait(10))[0]  # type: ignore[assignment, func-returns-value] # noqa: SLF001
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(stage.ask, "link") for _ in range(8)]
+        go.set()
+        assert [answer.result() for answer in answers] == [None] * 8
+    assert len(stage.asked) == 1
