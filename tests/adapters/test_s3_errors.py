@@ -49,7 +49,7 @@ PUT_ANSWERS = [
     (400, "ExpiredToken", DENIED),
     (400, "InvalidToken", DENIED),
     (401, "Unauthorized", DENIED),
-    (404, "NoSuchBucket", PERMANENT),
+    (404, "NoSuchBucket", FailureKind.CONFIG),
     (301, "PermanentRedirect", PERMANENT),
     (400, "AuthorizationHeaderMalformed", PERMANENT),
     (400, "IllegalLocationConstraintException", PERMANENT),
@@ -113,7 +113,7 @@ def test_a_head_without_a_body_never_means_absent(
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (404, (PERMANENT, "NoSuchBucket")),
+        (404, (FailureKind.CONFIG, "NoSuchBucket")),
         (403, (DENIED, "AccessDenied")),
         (503, (OUTAGE, "ServiceUnavailable")),
     ],

@@ -57,7 +57,7 @@ def test_a_missing_bucket_is_no_absent_key(seaweed: Store, key: str) -> None:
         for call in calls:
             with pytest.raises(ServiceError) as caught:
                 call()
-            assert kind_of(caught) == (FailureKind.PERMANENT, "NoSuchBucket")
+            assert kind_of(caught) == (FailureKind.CONFIG, "NoSuchBucket")
             assert caught.value.failure.hint
 
 
