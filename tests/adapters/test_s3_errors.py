@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore import exceptions as sdk
@@ -121,12 +123,15 @@ def test_a_head_without_a_body_never_means_absent(
 def test_absent_needs_a_bucket_that_is_known_to_exist(
     status: int, expected: tuple[FailureKind, str]
 ) -> None:
-    bucket = [status, 200]
+    bucket, minutes = [status, 200], itertools.count()
 
     def script(request: Seen) -> Reply:
         return Reply(bucket.pop(0) if request.path == "/rec" else 404)
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+    def now() -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(minutes=next(minutes))
+
+    with ScriptedS3(script) as server, adapter(now, endpoint_url=server.endpoint_url) as s3:
         assert failure_in(lambda: s3.observe(KEY, SID, read_back=False)) == expected
         assert s3.observe(KEY, SID, read_back=False).state is S3State.ABSENT
         assert s3.observe(KEY, SID, read_back=False).state is S3State.ABSENT
