@@ -191,6 +191,10 @@ def test_the_cursor_is_the_token_that_the_store_gave() -> None:
             b"<NextContinuationToken>same</NextContinuationToken></ListBucketResult>"
         ),
         b"<ListBucketResult><IsTruncated>false</IsTrunc",
+        (
+            b"<ListBucketResult><IsTruncated>false</IsTruncated>"
+            b"<Contents><Size>1</Size></Contents></ListBucketResult>"
+        ),
     ],
 )
 def test_what_is_no_whole_listing_is_no_empty_one(listing: bytes) -> None:

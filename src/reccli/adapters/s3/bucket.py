@@ -90,7 +90,11 @@ class Bucket:
         following = answer.get("NextContinuationToken") if answer["IsTruncated"] else None
         if answer["IsTruncated"] and following in {None, "", cursor}:
             raise ValueError("the listing goes on, and does not say where")
-        return Page([found["Key"] for found in answer.get("Contents", [])], following)
+        found = [entry.get("Key") for entry in answer.get("Contents", [])]
+        keys = [key for key in found if key]
+        if len(keys) < len(found):
+            raise ValueError("the listing has an entry without a key")
+        return Page(keys, following)
 
     def _answer(self, asking: Future[None]) -> None:
         """Ask, for all threads that wait: in an outage they would else time out one by one."""
