@@ -61,8 +61,15 @@ def provenance(data: bytes = AUDIO, about: Recording | None = None) -> Provenanc
     return Provenance(about or recording(), len(data), digest, "audio/mpeg")
 
 
+def utc() -> datetime:
+    return datetime.now(UTC)
+
+
 @contextmanager
-def adapter(**options: Any) -> Iterator[S3Adapter]:  # noqa: ANN401
+def adapter(
+    now: Callable[[], datetime] = utc,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[S3Adapter]:
     made = S3Adapter(
         S3Options(
             **{
@@ -74,7 +81,8 @@ def adapter(**options: Any) -> Iterator[S3Adapter]:  # noqa: ANN401
                 "read_timeout": 10,
                 **options,
             }
-        )
+        ),
+        now,
     )
     try:
         yield made

@@ -27,7 +27,9 @@ class Store:
 
 
 def options(store: Store, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Believe the store: SeaweedFS refuses a wrong SHA-256, as a test in test_s3.py shows."""
     return {
+        "verifies_checksums": True,
         "bucket": store.bucket,
         "endpoint_url": store.server.endpoint_url,
         "access_key_id": store.server.access_key,

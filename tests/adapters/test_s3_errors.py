@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore import exceptions as sdk
@@ -49,7 +51,7 @@ PUT_ANSWERS = [
     (400, "ExpiredToken", DENIED),
     (400, "InvalidToken", DENIED),
     (401, "Unauthorized", DENIED),
-    (404, "NoSuchBucket", PERMANENT),
+    (404, "NoSuchBucket", FailureKind.CONFIG),
     (301, "PermanentRedirect", PERMANENT),
     (400, "AuthorizationHeaderMalformed", PERMANENT),
     (400, "IllegalLocationConstraintException", PERMANENT),
@@ -113,7 +115,7 @@ def test_a_head_without_a_body_never_means_absent(
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (404, (PERMANENT, "NoSuchBucket")),
+        (404, (FailureKind.CONFIG, "NoSuchBucket")),
         (403, (DENIED, "AccessDenied")),
         (503, (OUTAGE, "ServiceUnavailable")),
     ],
@@ -121,12 +123,15 @@ def test_a_head_without_a_body_never_means_absent(
 def test_absent_needs_a_bucket_that_is_known_to_exist(
     status: int, expected: tuple[FailureKind, str]
 ) -> None:
-    bucket = [status, 200]
+    bucket, minutes = [status, 200], itertools.count()
 
     def script(request: Seen) -> Reply:
         return Reply(bucket.pop(0) if request.path == "/rec" else 404)
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+    def now() -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(minutes=next(minutes))
+
+    with ScriptedS3(script) as server, adapter(now, endpoint_url=server.endpoint_url) as s3:
         assert failure_in(lambda: s3.observe(KEY, SID, read_back=False)) == expected
         assert s3.observe(KEY, SID, read_back=False).state is S3State.ABSENT
         assert s3.observe(KEY, SID, read_back=False).state is S3State.ABSENT

@@ -53,11 +53,13 @@ def test_a_missing_bucket_is_no_absent_key(seaweed: Store, key: str) -> None:
         calls: list[Callable[[], object]] = [
             lambda: s3.observe(key, SID, read_back=False),
             lambda: s3.put(key, body(), provenance()),
+            s3.require_bucket,
+            lambda: s3.keys("", None),
         ]
         for call in calls:
             with pytest.raises(ServiceError) as caught:
                 call()
-            assert kind_of(caught) == (FailureKind.PERMANENT, "NoSuchBucket")
+            assert kind_of(caught) == (FailureKind.CONFIG, "NoSuchBucket")
             assert caught.value.failure.hint
 
 

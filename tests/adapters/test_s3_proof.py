@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -42,15 +42,20 @@ def test_a_read_back_that_breaks_off_is_an_outage() -> None:
     assert [request.method for request in server.seen] == ["HEAD", "GET"]
 
 
-def test_an_archived_object_is_a_conflict_with_its_reason() -> None:
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_object_that_turns_out_to_be_archived_is_unfit(*, accepted: bool) -> None:
     def script(request: Seen) -> Reply:
         return head_of() if request.method == "HEAD" else refusal(403, "InvalidObjectState")
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+    with (
+        ScriptedS3(script) as server,
+        adapter(endpoint_url=server.endpoint_url, accept_archive_class=accepted) as s3,
+    ):
         seen = s3.observe(KEY, SID, read_back=True)
-    assert seen.state is S3State.CONFLICT
-    assert seen.failure is not None
-    assert seen.failure.code == "Archived"
+    assert [request.method for request in server.seen] == ["HEAD", "GET"]
+    assert seen.state is (S3State.VERIFIED if accepted else S3State.UNFIT)
+    assert not seen.proven
+    assert accepted or (seen.failure and seen.failure.code == "ArchiveClass")
 
 
 def test_an_object_that_vanishes_before_it_is_read_back_is_not_judged() -> None:
@@ -61,15 +66,36 @@ def test_an_object_that_vanishes_before_it_is_read_back_is_not_judged() -> None:
         assert failure_in(lambda: s3.observe(KEY, SID, read_back=True)) == (BUSY, "NoSuchKey")
 
 
-@pytest.mark.parametrize("date", ["Sun, 22 Nov 2026 08:00:00 GMT", "yesterday", ""])
-def test_an_age_that_cannot_be_told_is_none_and_never_negative(date: str) -> None:
+@pytest.mark.parametrize(
+    ("date", "ours", "age"),
+    [
+        ("Sun, 22 Nov 2026 09:02:00 GMT", 1, timedelta(minutes=1)),
+        ("Sun, 22 Nov 2026 09:02:00 GMT", 3, timedelta(minutes=2)),
+        ("Mon, 23 Nov 2026 21:00:00 GMT", 4, timedelta(minutes=4)),
+        ("Sun, 22 Nov 2026 08:00:00 GMT", 5, timedelta()),
+        ("Sun, 22 Nov 2026 09:02:00 GMT", -5, timedelta()),
+        ("yesterday", 5, None),
+        ("", 5, None),
+    ],
+)
+def test_the_age_is_by_the_clock_that_says_less(
+    date: str, ours: int, age: timedelta | None
+) -> None:
     with (
         ScriptedS3(lambda _: head_of()) as server,
-        adapter(endpoint_url=server.endpoint_url) as s3,
+        adapter(
+            lambda: datetime(2026, 11, 22, 9, tzinfo=UTC) + timedelta(minutes=ours),
+            endpoint_url=server.endpoint_url,
+        ) as s3,
     ):
         server.date = date
-        age = s3.observe(KEY, SID, read_back=False).age
-    assert age == (timedelta() if date.startswith("Sun") else None)
+        assert s3.observe(KEY, SID, read_back=False).age == age
+
+
+def test_an_object_without_a_time_has_no_age() -> None:
+    bare = head_of(headers={"Last-Modified": ""})
+    with ScriptedS3(lambda _: bare) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+        assert s3.observe(KEY, SID, read_back=False).age is None
 
 
 @pytest.mark.parametrize(
@@ -89,24 +115,45 @@ def test_what_is_no_full_object_checksum_proves_nothing(headers: dict[str, str])
         assert s3.observe(KEY, SID, read_back=True).proven is True
 
 
-def test_a_put_without_an_echo_is_read_back() -> None:
+@pytest.mark.parametrize("told", [{}, {"x-amz-checksum-sha256": SHA256}])
+def test_a_put_without_an_echo_is_looked_at_and_not_read_back(told: dict[str, str]) -> None:
     def script(request: Seen) -> Reply:
-        return Reply() if request.method == "PUT" else head_of()
+        return Reply() if request.method == "PUT" else head_of(headers=told)
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
-        assert s3.put(KEY, body(), provenance()).proven
-    assert [request.method for request in server.seen] == ["PUT", "HEAD", "GET"]
+    with (
+        ScriptedS3(script) as server,
+        adapter(endpoint_url=server.endpoint_url, verifies_checksums=True) as s3,
+    ):
+        put = s3.put(KEY, body(), provenance())
+    assert (put.state, put.proven) == (S3State.VERIFIED, bool(told))
+    assert [request.method for request in server.seen] == ["PUT", "HEAD"]
 
 
-@pytest.mark.parametrize("echoed", ["", OTHER_SHA256])
-def test_a_put_that_stored_something_else_is_a_conflict(echoed: str) -> None:
+@pytest.mark.parametrize("believed", [False, True])
+def test_a_put_that_stored_something_else_is_a_conflict(*, believed: bool) -> None:
     def script(request: Seen) -> Reply:
         if request.method == "PUT":
-            return Reply(headers={"x-amz-checksum-sha256": echoed})
+            return Reply(headers={"x-amz-checksum-sha256": OTHER_SHA256})
         return head_of(AUDIO[::-1])
 
-    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+    with (
+        ScriptedS3(script) as server,
+        adapter(endpoint_url=server.endpoint_url, verifies_checksums=believed) as s3,
+    ):
         assert s3.put(KEY, body(), provenance()).state is S3State.CONFLICT
+
+
+def test_a_put_without_an_echo_that_stored_something_else_is_found_when_read_back() -> None:
+    def script(request: Seen) -> Reply:
+        return Reply() if request.method == "PUT" else head_of(AUDIO[::-1])
+
+    with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
+        put = s3.put(KEY, body(), provenance())
+        assert (put.state, put.proven) == (S3State.VERIFIED, False)
+        seen = s3.observe(KEY, SID, read_back=True)
+    assert seen.state is S3State.CONFLICT
+    assert seen.failure is not None
+    assert seen.failure.code == "ChecksumMismatch"
 
 
 def test_a_taken_key_that_turns_out_free_is_tried_again_later() -> None:
@@ -119,7 +166,7 @@ def test_a_taken_key_that_turns_out_free_is_tried_again_later() -> None:
         assert failure_in(lambda: s3.put(KEY, body(), provenance())) == (BUSY, "Vanished")
 
 
-def test_a_store_without_checksums_gets_an_md5_and_is_read_back() -> None:
+def test_a_store_without_checksums_gets_an_md5_and_proves_nothing() -> None:
     stored: dict[str, bytes] = {}
 
     def script(request: Seen) -> Reply:
@@ -136,10 +183,12 @@ def test_a_store_without_checksums_gets_an_md5_and_is_read_back() -> None:
 
     with ScriptedS3(script) as server, adapter(endpoint_url=server.endpoint_url) as s3:
         assert s3.observe(KEY, SID, read_back=True).state is S3State.ABSENT
-        assert s3.put(KEY, body(), provenance()).proven
+        put = s3.put(KEY, body(), provenance())
+        assert (put.state, put.proven) == (S3State.VERIFIED, False)
         before = len(server.seen)
-        assert s3.put(KEY, body(), provenance()).proven
-        assert len(server.seen) - before == 3
+        assert s3.put(KEY, body(), provenance()) == put
+        assert len(server.seen) - before == 1
+        assert s3.observe(KEY, SID, read_back=True).proven
     assert stored["body"] == AUDIO
     assert stored["md5"] == hashlib.md5(AUDIO, usedforsecurity=False).digest()
 

@@ -78,7 +78,7 @@ def test_one_put_carries_the_proof_and_the_condition(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     with (
         ScriptedS3(echo, tls if secure else None) as server,
-        adapter(endpoint_url=server.endpoint_url) as s3,
+        adapter(endpoint_url=server.endpoint_url, verifies_checksums=True) as s3,
     ):
         assert s3.put(KEY, body(), provenance()).proven
     (put,) = server.seen

@@ -5,23 +5,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from contextlib import closing, contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from botocore.exceptions import ClientError
 
 from reccli.adapters.s3 import errors
+from reccli.adapters.s3.bucket import Bucket
 from reccli.adapters.s3.client import connect
-from reccli.adapters.s3.evidence import conflict, describe, facts_of, judge
+from reccli.adapters.s3.evidence import facts_of, judge
+from reccli.adapters.s3.writing import facts_put, request_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State, StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import timedelta
 
     from botocore.response import StreamingBody
-    from mypy_boto3_s3.literals import ServerSideEncryptionType, StorageClassType
     from mypy_boto3_s3.type_defs import (
         HeadObjectOutputTypeDef,
         PutObjectOutputTypeDef,
@@ -30,66 +33,86 @@ if TYPE_CHECKING:
 
     from reccli.adapters.s3.client import S3Options
     from reccli.adapters.s3.evidence import Facts
-    from reccli.flow.ports import Provenance
+    from reccli.flow.ports import Page, Provenance
 
 _CHUNK = 1 << 20
 _NOT_FOUND = 404
 
 
-class S3Adapter:
-    """One bucket. Safe to share between threads: the two flags below only ever flip once."""
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, options: S3Options) -> None:
-        """Make the client; nothing is sent until the first call."""
+
+class S3Adapter:
+    """One bucket. Safe to share between threads: the flag below only ever flips once."""
+
+    def __init__(self, options: S3Options, now: Callable[[], datetime] = _utc) -> None:
+        """Make the clients; nothing is sent until the first call. `now` is our clock."""
         self._options = options
-        self._bucket_seen = False
+        self._now = now
         self._checksums = True
         try:
-            self._client = connect(options)
+            self._connection = connect(options)
         except (*errors.SDK_ERRORS, ValueError) as error:
             failure = errors.failure_of(error, "prepare for", f"bucket {options.bucket}")
             raise ServiceError(failure) from error
+        self._client = self._connection.client
+        self._bucket = Bucket(self._client, options.bucket, now)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
     def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
         """Say whether the object at `key` is the proven recording `sid`.
 
         Absent only when the key is missing from a bucket that is known to exist. Whatever else
-        keeps S3 from telling raises `ServiceError`.
+        keeps S3 from telling raises `ServiceError`. Only what would else count as verified is
+        read back: nothing is deleted for the rest.
         """
         with self._translated("look at", key):
             head = self._head(key)
             if head is None:
-                self._require_bucket()
+                self._bucket.require_seen()
                 return StoredObject(S3State.ABSENT)
-            facts = facts_of(head)
-            stored = judge(facts, sid, self._place(key))
-            if read_back and stored.state is S3State.VERIFIED and not stored.proven:
-                return self._read_back(key, sid, facts)
-            return stored
+            facts = facts_of(head, self._now())
+        stored = judge(facts, sid, self._place(key), self._options)
+        if read_back and stored.state is S3State.VERIFIED and not stored.proven:
+            return self._read_back(key, sid, facts)
+        return stored
+
+    def require_bucket(self) -> None:
+        """Raise a CONFIG failure if there is no such bucket; a request at the first call only."""
+        with errors.translated("look at", f"bucket {self._options.bucket}"):
+            self._bucket.require()
+
+    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+        """List one page of the keys that begin with `prefix`."""
+        with self._translated("list", prefix):
+            return self._bucket.keys(prefix, cursor)
 
     def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
-        """Store unless the key is taken, and return only what is proven to stand there now.
+        """Store unless the key is taken, and say what stands there now; never reads it back.
 
         `body` must be seekable. If the key is taken, by an earlier try whose answer got lost or
         by another run, the object there is judged like any other.
         """
-        digest = base64.b64encode(bytes.fromhex(provenance.sha256)).decode()
-        request = self._request(key, body, provenance)
+        size = body.seek(0, os.SEEK_END)
+        if size != provenance.size:  # a short body would hang until S3 gives up waiting for it
+            raise self._busy("IncompleteBody", key, f"{size} of {provenance.size} bytes are here")
+        sid = provenance.recording.sid
+        request = request_of(self._options, key, body, provenance)
         with self._translated("store", key):
             try:
-                answer = self._send(request, body, digest)
+                answer = self._send(request, body, provenance.sha256)
             except ClientError as error:
                 if errors.code_of(error) != "PreconditionFailed":
                     raise
             else:
-                if answer.get("ChecksumSHA256") == digest:
-                    size, sha256 = provenance.size, provenance.sha256
-                    return StoredObject(S3State.VERIFIED, timedelta(), size, sha256, proven=True)
-        stored = self.observe(key, provenance.recording.sid, read_back=True)
+                facts = facts_put(request, answer, self._now())
+                if facts.sha256 or not self._options.believed:
+                    return judge(facts, sid, self._place(key), self._options)
+        stored = self.observe(key, sid, read_back=False)
         if stored.state is S3State.ABSENT:
             raise self._busy("Vanished", key, "it was there a moment ago, and is not any more")
         return stored
@@ -111,41 +134,28 @@ class S3Adapter:
         credentials, the link dies with them, whatever it says.
         """
         with self._translated("sign a link to", key):
-            return self._client.generate_presigned_url(
+            return self._connection.signer.generate_presigned_url(
                 "head_object" if method == "HEAD" else "get_object",
                 Params={"Bucket": self._options.bucket, "Key": key},
                 ExpiresIn=int((life or self._options.link_ttl).total_seconds()),
             )
 
-    def _request(self, key: str, body: BinaryIO, provenance: Provenance) -> PutObjectRequestTypeDef:
-        size = body.seek(0, os.SEEK_END)
-        if size != provenance.size:  # a short body would hang until S3 gives up waiting for it
-            raise self._busy("IncompleteBody", key, f"{size} of {provenance.size} bytes are here")
-        request: PutObjectRequestTypeDef = {
-            "Bucket": self._options.bucket,
-            "Key": key,
-            "Body": body,
-            "IfNoneMatch": "*",
-            "ContentLength": size,
-            "ContentType": provenance.content_type,
-            "Metadata": describe(provenance),
-        }
-        if self._options.storage_class:
-            request["StorageClass"] = cast("StorageClassType", self._options.storage_class)
-        if self._options.server_side_encryption:
-            request["ServerSideEncryption"] = cast(
-                "ServerSideEncryptionType", self._options.server_side_encryption
-            )
-        if self._options.kms_key_id:
-            request["SSEKMSKeyId"] = self._options.kms_key_id
-        return request
+    def signs_temporarily(self) -> bool:
+        """Whether links die with temporary credentials; False where there are none to sign with.
+
+        Nothing is sent, unless a role's credentials have to be fetched.
+        """
+        with errors.translated("sign links into", f"bucket {self._options.bucket}"):
+            credentials = self._connection.signing.get_credentials()
+            return bool(credentials and credentials.get_frozen_credentials().token)
 
     def _send(
-        self, request: PutObjectRequestTypeDef, body: BinaryIO, digest: str
+        self, request: PutObjectRequestTypeDef, body: BinaryIO, sha256: str
     ) -> PutObjectOutputTypeDef:
         """Put with the SHA-256 for S3 to check, or with an MD5 where the store knows no SHA-256."""
         body.seek(0)
         if self._checksums:
+            digest = base64.b64encode(bytes.fromhex(sha256)).decode()
             try:
                 checked: PutObjectRequestTypeDef = {**request, "ChecksumSHA256": digest}
                 return self._client.put_object(**checked)
@@ -183,28 +193,22 @@ class S3Adapter:
         self._checksums = False
         return answer
 
-    def _require_bucket(self) -> None:
-        """Tell a missing key from a missing bucket: a HEAD of either answers a bare 404."""
-        if self._bucket_seen:
-            return
-        try:
-            self._client.head_bucket(Bucket=self._options.bucket)
-        except ClientError as error:
-            if errors.status_of(error) == _NOT_FOUND:
-                raise errors.missing_bucket(self._options.bucket) from error
-            raise
-        self._bucket_seen = True
-
     def _read_back(self, key: str, sid: str, head: Facts) -> StoredObject:
-        """Judge the object by its bytes. The answer's own headers count: one look, one object."""
-        try:
-            answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
-        except ClientError as error:
-            if errors.code_of(error) != "InvalidObjectState":
-                raise
-            return conflict(head, self._place(key), "Archived", "it is archived and unreadable")
-        facts = facts_of(answer)
-        return judge(facts, sid, self._place(key), self._hash(answer["Body"], key))
+        """Judge the object by its bytes. The answer's own headers count: one look, one object.
+
+        One that turns out to be archived is judged as such, by what the HEAD said of it.
+        """
+        place = self._place(key)
+        with self._translated("open", key):
+            try:
+                answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
+            except ClientError as error:
+                if errors.code_of(error) != "InvalidObjectState":
+                    raise
+                return judge(head.archived(), sid, place, self._options)
+            sha256 = self._hash(answer["Body"], key)
+            facts = facts_of(answer, self._now())
+        return judge(facts, sid, place, self._options, sha256)
 
     def _hash(self, body: StreamingBody, key: str) -> str:
         sha256 = hashlib.sha256()
@@ -218,14 +222,8 @@ class S3Adapter:
                 raise ServiceError(failure) from error
         return sha256.hexdigest()
 
-    @contextmanager
-    def _translated(self, action: str, key: str) -> Iterator[None]:
-        try:
-            yield
-        except errors.SDK_ERRORS as error:
-            raise ServiceError(errors.failure_of(error, action, self._place(key))) from error
-        except ValueError as error:  # a header that botocore or `facts_of` cannot read
-            raise ServiceError(errors.unreadable(error, action, self._place(key))) from error
+    def _translated(self, action: str, key: str) -> AbstractContextManager[None]:
+        return errors.translated(action, self._place(key))
 
     def _busy(self, code: str, key: str, text: str) -> ServiceError:
         return ServiceError(errors.failure(FailureKind.BUSY, code, f"{self._place(key)}: {text}"))

@@ -1,4 +1,4 @@
-"""Makes the one S3 client: what goes over the wire, and to where, is decided here.
+"""Makes the S3 clients: what goes over the wire, and to where, is decided here.
 
 Each setting differs from boto3's default for a reason, which stands beside it; the tests look at
 the bytes that are sent.
@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+
+from reccli.adapters.s3.errors import failure
+from reccli.core.errors import FailureKind, ServiceError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +30,8 @@ class S3Options:
 
     Empty strings leave a choice to boto3's own chain (credentials, region) or to the bucket
     (storage class, encryption). `connections` is how many threads call at once; the timeouts
-    are in seconds, and for one socket operation, not for a whole request.
+    are in seconds, and for one socket operation, not for a whole request. `verifies_checksums`
+    and `accept_archive_class` are an operator's word; the signing key presigns, and does no more.
     """
 
     bucket: str
@@ -41,29 +46,78 @@ class S3Options:
     connections: int = 32
     connect_timeout: float = 5
     read_timeout: float = 30
+    verifies_checksums: bool = False
+    accept_archive_class: bool = False
+    signing_access_key_id: str = ""
+    signing_secret_access_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a life of links that no store would honour."""
         if not timedelta(seconds=1) <= self.link_ttl <= MAX_LINK_TTL:
             raise ValueError(f"link_ttl must be from 1 second to 7 days, not {self.link_ttl}")
 
+    @property
+    def believed(self) -> bool:
+        """Whether a checksum that the store reports proves the bytes.
 
-def connect(options: S3Options) -> S3Client:
-    """Make a client that any number of threads may share; nothing is sent yet.
+        Some stores repeat what they were told: moto, ministack and rclone took a wrong SHA-256,
+        and the first two gave it back. AWS checks it, and refuses with BadDigest.
+        """
+        if not self.endpoint_url or self.verifies_checksums:
+            return True
+        host = (urlsplit(self.endpoint_url).hostname or "").rstrip(".")
+        return f".{host}".endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
-    It comes from a session of its own: boto3's default session is not safe to make clients
-    from in threads (boto/boto3#1592).
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One client for the requests, one that signs links, and where the latter's key is from.
+
+    Both are the same unless there is a signing key.
+    """
+
+    client: S3Client
+    signer: S3Client
+    signing: boto3.Session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+        self.signer.close()
+
+
+def connect(options: S3Options) -> Connection:
+    """Make clients that any number of threads may share; nothing is sent yet.
+
+    Raises the SDK's errors, ValueError for an endpoint that is no URL, and a CONFIG `ServiceError`
+    for half a signing key.
+    """
+    session, client = _client(options, options.access_key_id, options.secret_access_key)
+    key = options.signing_access_key_id, options.signing_secret_access_key
+    if not any(key):
+        return Connection(client, client, session)
+    if not all(key):
+        message = "s3.signing_access_key_id and s3.signing_secret_access_key need each other"
+        raise ServiceError(failure(FailureKind.CONFIG, "HalfSigningKey", message, "set both"))
+    signing, signer = _client(options, *key)
+    return Connection(client, signer, signing)
+
+
+def _client(options: S3Options, key_id: str, secret: str) -> tuple[boto3.Session, S3Client]:
+    """Make a client from a session of its own.
+
+    boto3's default session is not safe to make clients from in threads (boto/boto3#1592).
     """
     session = boto3.Session(
-        aws_access_key_id=options.access_key_id or None,
-        aws_secret_access_key=options.secret_access_key or None,
+        aws_access_key_id=key_id or None,
+        aws_secret_access_key=secret or None,
         region_name=options.region or None,
     )
     client: S3Client = session.client(
         "s3", endpoint_url=options.endpoint_url or None, config=_config(options)
     )
     client.meta.events.register("before-call.s3", _stay_in_region)
-    return client
+    return session, client
 
 
 def _config(options: S3Options) -> Config:

@@ -7,15 +7,17 @@ gives its status as the code; it is named here as the same answer with a body wo
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
+from reccli.adapters.s3.hints import CREDENTIALS, hint_for
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 SDK_ERRORS = (sdk.BotoCoreError, sdk.ClientError, ResponseParserError, OSError)
 """All that a call of the client raises for what goes wrong outside."""
@@ -50,7 +52,7 @@ _DENIED = re.compile(
     # Only a HEAD answers this: an expired session token does, and no key of the bucket would work.
     r"|BadRequest"
 )
-_PERMANENT = re.compile(r"KMS\..*|InvalidObjectState|NotImplemented|NoSuchBucket")
+_PERMANENT = re.compile(r"KMS\..*|InvalidObjectState|NotImplemented")
 _WRONG_REGION = re.compile(
     r"PermanentRedirect|TemporaryRedirect|Redirect|AuthorizationHeaderMalformed"
     r"|IllegalLocationConstraintException|BadRequest"
@@ -76,27 +78,16 @@ _UNREACHABLE = (
 _PATH_OF_URL = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")
 _TORN_TLS = re.compile(r"EOF|BAD_RECORD|DECRYPTION_FAILED|RESET", re.IGNORECASE)
 
-_CREDENTIALS = "set s3.access_key_id and s3.secret_access_key, or give boto3's own chain a login"
-_HINTS = {
-    "AccessDenied": "grant s3:GetObject, s3:PutObject and s3:ListBucket, and GenerateDataKey and "
-    "Decrypt of the KMS key if there is one",
-    "AuthorizationHeaderMalformed": "set s3.region to the bucket's region",
-    "403": "S3 gives a HEAD no reason: check the credentials, this machine's clock, s3:GetObject, "
-    "and s3:ListBucket (without it a missing key answers 403)",
-    "BadRequest": "renew the session token if there is one; else check s3.region",
-    "EndpointConnectionError": "check the network, s3.endpoint_url and s3.region",
-    "ExpiredToken": "renew the session token",
-    "InvalidAccessKeyId": _CREDENTIALS,
-    "InvalidObjectState": "the object is archived: restore it, and keep lifecycle rules off it",
-    "InvalidStorageClass": "set s3.storage_class to one that this store has",
-    "MetadataTooLarge": "S3 takes 2 KB of metadata",
-    "NoSuchBucket": "create the bucket, or correct s3.bucket",
-    "NotImplemented": "the store must take If-None-Match on PutObject (Backblaze B2 does not): "
-    "reccli writes nothing without it",
-    "RequestTimeTooSkewed": "set this machine's clock (NTP)",
-    "SSLError": "check s3.endpoint_url, the certificate and this machine's clock",
-    "SignatureDoesNotMatch": "correct s3.secret_access_key",
-}
+
+@contextmanager
+def translated(action: str, place: str) -> Iterator[None]:
+    """Raise all that the SDK raises as `ServiceError`; `action` and `place` as in `failure_of`."""
+    try:
+        yield
+    except SDK_ERRORS as error:
+        raise ServiceError(failure_of(error, action, place)) from error
+    except (ValueError, RuntimeError) as error:  # from reading a header, or from a refresh
+        raise ServiceError(unreadable(error, action, place)) from error
 
 
 def failure_of(error: Exception, action: str, place: str) -> Failure:
@@ -114,26 +105,34 @@ def failure_of(error: Exception, action: str, place: str) -> Failure:
         kind = FailureKind.BUSY
     else:
         kind = FailureKind.PERMANENT
-    hint = _CREDENTIALS if isinstance(error, _NO_CREDENTIALS) else _hint(code)
+    hint = CREDENTIALS if isinstance(error, _NO_CREDENTIALS) else hint_for(code)
     text = _PATH_OF_URL.sub(r"\1", _plain(str(error)))  # the SDK repeats the key: `place` has it
     return failure(kind, code, f"cannot {action} {place}: {text}", hint)
 
 
 def failure(kind: FailureKind, code: str, message: str, hint: str = "") -> Failure:
     """Make a failure of S3 that is not an error of the SDK."""
-    return Failure(Service.S3, kind, code, message, hint or _hint(code))
+    return Failure(Service.S3, kind, code, message, hint or hint_for(code))
 
 
-def unreadable(error: ValueError, action: str, place: str) -> Failure:
-    """Say that something answered, but not as S3 does: a proxy, a login page, a broken store."""
-    message = f"cannot {action} {place}: unreadable answer: {_plain(str(error))}"
+def unreadable(error: Exception, action: str, place: str) -> Failure:
+    """Say that something answered, but not as S3 does: a proxy, a login page, a broken store.
+
+    Or that a role's new credentials are as dead as the old ones, which botocore tells by a
+    RuntimeError.
+    """
+    text = _plain(str(error))
+    if isinstance(error, RuntimeError) and "credentials" in text:
+        message = f"cannot {action} {place}: {text}"
+        return failure(FailureKind.DENIED, "ExpiredToken", message)
+    message = f"cannot {action} {place}: unreadable answer: {text}"
     return failure(FailureKind.OUTAGE, "UnreadableAnswer", message)
 
 
 def missing_bucket(bucket: str) -> ServiceError:
     """Say that there is no such bucket: a missing key in it proves nothing."""
     message = f"there is no bucket {bucket}"
-    return ServiceError(failure(FailureKind.PERMANENT, "NoSuchBucket", message))
+    return ServiceError(failure(FailureKind.CONFIG, "NoSuchBucket", message))
 
 
 def status_of(error: sdk.ClientError) -> int:
@@ -168,11 +167,14 @@ def _answered(error: sdk.ClientError, action: str, place: str) -> Failure:
     message = f"cannot {action} {place}: {code} (HTTP {status}{', ' if said else ''}{said})"
     if region and _WRONG_REGION.fullmatch(code):
         return failure(FailureKind.PERMANENT, "WrongRegion", message, f'set s3.region = "{region}"')
-    hint = _hint("403" if error.response.get("Error", {}).get("Code") == "403" else code)
+    bare = error.response.get("Error", {}).get("Code") == "403"
+    hint = hint_for("403" if bare else code, action, _said(error))
     return Failure(Service.S3, _kind(code, status), code, message, hint, _delay(headers))
 
 
 def _kind(code: str, status: int) -> FailureKind:
+    if code == "NoSuchBucket":
+        return FailureKind.CONFIG
     if _PERMANENT.fullmatch(code):
         return FailureKind.PERMANENT
     if _BUSY.fullmatch(code) or status == 429:  # noqa: PLR2004
@@ -182,12 +184,6 @@ def _kind(code: str, status: int) -> FailureKind:
     if _DENIED.fullmatch(code) or status in {401, 403}:
         return FailureKind.DENIED
     return FailureKind.PERMANENT
-
-
-def _hint(code: str) -> str:
-    if code.startswith("KMS."):
-        return "enable the key that s3.kms_key_id names, or name another"
-    return _HINTS.get(code, "")
 
 
 def _delay(headers: Mapping[str, str]) -> float | None:
