@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from reccli.sandbox.services import LINK
+from reccli.sandbox.standin import Request, Response, StandIn
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -101,18 +102,25 @@ def test_links_of_former_times_are_renewed(lab: Lab) -> None:
     assert len(scans) == 1  # one request finds them all
 
 
+class Nowhere(StandIn):
+    """A server that knows no such path."""
+
+    def handle(self, _request: Request, /) -> Response:
+        return Response(404, b"not here", "text/plain")
+
+
 def test_nothing_goes_behind_a_permalink_that_leads_nowhere(lab: Lab) -> None:
     (_, mine), (_, other) = lab.call(), lab.call()
-    how = {
-        "RECCLI_LINKS__STYLE": "permalink",
-        "RECCLI_LINKS__BASE_URL": f"{lab.sandbox.airtable.url}/rec",  # which answers 404
-        "RECCLI_LINKS__SECRET": SECRET,
-    }
-    assert lab.json("process", **how).summary["relinked"] == 2
-    lab.sandbox.airtable.clear_requests()
-    told = lab.json("purge-twilio", "--retention", "0", **how)
-    assert (told.code, lab.deleted()) == (1, set())
-    assert told.error_codes == {"link_dead"}
-    assert {told.of(one)["step"] for one in (mine, other)} == {"Hold"}
-    asked = [r for r in lab.sandbox.airtable.requests if "/rec/r/" in r.path]
-    assert len(asked) == 1  # for all of them
+    with Nowhere() as server:
+        how = {
+            "RECCLI_LINKS__STYLE": "permalink",
+            "RECCLI_LINKS__BASE_URL": f"{server.url}/rec",
+            "RECCLI_LINKS__SECRET": SECRET,
+        }
+        assert lab.json("process", **how).summary["relinked"] == 2
+        assert server.requests == []
+        told = lab.json("purge-twilio", "--retention", "0", **how)
+        assert (told.code, lab.deleted()) == (1, set())
+        assert told.error_codes == {"link_dead"}
+        assert {told.of(one)["step"] for one in (mine, other)} == {"Hold"}
+        assert len(server.requests) == 1  # for all of them

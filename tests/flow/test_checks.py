@@ -121,7 +121,7 @@ def test_only_a_bucket_that_surely_is_not_there_stops_a_write() -> None:
 
 def test_threads_that_come_meanwhile_wait_for_the_answer() -> None:
     stage, go = Stage(), threading.Event()
-    stage._answer = lambda what: (stage.asked.append(what), go.wait(10))[0]  # type: ignore[assignment, func-returns-value] # noqa: SLF001
+    stage._answer = lambda what: (stage.asked.append(what), go.wait(10))[0]  # type: ignore[method-assign, func-returns-value] # noqa: SLF001
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(stage.ask, "link") for _ in range(8)]
         go.set()

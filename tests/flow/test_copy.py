@@ -156,7 +156,7 @@ def test_what_is_not_the_recording_is_never_stored(
 SHORT: dict[str, Any] = {"duration": 600}
 
 
-def refused(*answers: Media, accept: bool = False, **facts: object) -> Failure:
+def refused(*answers: Media, accept: bool = False, **facts: Any) -> Failure:  # noqa: ANN401 - of Recording
     with pytest.raises(ServiceError) as caught:
         run(*answers, accept=accept, **facts)
     assert caught.value.failure.code == "not_the_recording"

@@ -102,11 +102,7 @@ def test_what_was_seen_too_long_ago_is_looked_at_again() -> None:
 
 def test_a_hundred_rows_are_looked_at_once_and_written_in_ten_requests() -> None:
     bench = Bench(many(100), pace=replace(FAST, links_linger=5))
-    seeds = [
-        replace(seed, rows=replace(seed.rows, at=seed.rows.at - 2 * FRESH))
-        for seed in _seeds(bench)
-    ]
-    assert bench.run(M, iter(seeds)).summary["relinked"] == 100
+    assert bench.run(M, iter(_seeds(bench, age=2 * FRESH))).summary["relinked"] == 100
     assert (bench.count("airtable.read"), bench.count("airtable.write")) == (1, 10)
 
 

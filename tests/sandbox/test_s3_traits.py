@@ -190,5 +190,6 @@ def test_a_reset_forgets_all(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
     proxy.cut = True
     proxy.on_request = print
     proxy.reset()
-    assert (proxy.traits, proxy.cut, proxy.on_request) == (S3Traits(), False, None)
+    assert (proxy.traits, proxy.cut) == (S3Traits(), False)
+    assert vars(proxy)["on_request"] is None
     assert (proxy.requests, len(proxy.faults)) == ([], 0)
