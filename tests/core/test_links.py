@@ -8,80 +8,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reccli.core.links import ObjectLink, TwilioLink, signature, without_query
-from reccli.core.model import Ref
+from reccli.core.links import ObjectLink, without_query
 
-from .samples import ACCOUNT, BUCKET, CA1, CF1, KEY, NOW, RE1, RE2, make_book, presigned
+from .samples import BUCKET, KEY, NOW, RE1, make_book, presigned
 
-ROOT = f"/2010-04-01/Accounts/{ACCOUNT}"
-MEDIA = f"{ROOT}/Recordings/{RE1}"
 HOST = "https://calls.example.com"
 CDN = "https://cdn.example.com/audio"
 STORE = "http://127.0.0.1:8333"
-DEAD = ("ie1", "au1", "br1", "de1", "jp1", "sg1", "us2")
 SIGV4 = "X-Amz-Date=20261122T060000Z&X-Amz-Expires=3600&X-Amz-Signature=a"
 SIGV2 = "AWSAccessKeyId=A&Expires=1795330800&Signature=a%2Bb%3D"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 A_WEEK_LATER = datetime(2026, 11, 29, tzinfo=UTC)
-
-
-class TestTwilio:
-    @pytest.mark.parametrize(
-        ("host", "region"),
-        [
-            ("api.twilio.com", "us1"),
-            ("api.us1.twilio.com", "us1"),
-            ("api.ashburn.us1.twilio.com", "us1"),
-            ("api.dublin.us1.twilio.com", "us1"),
-            ("api.san-jose-ix.us1.twilio.com", "us1"),
-            ("api.sydney.au1.twilio.com", "au1"),
-            ("api.singapore-ix.au1.twilio.com", "au1"),
-            # Dead since 2026-04-28, and always served from US1.
-            *((f"api.{old}.twilio.com", "us1") for old in DEAD),
-            ("API.Twilio.COM", "us1"),
-        ],
-    )
-    @pytest.mark.parametrize("scheme", ["https", "http", "HTTPS"])
-    def test_hosts(self, scheme: str, host: str, region: str) -> None:
-        link = make_book().parse(f"{scheme}://{host}{MEDIA}.mp3")
-        assert link == TwilioLink(RE1, ACCOUNT, region)
-
-    @pytest.mark.parametrize(
-        ("path", "call"),
-        [
-            (MEDIA, None),
-            (f"{MEDIA}.mp3", None),
-            (f"{MEDIA}.wav", None),
-            (f"{MEDIA}.json", None),
-            (f"{MEDIA}.mp3?RequestedChannels=2&Download=false", None),
-            (f"{MEDIA}#t=10", None),
-            (f"{ROOT}/Calls/{CA1}/Recordings/{RE1}", CA1),
-            (f"{ROOT}/Calls/{CA1}/Recordings/{RE1}.wav", CA1),
-            (f"{ROOT}/Conferences/{CF1}/Recordings/{RE1}.json", None),
-        ],
-    )
-    def test_paths(self, path: str, call: str | None) -> None:
-        link = make_book().parse(f"https://api.twilio.com{path}")
-        assert link == TwilioLink(RE1, ACCOUNT, "us1", call)
-
-    @pytest.mark.parametrize("text", ["https://api.twilio.com:443", "http://api.twilio.com:80"])
-    def test_the_port_of_the_scheme(self, text: str) -> None:
-        assert isinstance(make_book().parse(text + MEDIA), TwilioLink)
-
-    def test_space_around_it(self) -> None:
-        assert isinstance(make_book().parse(f"\n https://api.twilio.com{MEDIA}\t"), TwilioLink)
-
-    def test_a_stand_in_is_read_by_its_exact_origin(self) -> None:
-        book = make_book(apis={"us1": "http://127.0.0.1:4010", "au1": "http://127.0.0.1:4011/tw/"})
-        assert book.parse(f"http://127.0.0.1:4010{MEDIA}") == TwilioLink(RE1, ACCOUNT, "us1")
-        assert book.parse(f"http://127.0.0.1:4011/tw{MEDIA}") == TwilioLink(RE1, ACCOUNT, "au1")
-
-    @pytest.mark.parametrize("region", ["us1", "au1", None])
-    @pytest.mark.parametrize("au1", ["https://api.sydney.au1.twilio.com", "http://proxy:81/au/"])
-    def test_what_is_minted_is_read_back(self, region: str | None, au1: str) -> None:
-        book = make_book(apis={"us1": "https://api.twilio.com/", "au1": au1})
-        url = book.twilio_url(Ref(RE1, ACCOUNT, region, CA1), "mp3")
-        assert book.parse(url) == TwilioLink(RE1, ACCOUNT, region or "us1")
 
 
 class TestPresigned:
@@ -194,64 +131,6 @@ class TestPresigned:
         assert book.usable(end, NOW - timedelta(seconds=1))
         assert not book.usable(ObjectLink(RE1, KEY, "presigned", LONG_AGO), NOW)
         assert not book.usable(ObjectLink(RE1, KEY, "object"), NOW)
-
-
-class TestPermalink:
-    book = make_book(style="permalink", base_url=HOST, secrets=("new", "old"))
-
-    def test_valid(self) -> None:
-        link = self.book.parse(self.book.permalink(KEY))
-        assert link == ObjectLink(RE1, KEY, "permalink")
-        assert self.book.usable(ObjectLink(RE1, KEY, "permalink"), NOW)
-
-    def test_by_a_secret_that_is_being_rotated_out(self) -> None:
-        url = f"{HOST}/r/{KEY}?sig={signature(KEY, 'old')}"
-        assert self.book.parse(url) == ObjectLink(RE1, KEY, "permalink")
-
-    @pytest.mark.parametrize(
-        "query",
-        ["", "?sig=", "?sig=0", "?sig=%C3%A9", f"?sig={signature(KEY, 'older')}", "?other=1"],
-    )
-    def test_invalid(self, query: str) -> None:
-        link = self.book.parse(f"{HOST}/r/{KEY}{query}")
-        assert link == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
-
-    def test_the_signature_of_another_key(self) -> None:
-        sig = self.book.permalink(KEY).partition("?")[2]
-        link = self.book.parse(f"{HOST}/r/{KEY.replace(RE1, RE2)}?{sig}")
-        assert isinstance(link, ObjectLink)
-        assert (link.sid, link.expires) == (RE2, LONG_AGO)
-
-    def test_what_else_is_in_the_query_changes_nothing(self) -> None:
-        url = f"{self.book.permalink(KEY)}&AWSAccessKeyId=A&Signature=a&X-Amz-Security-Token=t"
-        assert self.book.parse(url) == ObjectLink(RE1, KEY, "permalink")
-
-    def test_no_other_address_of_the_host_is_one(self) -> None:
-        url = self.book.permalink(KEY).replace("/r/", "/")
-        assert not isinstance(self.book.parse(url), ObjectLink)
-
-    def test_secrets_are_in_no_traceback(self) -> None:
-        assert "'new'" not in repr(self.book)
-        assert "'old'" not in repr(self.book)
-
-    def test_signed(self) -> None:
-        for secret in ("new", "old"):
-            assert self.book.signed(KEY, signature(KEY, secret))
-            assert not self.book.signed(f"{KEY}/", signature(KEY, secret))
-        assert not self.book.signed(KEY, signature(KEY, "older"))
-        assert not make_book().signed(KEY, signature(KEY, ""))
-
-    @pytest.mark.parametrize("odd", ["", "é", "\0", "\udcff", "0" * 64, "k" * 100_000])
-    def test_whatever_comes_in_can_be_checked(self, odd: str) -> None:
-        assert not self.book.signed(KEY, odd)
-        assert not self.book.signed(odd, "0" * 64)
-        assert self.book.signed(odd, signature(odd, "old"))
-
-    def test_after_a_change_of_style_it_is_still_ours_but_not_usable(self) -> None:
-        book = make_book(style="presigned", base_url=HOST, secrets=("new",))
-        link = book.parse(self.book.permalink(KEY))
-        assert isinstance(link, ObjectLink)
-        assert not book.usable(link, NOW)
 
 
 class TestObject:

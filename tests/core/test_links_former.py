@@ -102,6 +102,9 @@ class TestAddress:
     def test_below_it(self, place: str, query: str) -> None:
         assert_former(make_book(former=(place,)), f"{CDN}/{KEY}{query}")
 
+    def test_an_escaped_key(self) -> None:
+        assert_former(make_book(former=(CDN,)), f"{CDN}/a%20b/{KEY}", f"a b/{KEY}")
+
     def test_a_permalink_whose_secret_is_forgotten(self) -> None:
         before = make_book(style="permalink", base_url=CDN, secrets=("old",))
         after = make_book(style="permalink", base_url="https://x.example", secrets=("new",))

@@ -151,8 +151,7 @@ def _length(response: httpx.Response) -> int | None:
 
 
 def _is_chunked(response: httpx.Response) -> bool:
-    encoding: str = response.headers.get("Transfer-Encoding", "")
-    return encoding.lower() == "chunked"
+    return bool(response.headers.get("Transfer-Encoding") == "chunked")
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
