@@ -39,24 +39,21 @@ def test_a_bucket_that_does_not_exist_is_a_mistake_of_configuration(lab: Lab) ->
     row, mine = lab.call()
     assert lab.json("process").code == 0
     link = lab.link(row)
-    new_row, new = lab.call()
+    (new_row, new), (old_row, old) = lab.call(), lab.call(linked=True)
+    fallback = lab.link(old_row)
     lab.sandbox.airtable.clear_requests()
     lab.tap.requests.clear()
     nope = {"AWS_S3_BUCKET": "nope"}
-    for command in ("process", "migrate-fallbacks", "purge-twilio"):
-        told = (
-            lab.json(command, "--since", "1h", **nope)
-            if "m" not in command[:1]
-            else (lab.json(command, **nope))
-        )
-        if command != "migrate-fallbacks":  # which has nothing to do
-            assert (told.code, told.error_codes) == (2, {"NoSuchBucket"})
+    for command in ("process --since 1h", "migrate-fallbacks", "purge-twilio --retention 0"):
+        told = lab.json(*command.split(), **nope)
+        assert (told.code, told.error_codes) == (2, {"NoSuchBucket"})
     assert (lab.link(row), lab.link(row, TRANSFER)) == (link, "")
-    assert lab.holds(new_row, new) == "empty"
+    assert (lab.holds(new_row, new), lab.link(old_row)) == ("empty", fallback)
     assert lab.writes() == []
     asked = [path for method, path in lab.tap.requests if method == "HEAD"]
-    assert len([path for path in asked if path.rstrip("/") == "/nope"]) <= 2  # once a run
+    assert len([path for path in asked if path.rstrip("/") == "/nope"]) <= 3  # once a run
     assert (lab.json("process").code, lab.holds(new_row, new)) == (0, "s3")
+    assert (lab.json("migrate-fallbacks").code, lab.holds(old_row, old)) == (0, "s3")
     assert lab.archived(mine)
 
 
