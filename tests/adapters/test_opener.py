@@ -84,6 +84,7 @@ def test_it_asks_for_the_first_byte_and_shows_nothing_of_ours(
 @pytest.mark.parametrize(
     "answer",
     [
+        Response(200, b"ID3", "audio/mpeg", {"Location": "http://"}),
         *(AUDIO, Response(200, b"ID3...", "audio/mpeg"), Response(200, b"RIFF", "")),
         *(Response(206, b"\xff", "application/octet-stream"), Response(200, b"\0", "x")),
         Response(200, b"ID3" + bytes(1 << 22), "audio/mpeg"),
@@ -132,7 +133,8 @@ def test_a_loop_ends(site: Site) -> None:
     site.answers["/a"] = to("/a")
     failure = failure_of(f"{site.url}/a{SIGNED}")
     assert (failure.kind, failure.code) == MISLED
-    assert "more than 5 times" in failure.message
+    told = f"GET {site.url}/a and then 127.0.0.1 was redirected more than 5 times"
+    assert failure.message == told
 
 
 @pytest.mark.parametrize(
@@ -264,6 +266,35 @@ def test_an_error_that_drips_is_read_for_a_while_only() -> None:
         failure = failure_of(f"{url}/x", timeout=0.5)
         over.set()
     assert failure.code == "link_denied"
+    assert time.monotonic() - started < 4
+
+
+def test_an_error_that_breaks_off_says_enough() -> None:
+    def talk(client: socket.socket) -> None:
+        client.sendall(
+            b"HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\n<Code>InvalidObjectState</Code>"
+        )
+        client.shutdown(1)
+
+    with wire(talk) as url:
+        assert failure_of(f"{url}/x").code == "link_archived"
+
+
+def test_what_is_no_http_is_not_repeated() -> None:
+    def talk(client: socket.socket) -> None:
+        client.sendall(SECRET.encode() + b"\r\n\r\n")
+
+    with wire(talk) as url:
+        assert "RemoteProtocolError" in failure_of(f"{url}/x{SIGNED}").message
+
+
+def test_a_long_error_is_not_waited_for() -> None:
+    def talk(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 1000000\r\n\r\n" + b" " * 20_000)
+
+    started = time.monotonic()
+    with wire(talk) as url:
+        assert failure_of(f"{url}/x", timeout=5).code == "link_denied"
     assert time.monotonic() - started < 4
 
 

@@ -158,7 +158,7 @@ SHORT: dict[str, Any] = {"duration": 600}
 
 def refused(*answers: Media, accept: bool = False, **facts: Any) -> Failure:  # noqa: ANN401 - of Recording
     with pytest.raises(ServiceError) as caught:
-        run(*answers, accept=accept, **facts)
+        run(*answers, extension="mp3", accept=accept, **facts)
     assert caught.value.failure.code == "not_the_recording"
     return caught.value.failure
 

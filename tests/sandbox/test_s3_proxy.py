@@ -69,9 +69,10 @@ def test_one_connection_serves_many_requests(proxy: S3Proxy, s3: "S3Client") -> 
     for _ in range(100):
         s3.head_object(Bucket=BUCKET, Key="often")
     assert time.monotonic() - began < 5
+    began = time.monotonic()
     for _ in range(3):
-        put(s3, "often")  # each waits for 100 Continue, which botocore gives a second
-    assert time.monotonic() - began < 5
+        put(s3, "often")  # each waits for 100 Continue, and without it for a second
+    assert time.monotonic() - began < 2.5
 
 
 def test_it_outlives_a_restart_of_the_store(
@@ -81,6 +82,9 @@ def test_it_outlives_a_restart_of_the_store(
     store.down()
     with pytest.raises(BotoCoreError):
         read(s3, "kept")
+    store.up()
+    assert read(s3, "kept") == BODY
+    store.down()  # unseen by the client, whose connection stays
     store.up()
     assert read(s3, "kept") == BODY
 

@@ -108,7 +108,7 @@ class S3Proxy:
         """Wait as FAULT says; tell whether the request may pass."""
         if fault and fault.kind is FaultKind.STALL and self._stopping.wait(fault.delay):
             return False
-        return not (fault and fault.kind is FaultKind.REFUSE) and not self.cut
+        return not (fault and fault.kind is FaultKind.REFUSE)
 
 
 class ProxyConnection(Connection):
