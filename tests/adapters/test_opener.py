@@ -153,18 +153,7 @@ def test_a_redirect_to_what_no_browser_should_follow(site: Site, location: str) 
     assert (failure.kind, failure.code) == MISLED
 
 
-def test_https_is_not_left_for_http(secure: Callable[[str], ScriptedS3], site: Site) -> None:
-    server = secure(f"http://store.example.com/x?{SECRET}")
-    failure = failure_of(f"{server.endpoint_url}/a{SIGNED}")
-    assert (failure.kind, failure.code) == MISLED
-    assert "http://store.example.com, which is not followed" in failure.message
-    site.answers["/b"] = to("http://store.example.com/x")
-    detour = secure(f"{site.url}/b")
-    assert failure_of(f"{detour.endpoint_url}/a").code == "link_redirects"
-    assert site.asked == ["/b"]
-
-
-def test_but_for_this_machine_and_http_may_be_left(
+def test_https_may_be_left_for_http_and_come_back(
     secure: Callable[[str], ScriptedS3], site: Site
 ) -> None:
     Opener().open(secure(f"{site.url}/x").endpoint_url)

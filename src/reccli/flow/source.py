@@ -6,6 +6,7 @@ kept in `failures`: the rest of the run goes on with what was seen.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from reccli.core.model import Recording
     from reccli.flow.effects import Rows
 
+_log = logging.getLogger(__name__)
+
 ROWS_AT_ONCE = 50
 """How many recordings' rows are found by one request: the formula has to fit a URL."""
 
@@ -44,6 +47,8 @@ class Sources(TableSources):
 
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The calls that were told of and listed whole, each with its recordings."""
+    listed: bool = False
+    """Whether S3 has listed its keys."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
@@ -110,7 +115,7 @@ class Sources(TableSources):
         wanted = pending or {}
         first = since if compare is None else None
         found = {recording.sid: recording for recording in self._list(first, until)}
-        missing = set() if compare is None else self._without_object(found, compare)
+        missing = self._without_object(found, compare)
         family: dict[str | None, list[Recording]] = defaultdict(list)
         for recording in found.values():
             family[recording.call_sid].append(recording)
@@ -138,10 +143,15 @@ class Sources(TableSources):
         older = [found[sid] for sid in missing - seen]
         for recording in sorted(older, key=age_order, reverse=True)[:MOST_OLDER]:
             yield Seed(recording.ref, self._siblings(family[recording.call_sid]), recording)
-        self.compared = compare is not None and not self.failures and len(older) <= MOST_OLDER
+        self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
 
-    def _without_object(self, found: Mapping[str, Recording], prefix: str) -> set[str]:
-        """Tell whose recordings S3 lists no key; none if it cannot be told now."""
+    def _without_object(self, found: Mapping[str, Recording], prefix: str | None) -> set[str]:
+        """Tell of which recordings S3 lists no key; of none if it cannot be told, or is not asked.
+
+        What fails here only means that the comparison is made in another run.
+        """
+        if prefix is None:
+            return set()
         missing = {
             sid for sid, recording in found.items() if recording.state is TwilioState.COMPLETED
         }
@@ -154,8 +164,9 @@ class Sources(TableSources):
                 if (cursor := page.cursor) is None:
                     break
         except ServiceError as error:
-            self.failures.append(error.failure)
+            _log.warning("nothing was compared with S3's listing: %s", error)
             return set()
+        self.listed = True
         return missing
 
     def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:

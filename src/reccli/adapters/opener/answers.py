@@ -116,13 +116,10 @@ class Asked:
         text = f"{self.what} {message}"
         return ServiceError(Failure(self.service, kind, code, text, hint, retry_after))
 
-    def misled(self, target: httpx.URL | None) -> ServiceError:
-        """Refuse to follow a redirect: to no address (None), or from https to plain http."""
-        where = f"http://{target.host}" if target else "what is no address, or holds a login"
+    def misled(self) -> ServiceError:
+        """Refuse to follow a redirect to what is no address."""
         hint = "people's browsers warn of such links, or block them"
-        if target:
-            hint = "let it be reached by https: s3.endpoint_url, or the proxy that redirects"
-        message = f"was redirected to {where}, which is not followed"
+        message = "was redirected to what is no address, or holds a login, which is not followed"
         return self.failed(FailureKind.PERMANENT, "link_redirects", message, hint)
 
     def unreachable(self, error: Exception) -> ServiceError:

@@ -1,0 +1,116 @@
+"""The daily look at everything: what Twilio lists is held against what S3 lists."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.core.errors import FailureKind, Service
+from reccli.flow import source
+from reccli.flow.commands import Command
+
+from .bench import Bench, failure, many
+
+if TYPE_CHECKING:
+    from reccli.flow.result import Result
+    from tests.sim.world import World
+
+P = Command.PROCESS
+PREFIX = "call-recordings/"
+
+
+def vanish(world: World, number: int) -> str:
+    """Let an object be deleted by somebody; tells whose it was."""
+    sid = f"RE{number:032x}"
+    key = world.key(sid)
+    world.vanished.add(key)
+    world.objects.now = {k: thing for k, thing in world.objects.now.items() if k != key}
+    return sid
+
+
+def look(bench: Bench, *, days: float = 3, compare: str | None = PREFIX) -> Result:
+    since = bench.world.now() - timedelta(days=days)
+    return bench.run(P, bench.sources.unlinked(since, None, compare=compare))
+
+
+def copied(result: Result) -> list[str]:
+    return [outcome.sid or "" for outcome in result.outcomes if "Copy" in outcome.steps]
+
+
+def test_a_linked_recording_without_an_object_is_copied_again() -> None:
+    world = many(5, linked=True)
+    sid = vanish(world, 2)
+    bench = Bench(world)
+    assert look(bench, compare=None).outcomes == []
+    assert copied(look(bench)) == [sid]
+    assert bench.sources.compared
+    assert look(Bench(world)).outcomes == []
+
+
+def test_it_looks_back_without_end_and_asks_for_no_rows_of_what_is_there() -> None:
+    world = many(5, linked=True)
+    world.sleep(30 * 86_400)
+    sid = vanish(world, 2)
+    bench = Bench(world)
+    assert copied(look(bench, days=0.1)) == [sid]
+    assert bench.count("s3.keys") == 1
+    assert bench.count("airtable.find") <= 2
+
+
+def test_with_everything_there_nothing_is_asked_of_s3_but_its_listing() -> None:
+    bench = Bench(many(5, linked=True))
+    assert look(bench).outcomes == []
+    assert {call for call in bench.calls if call.startswith("s3.")} == {"s3.keys"}
+
+
+def test_the_listing_ends_early_when_everything_was_found() -> None:
+    world = many(5, linked=True)
+    world.page = 1
+    first = f"RE{1:032x}"
+    world.tapes.now = {first: world.tapes.now[first]}
+    bench = Bench(world)
+    look(bench)
+    assert bench.count("s3.keys") == 1
+
+
+def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
+    def broken(name: str, *_args: object) -> None:
+        if name == "keys":
+            raise failure(FailureKind.OUTAGE, Service.S3)
+
+    world = many(3, linked=True)
+    vanish(world, 2)
+    bench = Bench(world, on_call=broken)
+    result = look(bench)
+    assert (result.outcomes, result.exit_code) == ([], 0)
+    assert not bench.sources.compared
+
+
+def test_a_listing_of_twilio_that_broke_off_compared_nothing_to_the_end() -> None:
+    def broken(name: str, *_args: object) -> None:
+        if name == "page":
+            raise failure(FailureKind.DENIED, Service.TWILIO)
+
+    bench = Bench(many(3, linked=True), on_call=broken)
+    look(bench)
+    assert not bench.sources.compared
+
+
+def test_what_is_old_comes_in_portions_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MOST_OLDER", 2)
+    world = many(5, stored=False)
+    world.sleep(30 * 86_400)
+    for expected in ({5, 4}, {3, 2}, {1}):
+        bench = Bench(world)
+        assert set(copied(look(bench))) == {f"RE{number:032x}" for number in expected}
+        assert bench.sources.compared is (expected == {1})
+
+
+def test_what_is_over_or_has_not_begun_has_no_object_to_miss() -> None:
+    world = many(0)
+    for number, status in enumerate(("in-progress", "absent", "failed", "processing"), 1):
+        world.record(number, number, status)
+    world.sleep(30 * 86_400)
+    assert look(Bench(world)).outcomes == []
