@@ -10,6 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.s3_proxy import Archived, S3Proxy, S3Traits
 from reccli.sandbox.seaweed import SeaweedFS
 from tests.sandbox.s3_samples import BODY, BUCKET, connect, sha256, status
@@ -188,7 +189,9 @@ def test_a_reset_forgets_all(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
     put("any")
     proxy.traits.archived["."] = Archived()
     proxy.cut = True
+    proxy.faults.add(Fault(FaultKind.REFUSE))
     proxy.on_request = print
     proxy.reset()
-    assert (proxy.traits, proxy.cut, proxy.on_request) == (S3Traits(), False, None)
-    assert (proxy.requests, len(proxy.faults)) == ([], 0)
+    now: tuple[object, ...] = (proxy.traits, proxy.cut, proxy.on_request, proxy.requests)
+    assert now == (S3Traits(), False, None, [])
+    assert len(proxy.faults) == 0
