@@ -108,7 +108,7 @@ def test_a_listing_that_breaks_off_archives_what_it_showed_and_deletes_nothing(
             raise TwilioError(500, 20500, "Internal Server Error")
         return min(number, 2) if name == "PageSize" else number
 
-    monkeypatch.setattr("reccli.sandbox.twilio.whole_number", small)
+    monkeypatch.setattr("reccli.sandbox.twilio_account.whole_number", small)
     calls = [lab.call() for _ in range(7)]
     told = lab.json("process")
     assert (told.code, told.summary["relinked"]) == (5, 4)
