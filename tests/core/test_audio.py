@@ -225,4 +225,12 @@ def test_chunks_of_any_sizes(seed: int, count: int) -> None:
         meter.feed(body[start:end])
     judgement = meter.judge("audio/mpeg", framed=True)
     assert judgement == judge(body, duration=2)
-    assert meter.judge("audio/mpeg", framed=True) == judgement  # asking changes nothing
+    assert meter.judge("audio/mpeg", framed=True) == judgement
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 50])
+def test_asking_changes_nothing(cut: int) -> None:
+    meter = Meter(Expected("mp3", 2, 1))
+    meter.feed(cbr(2) + frame(32, 22_050)[:cut])
+    judgements = [meter.judge("audio/mpeg", framed=True) for _ in range(3)]
+    assert judgements == [judge(cbr(2), duration=2)] * 3

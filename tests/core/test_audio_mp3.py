@@ -156,8 +156,17 @@ class TestTags:
     def test_frames_inside_a_tag_are_no_audio(self) -> None:
         tag = id3v2(2_080)[:10] + frame(32, 22_050) * 20
         assert seconds(tag + self.MUSIC) == seconds(self.MUSIC)
-        footed = b"ID3\4\0\x10" + tag[6:] + frame(8, 24_000)[:10]
-        assert seconds(footed + self.MUSIC) == seconds(self.MUSIC)
+        footed = b"ID3\4\0\x10" + tag[6:] + b"3DI" + bytes(7)
+        assert seconds(footed + tag + self.MUSIC) == seconds(self.MUSIC)
+        assert seconds(self.MUSIC + tag + self.MUSIC) == pytest.approx(2 * seconds(self.MUSIC))
+
+    def test_a_tag_of_megabytes(self) -> None:
+        size = 0x7F + (0x7F << 7) + (0x7F << 14) + (1 << 21)
+        assert seconds(id3v2(size) + self.MUSIC) == seconds(self.MUSIC)
+
+    @pytest.mark.parametrize("step", range(1, 12))
+    def test_the_first_header_straddles_chunks(self, step: int) -> None:
+        assert seconds(b"junk!" + self.MUSIC, step=step) == seconds(self.MUSIC)
 
     def test_a_tag_of_no_valid_size_hides_nothing(self) -> None:
         tag = b"ID3\4\0\0\x80\x7f\x7f\x7f"
@@ -170,7 +179,9 @@ class TestTags:
         assert seconds(self.MUSIC + after) == seconds(self.MUSIC)
         assert verdict(self.MUSIC + after) is None
 
-    @pytest.mark.parametrize("between", [id3v2(9_000), id3v1() + id3v2(50), bytes(99), FILLER])
+    @pytest.mark.parametrize(
+        "between", [id3v2(9_000), id3v1() + id3v2(50), bytes(99), FILLER, b"RIFF" + FILLER]
+    )
     def test_between_two_recordings(self, between: bytes) -> None:
         other = cbr(5, 32, 44_100)
         joined = self.MUSIC + between + other
@@ -197,6 +208,8 @@ class TestTags:
         notes[at : at + 4] = name
         music = cbr(10, 64, hertz, mode)
         assert seconds(id3v2(100) + bytes(notes) + music) == seconds(music)
+        joined = music + b"junk" + bytes(notes) + music
+        assert seconds(joined) == pytest.approx(2 * seconds(music))
         assert verdict(bytes(notes)) == "the MP3 has no audio in it"
 
 
@@ -280,6 +293,16 @@ def test_no_mp3(body: bytes, step: int) -> None:
 @pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xf3", b"\xff\xf2\x40", SYNC])
 def test_one_frame_that_ends_with_the_body(end: bytes) -> None:
     assert seconds(b"junk" + frame(32, 22_050) + end) == pytest.approx(frame_seconds(22_050))
+
+
+def test_half_a_frame_hides_no_whole_one() -> None:
+    assert seconds(frame(160, 16_000)[:20] + frame(32, 22_050)) == pytest.approx(576 / 22_050)
+
+
+def test_frames_without_a_pattern_go_on_for_long() -> None:
+    lots = random.Random(2)
+    block = frames((lots.choice((8, 16)) for _ in range(50)), 24_000)
+    assert seconds(block * 10_100) == pytest.approx(10_100 * 50 * 0.024)
 
 
 def test_samples_that_look_like_syncs() -> None:

@@ -128,6 +128,7 @@ def extensible(tag: int) -> bytes:
         (fmt(1, 2, 10**6, 4, 16), 5),
         (fmt(1, 2, 1, 1, 16), 5),  # a block that is smaller than its samples
         (fmt(1, 1, 1, 4, 24), 5),  # 24 bits in 32
+        (fmt(1, 1, 1, 1, 12), 10),
         (fmt(6, 1, 1, 1, 8), 20),
         (fmt(7, 1, 1, 1, 8), 20),
         (fmt(7, 1, 1, 1, 8, b"\0\0"), 20),
@@ -150,6 +151,12 @@ def test_no_rate(head: bytes) -> None:
     body = riff(head, chunk(b"data", TEN_SECONDS))
     said = "the WAV does not say how its audio is sampled"
     assert verdict(body, "wav", channels=None, accept=True) == said
+
+
+@pytest.mark.parametrize("step", range(1, 30))
+def test_any_chunks(step: int) -> None:
+    body = riff(chunk(b"LIST", bytes(41)) + b"\0", FMT, chunk(b"data", bytes(1_600)))
+    assert seconds(body, "wav", step=step) == 0.1
 
 
 def test_little_is_kept() -> None:

@@ -115,7 +115,7 @@ class Mp3:
             if end <= len(data) and kind.begins(data, end):
                 self._kind, self._edge = kind, True
                 self._thirds.clear()
-                if not self._samples and kind.is_index(data[start:end]):
+                if kind.is_index(data[start:end]):
                     self._marked = True
                     return end
                 return start
