@@ -22,7 +22,6 @@ from reccli import history, preflight, wiring
 from reccli.config import state_dir
 from reccli.core.guard import Limits
 from reccli.flow.commands import MAY, Command
-from reccli.flow.ports import Event
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
 from reccli.watch.journal import Journal
@@ -128,7 +127,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
             if sources.compared:
-                journal(Event(history.COMPARED, started))
+                history.remember_comparison(ledger, options.run_id, started)
             journal.finished(result)
         return result, report
 

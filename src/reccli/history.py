@@ -13,6 +13,7 @@ import structlog
 from reccli.adapters.ledger import Ledger, LedgerError, PendingCallback
 from reccli.core.errors import ServiceError
 from reccli.flow.callbacks import Finished, verdict
+from reccli.flow.ports import Event
 from reccli.flow.telling import VANISHED
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ def finish_callbacks(
             ruling = verdict([about[sid] for sid in sids], started - callback.received, 1)
             if isinstance(ruling, Finished):
                 ledger.finish_callback(callback.sid, started, ruling.reason)
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+
+
+def remember_comparison(ledger: Ledger | None, run_id: str, at: datetime) -> None:
+    """Keep that everything on Twilio was compared with S3's listing by a run that began then."""
+    try:
+        if ledger is not None:
+            ledger.record(run_id, [Event(COMPARED, at)])
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording
     from reccli.sandbox.s3_proxy import S3Proxy
     from reccli.sandbox.standin import StandIn
+    from tests.e2e.prefork import Prefork
 
 SECRETS = (AUTH_TOKEN, API_KEY, "sandbox-admin-secret", "sandbox-reader-secret")
 SUMMARY = {
@@ -160,6 +161,7 @@ class Lab:
     tap: S3Proxy
     bucket: str
     home: Path
+    commands: Prefork
     tampered: set[str] = field(default_factory=set)
     """Recordings whose object the test itself has spoiled."""
 
@@ -173,8 +175,7 @@ class Lab:
 
     def run(self, *arguments: str, **changes: str) -> Told:
         """Run a command to its end, and check what holds for every one."""
-        mine = {"AWS_S3_BUCKET": self.bucket, "RECCLI_S3__ENDPOINT_URL": self.tap.url}
-        done = self.sandbox.reccli(*arguments, **{**mine, **changes})
+        done = self.commands.run(arguments, self.environment(**changes), self.home)
         told = Told(done.exit_code, done.stdout, done.stderr)
         no_secrets(told)
         check(told, as_json="--json" in arguments)

@@ -100,12 +100,19 @@ def test_a_listing_of_twilio_that_broke_off_compared_nothing_to_the_end() -> Non
 
 def test_what_is_old_comes_in_portions_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "MOST_OLDER", 2)
-    world = many(5, stored=False)
+    world = many(5, stored=False, row=False)
     world.sleep(30 * 86_400)
     for expected in ({5, 4}, {3, 2}, {1}):
         bench = Bench(world)
         assert set(copied(look(bench))) == {f"RE{number:032x}" for number in expected}
         assert bench.sources.compared is (expected == {1})
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_fallback_is_left_to_the_command_that_repairs_them(days: int) -> None:
+    world = many(3, stored=False)
+    world.sleep(days * 86_400)
+    assert look(Bench(world)).outcomes == []
 
 
 def test_what_is_over_or_has_not_begun_has_no_object_to_miss() -> None:

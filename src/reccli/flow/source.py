@@ -119,11 +119,9 @@ class Sources(TableSources):
         family: dict[str | None, list[Recording]] = defaultdict(list)
         for recording in found.values():
             family[recording.call_sid].append(recording)
-        recent = [one for one in found.values() if _is_since(one, since)]
-        everyone = iter(sorted(recent, key=age_order))
-        while chunk := list(islice(everyone, ROWS_AT_ONCE)):
-            effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
-            for recording, rows in zip(chunk, find_rows(effects, self.world), strict=True):
+
+        def unlinked(recordings: Iterable[Recording]) -> Iterator[Seed]:
+            for recording, rows in self._with_rows(recordings):
                 whole = _inside(recording.created, first, until)
                 siblings = self._siblings(family[recording.call_sid]) if whole else ()
                 if isinstance(rows, Failure):
@@ -131,19 +129,28 @@ class Sources(TableSources):
                 elif (
                     recording.sid in wanted
                     or recording.call_sid in wanted
-                    or recording.sid in missing
-                    or not self._linked(recording, rows)
+                    or not self._settled(recording, rows, missing)
                 ):
                     yield Seed(recording.ref, siblings, recording, rows)
+
+        recent = [recording for recording in found.values() if _is_since(recording, since)]
+        yield from unlinked(sorted(recent, key=age_order))
         seen = {recording.sid for recording in recent}
         for sid, call_sid in wanted.items():
             if sid not in seen:
                 yield from self._told(sid, call_sid, seen)
         yield from self.dying_links(seen)
-        older = [found[sid] for sid in missing - seen]
-        for recording in sorted(older, key=age_order, reverse=True)[:MOST_OLDER]:
-            yield Seed(recording.ref, self._siblings(family[recording.call_sid]), recording)
+        older = sorted((found[sid] for sid in missing - seen), key=age_order, reverse=True)
+        yield from unlinked(older[:MOST_OLDER])
         self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
+
+    def _with_rows(
+        self, recordings: Iterable[Recording]
+    ) -> Iterator[tuple[Recording, Rows | Failure]]:
+        everyone = iter(recordings)
+        while chunk := list(islice(everyone, ROWS_AT_ONCE)):
+            effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
+            yield from zip(chunk, find_rows(effects, self.world), strict=True)
 
     def _without_object(self, found: Mapping[str, Recording], prefix: str | None) -> set[str]:
         """Tell of which recordings S3 lists no key; of none if it cannot be told, or is not asked.
@@ -158,7 +165,7 @@ class Sources(TableSources):
         cursor: str | None = None
         try:
             while missing:
-                page = self.world.retry.once(Service.S3, self.world.s3.keys, prefix, cursor)
+                page = self.world.s3.keys(prefix, cursor)
                 for key in page.items:
                     missing.difference_update(recordings_in(key))
                 if (cursor := page.cursor) is None:
@@ -178,12 +185,14 @@ class Sources(TableSources):
         except ServiceError as error:
             self.failures.append(error.failure)
 
-    def _linked(self, recording: Recording, rows: Rows) -> bool:
+    def _settled(self, recording: Recording, rows: Rows, missing: set[str]) -> bool:
+        """Whether the rows link it, and the object is there; fallbacks are for another command."""
         book = self.world.book
         key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
         subject = Subject(recording.sid, recording.call_sid, (), key)
         state = survey(rows.rows, subject, book, rows.at).state
-        return state in {LinkState.S3_LINK, LinkState.TWILIO_LINK}
+        there = state is LinkState.S3_LINK and recording.sid not in missing
+        return there or state is LinkState.TWILIO_LINK
 
     def _siblings(self, recordings: Iterable[Recording]) -> tuple[str, ...]:
         """Name them only if all are known: which free cell is whose depends on every one."""
