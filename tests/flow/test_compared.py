@@ -51,7 +51,7 @@ def test_a_linked_recording_without_an_object_is_copied_again() -> None:
 
 def test_it_looks_back_without_end_and_asks_for_no_rows_of_what_is_there() -> None:
     world = many(5, linked=True)
-    world.sleep(30 * 86_400)
+    world.sleep(4 * 86_400)  # while presigned links live
     sid = vanish(world, 2)
     bench = Bench(world)
     assert copied(look(bench, days=0.1)) == [sid]
@@ -63,6 +63,15 @@ def test_with_everything_there_nothing_is_asked_of_s3_but_its_listing() -> None:
     bench = Bench(many(5, linked=True))
     assert look(bench).outcomes == []
     assert {call for call in bench.calls if call.startswith("s3.")} == {"s3.keys"}
+
+
+def test_links_that_are_dying_need_no_listing_to_be_found() -> None:
+    world = many(5, linked=True)
+    world.sleep(30 * 86_400)
+    sid = vanish(world, 2)
+    bench = Bench(world)
+    assert copied(look(bench)) == [sid]
+    assert bench.count("s3.keys") == 0
 
 
 def test_the_listing_ends_early_when_everything_was_found() -> None:
@@ -113,6 +122,17 @@ def test_a_fallback_is_left_to_the_command_that_repairs_them(days: int) -> None:
     world = many(3, stored=False)
     world.sleep(days * 86_400)
     assert look(Bench(world)).outcomes == []
+
+
+def test_what_a_callback_told_of_is_not_taken_twice() -> None:
+    world = many(3, linked=True)
+    world.sleep(4 * 86_400)
+    sid = vanish(world, 2)
+    sources = Bench(world).sources
+    told = {sid: world.tapes.now[sid].call_sid}
+    since = world.now() - timedelta(days=3)
+    seeds = [seed.ref.sid for seed in sources.unlinked(since, None, told, compare=PREFIX)]
+    assert seeds.count(sid) == 1
 
 
 def test_what_is_over_or_has_not_begun_has_no_object_to_miss() -> None:

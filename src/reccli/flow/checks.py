@@ -46,7 +46,8 @@ class Checks:
 
     def before_write(self) -> None:
         """Raise if there is surely no bucket; what cannot be told now is no reason to stop."""
-        self._bucket(lambda: self._retry.once(Service.S3, self._s3.require_bucket))
+        if not any(outage.service is Service.S3 for outage in self._retry.failing):
+            self._bucket(lambda: self._retry.once(Service.S3, self._s3.require_bucket))
 
     def before_link(self, key: str, url: str) -> None:
         """Raise unless the link opens, or what a permalink will lead to.

@@ -17,18 +17,17 @@ from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import recordings_in
 from reccli.core.model import LinkState, Ref, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
-from reccli.flow.effects import ObserveRows
+from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Seed
 from reccli.flow.perform import age_order, by_creation, find_rows, listed, of_call
 from reccli.flow.ports import Listing
 from reccli.flow.tables import TableSources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from reccli.core.model import Recording
-    from reccli.flow.effects import Rows
 
 _log = logging.getLogger(__name__)
 
@@ -115,34 +114,37 @@ class Sources(TableSources):
         wanted = pending or {}
         first = since if compare is None else None
         found = {recording.sid: recording for recording in self._list(first, until)}
-        missing = self._without_object(found, compare)
         family: dict[str | None, list[Recording]] = defaultdict(list)
         for recording in found.values():
             family[recording.call_sid].append(recording)
+        taken: set[str] = set()
 
-        def unlinked(recordings: Iterable[Recording]) -> Iterator[Seed]:
+        def take(recordings: Iterable[Recording], missing: Collection[str] = ()) -> Iterator[Seed]:
             for recording, rows in self._with_rows(recordings):
+                told = recording.sid in wanted or recording.call_sid in wanted
+                if isinstance(rows, Rows) and not told and self._settled(recording, rows, missing):
+                    continue
                 whole = _inside(recording.created, first, until)
                 siblings = self._siblings(family[recording.call_sid]) if whole else ()
-                if isinstance(rows, Failure):
-                    yield Seed(recording.ref, siblings, recording)
-                elif (
-                    recording.sid in wanted
-                    or recording.call_sid in wanted
-                    or not self._settled(recording, rows, missing)
-                ):
-                    yield Seed(recording.ref, siblings, recording, rows)
+                taken.add(recording.sid)
+                yield Seed(
+                    recording.ref, siblings, recording, rows if isinstance(rows, Rows) else None
+                )
 
         recent = [recording for recording in found.values() if _is_since(recording, since)]
-        yield from unlinked(sorted(recent, key=age_order))
+        yield from take(sorted(recent, key=age_order))
         seen = {recording.sid for recording in recent}
         for sid, call_sid in wanted.items():
             if sid not in seen:
                 yield from self._told(sid, call_sid, seen)
         yield from self.dying_links(seen)
-        older = sorted((found[sid] for sid in missing - seen), key=age_order, reverse=True)
-        yield from unlinked(older[:MOST_OLDER])
-        self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
+        if compare is not None:  # last: what has no link at all is more urgent
+            taken |= seen - {recording.sid for recording in recent}
+            rest = {sid: recording for sid, recording in found.items() if sid not in taken}
+            missing = self._without_object(rest, compare)
+            older = sorted((found[sid] for sid in missing), key=age_order, reverse=True)
+            yield from take(older[:MOST_OLDER], missing)
+            self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
 
     def _with_rows(
         self, recordings: Iterable[Recording]
@@ -152,19 +154,19 @@ class Sources(TableSources):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             yield from zip(chunk, find_rows(effects, self.world), strict=True)
 
-    def _without_object(self, found: Mapping[str, Recording], prefix: str | None) -> set[str]:
-        """Tell of which recordings S3 lists no key; of none if it cannot be told, or is not asked.
+    def _without_object(self, found: Mapping[str, Recording], prefix: str) -> set[str]:
+        """Tell of which recordings S3 lists no key; of none if that cannot be told now.
 
         What fails here only means that the comparison is made in another run.
         """
-        if prefix is None:
-            return set()
         missing = {
             sid for sid, recording in found.items() if recording.state is TwilioState.COMPLETED
         }
         cursor: str | None = None
         try:
             while missing:
+                if any(outage.service is Service.S3 for outage in self.world.retry.failing):
+                    return set()
                 page = self.world.s3.keys(prefix, cursor)
                 for key in page.items:
                     missing.difference_update(recordings_in(key))
@@ -185,7 +187,7 @@ class Sources(TableSources):
         except ServiceError as error:
             self.failures.append(error.failure)
 
-    def _settled(self, recording: Recording, rows: Rows, missing: set[str]) -> bool:
+    def _settled(self, recording: Recording, rows: Rows, missing: Collection[str]) -> bool:
         """Whether the rows link it, and the object is there; fallbacks are for another command."""
         book = self.world.book
         key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
