@@ -70,7 +70,7 @@ class Bench:
             "s3": {
                 "head": sum(one.method == "HEAD" for one in passed),
                 "put": sum(one.method == "PUT" for one in passed),
-                "errors": sum(one.status not in {200, 404} for one in passed),
+                "errors": sum(one.status not in {200, 206, 404} for one in passed),
             },
             "services_cpu_s": used.ru_utime + used.ru_stime,
             "verified": self._verified(),

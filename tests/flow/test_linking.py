@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import LinkState
 from reccli.core.rows import Slot
 from reccli.flow.effects import Rows, Stale, WriteLinks
-from reccli.flow.linking import FRESH, write_links
+from reccli.flow.linking import FRESH, Turn, write_links
 from tests.sim.faults import Fault, Plan
 from tests.sim.world import FIELDS, World, re_sid
 
@@ -185,3 +187,50 @@ def test_ten_rows_go_into_a_request(count: int) -> None:
     assert all(isinstance(reply, Rows) for reply in replies)
     assert bench.count("airtable.write") == -(-count // 10)
     assert bench.count("airtable.read") == 1
+
+
+def test_a_turn_is_over_when_the_last_request_was_sent() -> None:
+    turn, begun = Turn(), threading.Event()
+
+    def follow() -> None:
+        turn.begin()
+        begun.set()
+
+    turn.begin()
+    turn.expect(2)
+    next_one = threading.Thread(target=follow)
+    next_one.start()
+    for _ in range(2):
+        turn.sent()
+        assert not begun.wait(0.05)
+    turn.sent()
+    assert begun.wait(10)
+    next_one.join()
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_whatever_becomes_of_a_group_the_next_one_has_its_turn(name: str) -> None:
+    def odd(called: str, *_args: object) -> None:
+        if called == name and bench.count("airtable.write") == 0 and not broken:
+            broken.append(called)
+            raise ZeroDivisionError
+
+    broken: list[str] = []
+    bench, turn = Bench(many(2), on_call=odd), Turn()
+    first, second = effects(bench, (1, 2))
+    with suppress(ZeroDivisionError):
+        write_links([first], bench.reach, turn=turn)
+    (reply,) = write_links([second], bench.reach, turn=turn)
+    assert (broken, type(reply)) == ([name], Rows)
+
+
+def test_a_request_that_is_refused_and_halved_is_one_of_the_turn() -> None:
+    def refuse(name: str, cells: object = None, *_args: object) -> None:
+        if name == "write" and isinstance(cells, dict) and "row2" in cells:
+            raise failure(FailureKind.PERMANENT)
+
+    bench, turn = Bench(many(4), on_call=refuse), Turn()
+    replies = write_links(effects(bench, (1, 2, 3)), bench.reach, turn=turn)
+    assert [type(reply) for reply in replies] == [Rows, Failure, Rows]
+    (reply,) = write_links(effects(bench, (4,)), bench.reach, turn=turn)
+    assert isinstance(reply, Rows)

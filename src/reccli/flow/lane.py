@@ -37,6 +37,7 @@ class Lane:
     carry_out: Callable[[list[Any], World], list[Any]]
     at_once: int = 1000
     under_way: int = 0
+    sent: int = 0
     waiting: deque[tuple[Task, Any]] = field(default_factory=deque)
     since: float = 0.0
 
@@ -57,8 +58,16 @@ class Lane:
         """Take a batch out."""
         self.since = time.monotonic()  # what stays behind begins to wait anew
         self.under_way += 1
-        return [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
+        batch = [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
+        self.sent += len(batch)
+        return batch
 
-    def answered(self) -> None:
-        """Take note that a batch is over."""
+    def answered(self, effects: int) -> None:
+        """Take note that a batch of so many effects is over."""
         self.under_way -= 1
+        self.sent -= effects
+
+    @property
+    def held(self) -> int:
+        """How many effects wait, or are under way."""
+        return len(self.waiting) + self.sent

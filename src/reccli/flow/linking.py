@@ -7,7 +7,9 @@ simulator.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -38,16 +40,47 @@ Each = Callable[[Callable[[Cells], Answers], Iterable[Cells]], Iterable[Answers]
 """`map`, or that of an executor: what is paced must not wait for answers as well."""
 
 
+class Turn:
+    """Lets one group of links after the other look and send, but not wait for answers.
+
+    So a look is as young as it can be when its rows are written, and the pace is used up.
+    """
+
+    def __init__(self) -> None:
+        self._held, self._guard = threading.Lock(), threading.Lock()
+        self._left = 0
+
+    def begin(self) -> None:
+        """Wait until the group before has sent everything."""
+        self._held.acquire()
+        self._left = 1
+
+    def expect(self, requests: int) -> None:
+        """Say how many requests are to be sent."""
+        with self._guard:
+            self._left += requests
+
+    def sent(self) -> None:
+        """Take note that one was sent, or never will be; with the last one the turn is over."""
+        with self._guard:
+            self._left -= 1
+            if self._left == 0:
+                self._held.release()
+
+
 def write_links(
-    effects: Sequence[WriteLinks], world: World, each: Each = map
+    effects: Sequence[WriteLinks], world: World, each: Each = map, turn: Turn | None = None
 ) -> list[Rows | Stale | Failure]:
-    """Write the links of many cases, ten rows in a request; replies in the order of the effects."""
+    """Write the links of many cases, ten rows in a request; replies in the order of the effects.
+
+    Those who write at the same time share a `turn`.
+    """
     try:
         world.checks.before_write()
     except ServiceError as error:
         return [error.failure] * len(effects)
     urls = [_minted(effect, world) for effect in effects]
-    group = _Group(world, each)
+    group = _Group(world, each, turn or Turn())
     for number, (effect, url) in enumerate(zip(effects, urls, strict=True)):
         if isinstance(url, str):
             group.add(number, effect, url)
@@ -65,6 +98,7 @@ class _Group:
 
     world: World
     each: Each
+    turn: Turn
     effects: dict[int, tuple[WriteLinks, str]] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
@@ -83,12 +117,18 @@ class _Group:
     def write(self) -> None:
         """Look and write; what was not written in time is looked at again, a few times."""
         for _ in range(_ROUNDS):
-            self._look_again()
-            cells = self._cells()
-            if not cells:
-                return
-            for answers in self.each(self._write_batch, _batches(cells)):
+            self.turn.begin()
+            try:
+                self._look_again()
+                batches = list(_batches(self._cells()))
+                self.turn.expect(len(batches))
+                under_way = self.each(self._write_batch, batches)
+            finally:
+                self.turn.sent()
+            for answers in under_way:
                 self.answers |= {row: a for row, a in answers.items() if a is not _STALE}
+            if not batches:
+                return
 
     def reply(
         self, number: int, effect: WriteLinks, url: str, at: datetime
@@ -140,12 +180,14 @@ class _Group:
         }
 
     def _write_batch(self, cells: Cells) -> Answers:
-        try:
-            return self._write(cells)
-        except Exception as error:  # noqa: BLE001 - a bug must not undo what others have written
-            return dict.fromkeys(cells, unexpected(error))
+        with ExitStack() as stack:
+            stack.callback(self.turn.sent)
+            try:
+                return self._write(cells, stack.close)
+            except Exception as error:  # noqa: BLE001 - must not undo what others have written
+                return dict.fromkeys(cells, unexpected(error))
 
-    def _write(self, cells: Cells) -> Answers:
+    def _write(self, cells: Cells, sent: Callable[[], None]) -> Answers:
         """Write rows; when the batch is refused, find the bad row so that it blocks no other.
 
         Whether a refused batch was written in part is not documented, so it is read first.
@@ -155,6 +197,7 @@ class _Group:
         def check() -> None:
             if world.now() - min(self.seen[row_id] for row_id in cells) > FRESH:
                 raise ServiceError(_STALE)
+            sent()
 
         try:
             rows = world.retry(Service.AIRTABLE, world.airtable.write, cells, before=check)
@@ -173,7 +216,7 @@ class _Group:
         answers: dict[str, Row | Failure] = {**done}
         for half in (left[: len(left) // 2], left[len(left) // 2 :]):
             if half:
-                answers |= self._write({row_id: cells[row_id] for row_id in half})
+                answers |= self._write({row_id: cells[row_id] for row_id in half}, sent)
         return answers
 
 

@@ -24,7 +24,7 @@ from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
 from reccli.flow.lane import Lane, Task
-from reccli.flow.linking import write_links
+from reccli.flow.linking import Turn, write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 AIRTABLE_AT_ONCE = 5
 """Enough requests in flight to use up 5 a second at a second's latency each."""
+GROUPS_AT_ONCE = 2
+"""Groups of links under way: one is sent while the answers of the other come."""
 CHUNK = 100
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
@@ -98,8 +100,11 @@ class Runner:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._rows = Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
         self._writers = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-links")
-        write = partial(write_links, each=self._writers.map)
-        self._links = Lane(world.airtable.rows_a_look, self._pace.links_linger, write, at_once=1)
+        write = partial(write_links, each=self._writers.map, turn=Turn())
+        self._links = Lane(
+            world.airtable.rows_a_look, self._pace.links_linger, write, GROUPS_AT_ONCE
+        )
+        self._linking = (GROUPS_AT_ONCE + 1) * world.airtable.rows_a_look
         self._window = max(CHUNK, 4 * self._pace.concurrency)
         self._result = Result(dry_run=rules.dry_run)
         self._active: set[Task] = set()
@@ -149,7 +154,7 @@ class Runner:
         return late or self._stop.is_set() or self._halted
 
     def _pull(self, items: Iterator[Seed | Outcome]) -> None:
-        while self._approved and len(self._active) < self._window:
+        while self._approved and self._in_hand < self._window:
             task = self._approved.popleft()
             self._active.add(task)
             self._advance(task, None)
@@ -170,10 +175,15 @@ class Runner:
                 return 0
             self._exhausted = self._exhausted or not self._parked
             return CHUNK
-        room = self._window - len(self._active)
+        room = self._window - self._in_hand
         if self._left is not None and self._left < room:
             return self._left
         return room if room >= CHUNK // 2 else 0
+
+    @property
+    def _in_hand(self) -> int:
+        """Count the cases at work; some that only wait for their links hold up no other."""
+        return len(self._active) - min(self._links.held, self._linking)
 
     def _read(self, items: Iterator[Seed | Outcome], count: int) -> bool:
         """Hand over each item at once, for the next may take requests; tell if it was the last."""
@@ -335,7 +345,7 @@ class Runner:
     def _answered(
         self, lane: Lane, tasks: list[Task], done: Future[list[Any]], *, feeds: bool
     ) -> None:
-        lane.answered()
+        lane.answered(len(tasks))
         self._feeding -= feeds
         replies = _reply(done)
         for at, task in enumerate(tasks):
