@@ -161,7 +161,8 @@ def assess(rows: int, run: Run, told: DOCUMENT) -> DOCUMENT:
     airtable = told["airtable"]
     first, last = airtable.pop("first"), airtable.pop("last")
     answered = last + told["latencies"]["airtable"]
-    floor = (math.ceil(rows / LISTED) + math.ceil(rows / WRITTEN)) / PACE
+    # Each row is listed, looked at once more before it is written, and written.
+    floor = (2 * math.ceil(rows / LISTED) + math.ceil(rows / WRITTEN)) / PACE
     wall = run.ended - run.started
     verified, summary = told["verified"], run.result["summary"]
     return {

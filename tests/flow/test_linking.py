@@ -180,7 +180,7 @@ def test_a_link_that_does_not_open_is_not_written() -> None:
     assert written(bench) == set()
 
 
-@pytest.mark.parametrize("count", [10, 11, 25])
+@pytest.mark.parametrize("count", [10, 11, 25, 100])
 def test_ten_rows_go_into_a_request(count: int) -> None:
     bench = Bench(many(count))
     replies = write_links(effects(bench, range(1, count + 1)), bench.reach)

@@ -29,12 +29,14 @@ class Task:
 class Lane:
     """Effects of one kind; `linger` is how many seconds the first waits for others to come.
 
-    With `at_once` batches under way, what comes meanwhile waits and fills the next one.
+    With `at_once` batches under way, what comes meanwhile waits and fills the next one; while none
+    is, `enough` effects need not wait for more.
     """
 
     size: int
     linger: float
     carry_out: Callable[[list[Any], World], list[Any]]
+    enough: int = 1000
     at_once: int = 1000
     under_way: int = 0
     sent: int = 0
@@ -52,7 +54,8 @@ class Lane:
         if not self.waiting or self.under_way >= self.at_once:
             return False
         overdue = time.monotonic() - self.since >= self.linger
-        return len(self.waiting) >= self.size or overdue or quiet
+        wanted = self.size if self.under_way else min(self.size, self.enough)
+        return len(self.waiting) >= wanted or overdue or quiet
 
     def take(self) -> list[tuple[Task, Any]]:
         """Take a batch out."""

@@ -24,7 +24,7 @@ from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
 from reccli.flow.lane import Lane, Task
-from reccli.flow.linking import Turn, write_links
+from reccli.flow.linking import BATCH, Turn, write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
@@ -102,7 +102,7 @@ class Runner:
         self._writers = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-links")
         write = partial(write_links, each=self._writers.map, turn=Turn())
         self._links = Lane(
-            world.airtable.rows_a_look, self._pace.links_linger, write, GROUPS_AT_ONCE
+            world.airtable.rows_a_look, self._pace.links_linger, write, BATCH, GROUPS_AT_ONCE
         )
         self._linking = (GROUPS_AT_ONCE + 1) * world.airtable.rows_a_look
         self._window = max(CHUNK, 4 * self._pace.concurrency)
