@@ -377,7 +377,7 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ("s3", 'key_template = "{recording_sid}{ext}{{"', "s3.key_template: may only have plain"),
         (
             "s3",
-            'key_template = "{recording_sid.x}{recording_sid}{ext}"',
+            'key_template = "{recording_sid.x}/{recording_sid}.{ext}"',
             "s3.key_template: unknown",
         ),
         (
@@ -385,6 +385,11 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
             'key_template = "{who}/{recording_sid}.{ext}"',
             "s3.key_template: unknown placehold",
         ),
+        ("s3", 'key_template = "{call_sid}{recording_sid}.{ext}"', "s3.key_template: must keep"),
+        ("s3", 'key_template = "a{recording_sid}.{ext}"', "s3.key_template: must keep"),
+        ("s3", 'key_template = "{recording_sid}{ext}"', "s3.key_template: must keep"),
+        ("s3", 'key_template = "{recording_sid}x.{ext}"', "s3.key_template: must keep"),
+        ("s3", 'key_template = "{ext}_{recording_sid}"', None),
         ("s3", 'key_template = "{employee}/{date}/{recording_sid}.{ext}"', None),
         ("s3", 'storage_class = "GLACIER"', "s3.storage_class: GLACIER cannot be read at once"),
         ("s3", 'storage_class = "DEEP_ARCHIVE"', "s3.storage_class: DEEP_ARCHIVE cannot be read"),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reccli.adapters.ledger import Ledger, PendingCallback
     from reccli.config import Settings
     from reccli.core.errors import Failure
+    from reccli.core.naming import Naming
     from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.perform import World
     from reccli.flow.result import Result
@@ -114,7 +115,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         pending = history.pending(ledger) if options.command is Command.PROCESS else []
         # Before the run, so that the run's result tells of what went wrong in the scan.
         fallbacks = _fallback_rows(sources) if options.command is Command.REPORT else None
-        compare = settings.s3.prefix if _compares(options, ledger, started) else None
+        compare = rules.naming if _compares(options, ledger, started) else None
         result = runner.run(_items(options, sources, pending, compare), sources)
         if dying:
             result.failures.append(dying)
@@ -126,7 +127,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
-            if sources.compared:
+            if sources.compared and options.until is None:
                 history.remember_comparison(ledger, options.run_id, started)
             journal.finished(result)
         return result, report
@@ -145,11 +146,12 @@ def _compares(options: Options, ledger: Ledger | None, now: datetime) -> bool:
     """Whether `process` looks at everything on Twilio, however old: asked for, or due."""
     if options.command is not Command.PROCESS or options.sids:
         return False
-    return options.full or (options.since is None and history.comparison_is_due(ledger, now))
+    whole = options.since is None and options.until is None
+    return options.full or (whole and history.comparison_is_due(ledger, now))
 
 
 def _items(
-    options: Options, sources: Sources, pending: list[PendingCallback], compare: str | None
+    options: Options, sources: Sources, pending: list[PendingCallback], compare: Naming | None
 ) -> Iterator[Seed | Outcome]:
     match options.command:
         case Command.PROCESS if options.sids:

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reccli.config import ConfigError
-from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.errors import FailureKind, ServiceError
+from reccli.flow.checks import TEMPORARY
 
 if TYPE_CHECKING:
     from reccli.config import Settings
+    from reccli.core.errors import Failure
     from reccli.flow.ports import AirtablePort, S3Port
 
 
@@ -45,13 +48,5 @@ def dying_links(settings: Settings, s3: S3Port) -> Failure | None:
         if not s3.signs_temporarily():
             return None
     except ServiceError:
-        return None  # who cannot sign at all is told so when a link is made
-    return Failure(
-        Service.S3,
-        FailureKind.CONFIG,
-        "temporary_credentials",
-        "S3's credentials are temporary, and presigned links die with them in hours: none is "
-        "written, and nothing is deleted",
-        'set links.style = "permalink", or give a long-lived key for signing alone: '
-        "s3.signing_access_key_id and s3.signing_secret_access_key",
-    )
+        return None  # asked again whenever a link is made
+    return replace(TEMPORARY, kind=FailureKind.CONFIG)

@@ -113,12 +113,17 @@ class TestLength:
         assert judgement.seconds == pytest.approx(462, abs=0.03)
 
     @pytest.mark.parametrize("extension", ["mp3", "wav"])
-    @pytest.mark.parametrize("framed", [False, True])
-    def test_a_person_may_take_it(self, extension: str, *, framed: bool) -> None:
+    def test_a_person_may_take_it(self, extension: str) -> None:
         body = {"mp3": cbr(5), "wav": wav("a", 5)}[extension]
-        judgement = judge(body, extension, accept=True, framed=framed)
+        judgement = judge(body, extension, accept=True)
         assert (judgement.refusal, judgement.length_alone) == (None, False)
         assert judgement.seconds == pytest.approx(5, abs=0.03)
+
+    @pytest.mark.parametrize("accept", [False, True])
+    def test_but_not_what_only_the_end_of_the_connection_ended(self, *, accept: bool) -> None:
+        judgement = judge(cbr(5), "mp3", accept=accept, framed=False)
+        assert "nothing but the end of the connection" in (judgement.refusal or "")
+        assert not judgement.length_alone
 
     @pytest.mark.parametrize("extension", ["mp3", "wav"])
     def test_longer_has_lost_nothing(self, extension: str) -> None:

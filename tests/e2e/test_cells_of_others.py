@@ -61,7 +61,7 @@ def test_a_cell_that_names_the_recording_anywhere_is_its_cell(lab: Lab) -> None:
     (row, mine), (share_row, shared) = lab.call(), lab.call()
     assert lab.json("process", mine.sid).code == 0
     link = lab.link(row)
-    share_row.fields[LINK] = f"https://files.example.org/{shared.sid}.mp3"
+    share_row.fields[LINK] = f"https://files.example.org/s/TOKEN-OF-SOMEBODY/{shared.sid}.mp3"
     second = lab.sandbox.twilio.add(mine.call_sid, duration=2)
     lab.s3.create_bucket(Bucket=f"{lab.bucket}2")
     other = {"AWS_S3_BUCKET": f"{lab.bucket}2"}  # it exists, and is not the one of the link
@@ -69,6 +69,8 @@ def test_a_cell_that_names_the_recording_anywhere_is_its_cell(lab: Lab) -> None:
     assert told.code == 0
     for one in (mine, shared):
         assert (told.of(one)["step"], told.of(one)["reason"]) == ("Hold", ELSEWHERE)
+    assert told.of(shared)["link"] == f"https://files.example.org/…{shared.sid}…"
+    assert "TOKEN-OF-SOMEBODY" not in told.stdout + told.stderr
     assert (lab.link(row), lab.holds(row, second, TRANSFER)) == (link, "s3")
     assert (lab.holds(share_row, shared), lab.link(share_row, TRANSFER)) == ("s3", "")
     told = lab.json("purge-twilio", "--retention", "0", **other)

@@ -99,8 +99,27 @@ def test_an_archive_counts_where_that_is_wanted(lab: Lab) -> None:
     assert lab.json("process").code == 0
     lab.tap.traits.archived = {mine.sid: Archived()}
     wanted = {"RECCLI_S3__ACCEPT_ARCHIVE_CLASS": "true"}
+    row, linked = lab.call(linked=True)
+    lab.tap.traits.archived[linked.sid] = Archived()
+    assert lab.json("migrate-fallbacks", **wanted).code == 0
+    assert lab.holds(row, linked) == "s3"  # it was decided on, although it does not open
     assert purge(lab, **wanted).of(mine)["step"] == "Hold"  # its bytes cannot be read back
-    assert (purge(lab, **wanted, **BELIEVED).code, lab.deleted()) == (0, {mine.sid})
+    assert purge(lab, **wanted, **BELIEVED).code == 0
+    assert lab.deleted() == {mine.sid, linked.sid}
+
+
+def test_one_archived_object_stops_no_other_link(lab: Lab) -> None:
+    calls = [lab.call() for _ in range(3)]
+    assert lab.json("process").code == 0
+    (row, gone), *others = calls
+    for one_row, one in calls:
+        one_row.fields["Recording URL (Twilio/S3)"] = lab.sandbox.twilio.recording_url(one)
+    lab.sandbox.twilio.delete(gone.sid)
+    lab.tap.traits.archived[gone.sid] = Archived()
+    told = lab.json("migrate-fallbacks")
+    assert (told.code, told.of(gone)["step"]) == (0, "Hold")
+    assert told.of(gone)["reason"].startswith("the last copy opens for nobody")
+    assert [lab.holds(*each) for each in ((row, gone), *others)] == ["s3"] * 3
 
 
 def vanish(lab: Lab, key: str) -> None:

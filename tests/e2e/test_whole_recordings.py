@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab, Told
 
 WAV = {"RECCLI_TWILIO__MEDIA_FORMAT": "wav"}
-UNPROVEN = "nobody says how long it should be: no copy is proven for a delete"
+UNPROVEN = "its length is not proven, so no copy counts for a delete"
 
 
 def purge(lab: Lab, **changes: str) -> Told:
@@ -52,6 +52,17 @@ def test_a_cut_body_is_counted_to_its_end_and_a_person_may_take_it(lab: Lab) -> 
     assert float(head["Metadata"]["seconds"]) == pytest.approx(462, abs=1)
     assert (purge(lab).code, lab.deleted()) == (0, {mine.sid})
     mine.audio = audio  # which the stand-in throws away, and the lab compares with
+
+
+def test_what_was_listened_to_is_not_what_is_cut_on_its_way_now(lab: Lab) -> None:
+    row, mine = lab.call(duration=60)
+    mine.audio = cbr(50)
+    assert lab.json("process").code == 1
+    lab.sandbox.twilio.media.faults.add(Fault(FaultKind.SHORT, share=0.1))  # this time only
+    told = lab.json("process", mine.sid, "--accept-length")
+    assert (told.code, lab.objects(mine)) == (1, [])
+    assert "holds 5 s of audio, the next one 50 s" in told.of(mine)["error"]
+    assert lab.holds(row, mine) == "twilio"
 
 
 def test_only_recordings_that_were_listened_to_can_be_taken_so(lab: Lab) -> None:
@@ -149,11 +160,16 @@ def test_without_a_duration_it_is_copied_and_linked_and_never_deleted(
     told = lab.json("process")
     assert (told.code, lab.holds(row, mine)) == (0, "s3")
     told = purge(lab)
-    assert (told.of(mine)["step"], told.of(mine)["reason"]) == ("Hold", UNPROVEN)
+    said = f"{UNPROVEN}: S3 holds 30 s, and Twilio tells no duration"
+    assert (told.of(mine)["step"], told.of(mine)["reason"]) == ("Hold", said)
     assert lab.deleted() == set()
-    assert "fix: listen to the copy" in lab.run("purge-twilio", "--retention", "0").stdout
+    assert (
+        "fix: listen to the recording at Twilio"
+        in lab.run("purge-twilio", "--retention", "0").stdout
+    )
     mine.told = {"duration": "90"}  # and 30 s were stored
-    assert purge(lab).of(mine)["reason"] == UNPROVEN
+    said = f"{UNPROVEN}: S3 holds 30 s, and Twilio recorded 90 s"
+    assert purge(lab).of(mine)["reason"] == said
     mine.told = {}
     assert (purge(lab).code, lab.deleted()) == (0, {mine.sid})
 

@@ -102,6 +102,23 @@ def test_a_refusal_is_remembered_for_a_minute(style: str, name: str) -> None:
     assert len(stage.asked) == 2
 
 
+def test_what_is_wrong_with_one_object_says_nothing_of_the_next() -> None:
+    stage = Stage(problem=failure(FailureKind.PERMANENT, Service.S3, "link_dead"))
+    assert stage.ask("link") == "link_dead"
+    stage.problem = failure(FailureKind.PERMANENT, Service.S3, "link_archived")
+    assert stage.ask("link") is None  # that was decided on
+    stage.problem = None
+    assert [stage.ask("link"), stage.ask("link")] == [None, None]
+    assert len(stage.asked) == 3
+
+
+def test_s3_that_fails_already_is_not_asked_for_its_bucket() -> None:
+    stage = Stage(problem=failure(FailureKind.OUTAGE, Service.S3, "timeout"))
+    assert stage.ask("link") == "timeout"
+    assert stage.ask("write") is None
+    assert stage.asked == ["https://link"]
+
+
 def test_what_fails_in_passing_is_asked_again_at_once() -> None:
     stage = Stage(problem=failure(FailureKind.OUTAGE, Service.S3, "timeout"))
     assert stage.ask("link") == "timeout"

@@ -10,15 +10,16 @@ import pytest
 from reccli.core.errors import FailureKind, Service
 from reccli.flow import source
 from reccli.flow.commands import Command
+from tests.sim.world import NAMING
 
 from .bench import Bench, failure, many
 
 if TYPE_CHECKING:
+    from reccli.core.naming import Naming
     from reccli.flow.result import Result
     from tests.sim.world import World
 
 P = Command.PROCESS
-PREFIX = "call-recordings/"
 
 
 def vanish(world: World, number: int) -> str:
@@ -30,7 +31,7 @@ def vanish(world: World, number: int) -> str:
     return sid
 
 
-def look(bench: Bench, *, days: float = 3, compare: str | None = PREFIX) -> Result:
+def look(bench: Bench, *, days: float = 3, compare: Naming | None = NAMING) -> Result:
     since = bench.world.now() - timedelta(days=days)
     return bench.run(P, bench.sources.unlinked(since, None, compare=compare))
 
@@ -131,8 +132,30 @@ def test_what_a_callback_told_of_is_not_taken_twice() -> None:
     sources = Bench(world).sources
     told = {sid: world.tapes.now[sid].call_sid}
     since = world.now() - timedelta(days=3)
-    seeds = [seed.ref.sid for seed in sources.unlinked(since, None, told, compare=PREFIX)]
+    seeds = [seed.ref.sid for seed in sources.unlinked(since, None, told, compare=NAMING)]
     assert seeds.count(sid) == 1
+
+
+def test_notes_and_transcripts_beside_it_are_no_copy() -> None:
+    world = many(3, linked=True)
+    sid = vanish(world, 2)
+    beside = world.key(sid).replace(".mp3", ".transcript.json")
+    (thing, *_) = world.objects.now.values()
+    world.planted.add(beside)
+    world.objects.now = {**world.objects.now, beside: thing}
+    assert copied(look(Bench(world))) == [sid]
+
+
+def test_what_is_new_does_not_wait_for_the_whole_of_twilio() -> None:
+    world = many(30, linked=True)
+    world.page = 1
+    world.sleep(4 * 86_400)
+    new = world.record(99, 99)
+    bench = Bench(world)
+    since = world.now() - timedelta(days=3)
+    first = next(bench.sources.unlinked(since, None, compare=NAMING))
+    assert first.ref.sid == new
+    assert bench.count("twilio.page") <= 2
 
 
 def test_what_is_over_or_has_not_begun_has_no_object_to_miss() -> None:

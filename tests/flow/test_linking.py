@@ -14,8 +14,10 @@ from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import LinkState
 from reccli.core.rows import Slot
 from reccli.flow.effects import Rows, Stale, WriteLinks
-from reccli.flow.linking import FRESH, Turn, write_links
+from reccli.flow.linking import FRESH, write_links
+from reccli.flow.turn import Turn
 from tests.sim.faults import Fault, Plan
+from tests.sim.ports import FakeS3
 from tests.sim.world import FIELDS, World, re_sid
 
 from .bench import Bench, failure, links, many
@@ -170,14 +172,67 @@ def test_the_first_link_of_a_run_is_opened_and_no_other() -> None:
     assert bench.count("links.open") == 1
 
 
-def test_a_link_that_does_not_open_is_not_written() -> None:
-    world = many(2, stored=False)
-    for number in (1, 2):
-        world.store(re_sid(number), unfit=number == 1)
+def test_a_link_that_does_not_open_is_not_written_and_stops_no_other() -> None:
+    world = many(3, stored=False)
+    for number in (2, 3):
+        world.store(re_sid(number))
     bench = Bench(world)
-    replies = write_links(effects(bench, (1, 2), timedelta()), bench.reach)
-    assert [reply.code for reply in replies if isinstance(reply, Failure)] == ["link_dead"] * 2
-    assert written(bench) == set()
+    replies = write_links(effects(bench, (1, 2, 3), timedelta()), bench.reach)
+    assert [type(reply) for reply in replies] == [Failure, Rows, Rows]
+    assert written(bench) == {"row2", "row3"}
+
+
+def test_credentials_that_deny_it_stop_all_links_for_a_while() -> None:
+    def denied(name: str, *_args: object) -> None:
+        if name == "open":
+            raise failure(FailureKind.DENIED, Service.S3, "link_denied")
+
+    bench = Bench(many(3), on_call=denied)
+    replies = write_links(effects(bench, (1, 2, 3), timedelta()), bench.reach)
+    assert [reply.code for reply in replies if isinstance(reply, Failure)] == ["link_denied"] * 3
+
+
+def test_an_archive_that_was_decided_on_is_linked_although_it_does_not_open() -> None:
+    world = many(1, stored=False)
+    world.store(re_sid(1), unfit=True)
+    bench = Bench(world)
+    (reply,) = write_links(effects(bench, (1,), timedelta()), bench.reach)
+    assert isinstance(reply, Rows)
+
+
+def test_credentials_that_have_become_temporary_sign_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeS3, "signs_temporarily", lambda _self: True)
+    bench = Bench(many(1))
+    decided = effects(bench, (1,), timedelta())
+    (reply,) = write_links(decided, bench.reach)
+    assert isinstance(reply, Failure)
+    assert (reply.code, reply.kind) == ("temporary_credentials", FailureKind.PERMANENT)
+    (fallback,) = write_links([replace(decided[0], key=None)], bench.reach)
+    assert isinstance(fallback, Rows)
+
+
+def test_a_free_cell_is_not_filled_when_another_names_the_recording_by_now() -> None:
+    world = World()
+    sid = world.record(1, 1)
+    world.store(sid)
+    world.add_row("row1", 1)
+    bench = Bench(world)
+    bench.reach.airtable.find([(sid, world.tapes.now[sid].call_sid)])
+    slot = Slot("row1", FIELDS[0], LinkState.EMPTY, "")
+    ref, old = world.tapes.now[sid].ref, world.now() - OLD
+    decided = WriteLinks(ref, "mp3", world.key(sid), (slot,), old)
+    world.edit("row1", FIELDS[1], f"https://nas.example.org/{sid}.mp3")
+    assert write_links([decided], bench.reach) == [Stale()]
+
+
+def test_a_note_beside_our_own_link_does_not_keep_it_from_being_renewed() -> None:
+    world = many(1)
+    world.edit("row1", FIELDS[1], f"https://nas.example.org/{re_sid(1)}.mp3")
+    bench = Bench(world)
+    (reply,) = write_links(effects(bench, (1,)), bench.reach)
+    assert isinstance(reply, Rows)
 
 
 @pytest.mark.parametrize("count", [10, 11, 25, 100])

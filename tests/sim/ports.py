@@ -302,13 +302,16 @@ class FakeLinks:
         self._wire, self._world = wire, wire.world
 
     def open(self, url: str) -> None:
-        def look(objects: Mapping[str, Thing]) -> bool:
+        def look(objects: Mapping[str, Thing]) -> str:
             link = self._world.book.parse(url)
             thing = objects.get(link.key) if isinstance(link, ObjectLink) else None
-            return thing is not None and not thing.unfit
+            if thing is None:
+                return "link_dead"
+            return "link_archived" if thing.unfit else ""
 
-        if not self._wire.read("links.open", Service.S3, self._world.objects, look)[0]:
-            raise _permanent(Service.S3, "link_dead")
+        code, _ = self._wire.read("links.open", Service.S3, self._world.objects, look)
+        if code:
+            raise _permanent(Service.S3, code)
 
 
 class FakeAirtable:

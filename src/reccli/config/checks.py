@@ -116,6 +116,8 @@ def _check_template(template: str) -> str:
     for name in ("recording_sid", "ext"):
         if name not in placeholders(template):
             raise ValueError(f"must have {{{name}}}: one key for each recording")
+    if re.search(r"[A-Za-z0-9}]\{recording_sid\}|\{recording_sid\}[A-Za-z0-9{]", template):
+        raise ValueError("must keep {recording_sid} apart, or no link can be read back")
     return template
 
 

@@ -89,7 +89,7 @@ class Reason(StrEnum):
     LINK_WOULD_DIE = "the link would die"
     UNREFERENCED = "archived, nothing refers to it yet"
     IN_RETENTION = "in retention"
-    LENGTH_UNPROVEN = "nobody says how long it should be: no copy is proven for a delete"
+    LENGTH_UNPROVEN = "its length is not proven, so no copy counts for a delete"
     PROVEN = "proven safe"
     CONVERGED = "converged"
     LOST = "gone from Twilio with no proven copy in S3"

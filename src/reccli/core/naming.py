@@ -27,6 +27,10 @@ class Naming:
         """Tell the format to fetch: Twilio cannot transcode an encrypted one (error 16109)."""
         return "wav" if recording.encryption else self.media_format
 
+    def is_audio(self, key: str) -> bool:
+        """Whether a key may be that of audio: notes and transcripts may lie beside it."""
+        return key.endswith((".mp3", ".wav")) or not self.template.endswith(".{ext}")
+
     def key(self, recording: Recording, rows: Iterable[Row]) -> str | None:
         """Build the key; None when the template needs a field that no row has yet."""
         values = {

@@ -176,8 +176,8 @@ class _Case:
     def _merge(self, answer: Rows) -> None:
         sides = self.sides
         current = {row.id: row for row in sides.known_rows}
+        # `now` stays that of the look: other rows of the call were not seen again.
         sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
-        sides.now = max(sides.now, answer.at)
 
     def _delete(self) -> Generator[Effect, Any, Step | None]:
         """Delete, but only if everything, observed once more right now, still says so."""

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 REMEMBERED = timedelta(seconds=60)
 """How long an answer that was no counts: a server lives for weeks, and people mend things."""
+ARCHIVED = "link_archived"
+TEMPORARY = Failure(
+    Service.S3,
+    FailureKind.PERMANENT,
+    "temporary_credentials",
+    "S3's credentials are temporary, and presigned links die with them in hours: none is written, "
+    "and nothing is deleted",
+    'set links.style = "permalink", or give a long-lived key for signing alone: '
+    "s3.signing_access_key_id and s3.signing_secret_access_key",
+)
 _SHORT = timedelta(minutes=5)
 _CONFIG = frozenset({FailureKind.CONFIG})
 
@@ -41,7 +51,7 @@ class Checks:
         """`now` is our clock (UTC)."""
         self._s3, self._links, self._book, self._retry = s3, links, book, retry
         self._bucket = _Once(now, _CONFIG)
-        self._link = _Once(now)
+        self._link = _Once(now, remembers=frozenset({FailureKind.DENIED}))
         self._permalink = _Once(now)
 
     def before_write(self) -> None:
@@ -52,13 +62,19 @@ class Checks:
     def before_link(self, key: str, url: str) -> None:
         """Raise unless the link opens, or what a permalink will lead to.
 
-        Of plain object links this is not asked: a CDN may well be closed to this machine.
+        Of plain object links this is not asked: a CDN may well be closed to this machine. What is
+        wrong with this object alone says nothing of others, and whether an archive is good enough
+        has been decided.
         """
-        match self._book.style:
-            case "presigned":
-                self._link(lambda: self._retry(Service.S3, self._links.open, url))
-            case "permalink":
-                self._link(lambda: self._retry(Service.S3, self._open_object, key))
+        try:
+            match self._book.style:
+                case "presigned":
+                    self._link(lambda: self._retry(Service.S3, self._links.open, url))
+                case "permalink":
+                    self._link(lambda: self._retry(Service.S3, self._open_object, key))
+        except ServiceError as error:
+            if error.failure.code != ARCHIVED:
+                raise
 
     def before_delete(self, key: str) -> None:
         """Raise unless a permalink opens; presigned links were opened when they were made."""
@@ -77,12 +93,18 @@ class Checks:
 
 
 class _Once:
-    """One question; `minds` are the kinds of failure that count, all of them by default."""
+    """One question; `minds` are the kinds of failure that count, all of them by default.
+
+    Those in `remembers` are the answer for everybody for a while.
+    """
 
     def __init__(
-        self, now: Callable[[], datetime], minds: frozenset[FailureKind] = frozenset(FailureKind)
+        self,
+        now: Callable[[], datetime],
+        minds: frozenset[FailureKind] = frozenset(FailureKind),
+        remembers: frozenset[FailureKind] = frozenset(FailureKind),
     ) -> None:
-        self._now, self._minds = now, minds
+        self._now, self._minds, self._remembers = now, minds, remembers
         self._lock = threading.Lock()
         self._passed = False
         self._failed: Failure | None = None
@@ -101,8 +123,9 @@ class _Once:
         try:
             ask()
         except ServiceError as error:
-            self._failed = error.failure
-            if not (error.failure.transient and error.failure.kind in self._minds):
+            self._failed = failure = error.failure
+            passing = failure.transient and failure.kind in self._minds
+            if failure.kind in self._remembers and not passing:
                 self._until = self._now() + REMEMBERED  # else the next one may have more luck
         else:
             self._passed = True

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reccli.flow.retry import Retry
 
 SPOOL_BYTES = 4 * 1024 * 1024
+_SAME_SECONDS = 0.5
+"""MP3 is made at download, and need not be the same to the byte."""
 
 
 def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
@@ -31,10 +33,31 @@ def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
             body = cast("BinaryIO", spool)
             provenance = retry(Service.TWILIO, _download, effect, twilio, body)
+            if provenance.accepted:
+                before, provenance = (
+                    provenance,
+                    retry(Service.TWILIO, _download, effect, twilio, body),
+                )
+                _hold_alike(before, provenance)
             stored = retry(Service.S3, s3.put, effect.key, body, provenance)
     except OSError as error:  # of the file: a port raises nothing but ServiceError
         raise ServiceError(_disk(error)) from error
     return Copied(stored, provenance.size, provenance.seconds)
+
+
+def _hold_alike(first: Provenance, second: Provenance) -> None:
+    """Raise unless two downloads are as long: what a person has heard is not what was cut now."""
+    lengths = [one.seconds or 0.0 for one in (first, second)]
+    if abs(lengths[0] - lengths[1]) > _SAME_SECONDS:
+        raise ServiceError(
+            Failure(
+                Service.TWILIO,
+                FailureKind.PERMANENT,
+                "not_the_recording",
+                f"one download holds {lengths[0]:.0f} s of audio, the next one {lengths[1]:.0f} s",
+                "nothing was stored and the Twilio copy is untouched; look at what cuts downloads",
+            )
+        )
 
 
 def _disk(error: OSError) -> Failure:
@@ -67,9 +90,10 @@ def _download(effect: Copy, twilio: TwilioPort, body: BinaryIO) -> Provenance:
     if failure is not None:
         raise ServiceError(failure)
     seconds, duration = judgement.seconds, recording.duration
-    short = duration is not None and seconds is not None and not long_enough(seconds, duration)
+    proven = duration is not None and seconds is not None and long_enough(seconds, duration)
     kind = _CONTENT_TYPES[effect.extension]
-    return Provenance(recording, size, sha256, kind, seconds, accepted=short)
+    accepted = effect.accept_length and not proven
+    return Provenance(recording, size, sha256, kind, seconds, accepted=accepted)
 
 
 _CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}

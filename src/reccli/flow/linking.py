@@ -7,7 +7,6 @@ simulator.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,13 +15,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.model import Row
+from reccli.core.model import LinkState, Row
+from reccli.flow.checks import TEMPORARY
 from reccli.flow.effects import Rows, Stale
+from reccli.flow.turn import Turn
 from reccli.flow.unexpected import unexpected
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from reccli.core.rows import Slot
     from reccli.flow.effects import WriteLinks
     from reccli.flow.perform import World
 
@@ -38,34 +40,6 @@ Cells = Mapping[str, Mapping[str, str]]
 Answers = Mapping[str, Row | Failure]
 Each = Callable[[Callable[[Cells], Answers], Iterable[Cells]], Iterable[Answers]]
 """`map`, or that of an executor: what is paced must not wait for answers as well."""
-
-
-class Turn:
-    """Lets one group of links after the other look and send, but not wait for answers.
-
-    So a look is as young as it can be when its rows are written, and the pace is used up.
-    """
-
-    def __init__(self) -> None:
-        self._held, self._guard = threading.Lock(), threading.Lock()
-        self._left = 0
-
-    def begin(self) -> None:
-        """Wait until the group before has sent everything."""
-        self._held.acquire()
-        self._left = 1
-
-    def expect(self, requests: int) -> None:
-        """Say how many requests are to be sent."""
-        with self._guard:
-            self._left += requests
-
-    def sent(self) -> None:
-        """Take note that one was sent, or never will be; with the last one the turn is over."""
-        with self._guard:
-            self._left -= 1
-            if self._left == 0:
-                self._held.release()
 
 
 def write_links(
@@ -174,7 +148,7 @@ class _Group:
             for number, (effect, url) in self.effects.items()
             if all(
                 slot.row_id not in looked_at
-                or found.get(slot.row_id, {}).get(slot.field) == slot.text
+                or _as_decided(effect, slot, found.get(slot.row_id, {}))
                 for slot in effect.slots
             )
         }
@@ -220,6 +194,13 @@ class _Group:
         return answers
 
 
+def _as_decided(effect: WriteLinks, slot: Slot, links: Mapping[str, str]) -> bool:
+    """Whether the cell holds what it did, and a free one is still the recording's only cell."""
+    free = slot.state is LinkState.EMPTY
+    named = free and any(effect.recording.sid in text for text in links.values())
+    return links.get(slot.field) == slot.text and not named
+
+
 def _batches(cells: Cells) -> Iterator[Cells]:
     items = iter(cells.items())
     while batch := dict(islice(items, BATCH)):
@@ -236,6 +217,8 @@ def _minted(effect: WriteLinks, world: World) -> str | Failure:
                 url = world.book.permalink(effect.key)
             case "object":
                 url = world.book.object_url(effect.key)
+            case _ if world.s3.signs_temporarily():
+                return TEMPORARY
             case _:
                 url = world.s3.presign(effect.key)
         world.checks.before_link(effect.key, url)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from reccli.core.audio import proves_length
 from reccli.core.errors import Failure
-from reccli.core.links import without_query
+from reccli.core.links import host_only, without_query
 from reccli.core.model import (
     LinkState,
     Observation,
+    Reason,
     Recording,
     Row,
     S3State,
@@ -23,6 +24,7 @@ from reccli.core.model import (
     TwilioState,
 )
 from reccli.core.rows import Subject, Survey, linked_keys, survey
+from reccli.flow import telling
 from reccli.flow.effects import (
     Effect,
     ObserveObject,
@@ -91,6 +93,10 @@ class Sides:
                 self.key, self.stored = key, stored
             if found:
                 return
+        sid, rows = self.seed.ref.sid, self.known_rows
+        living = self.known is not None and self.known.state is not TwilioState.DELETED
+        if not living and linked_keys(rows, sid, self.rules.book, former=True):
+            self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(telling.left_behind()))
 
     def _keys(self) -> tuple[str, ...]:
         """Tell where to look: where rows say, where it would be put, where it may have been."""
@@ -178,7 +184,11 @@ class Sides:
         """Say where the recording stands; `size` is how many bytes were copied."""
         sid, known, survey = self.seed.ref.sid, self.known, self.survey()
         cells = {row.id: row.links for row in self.known_rows}
-        texts = [cells[slot.row_id][slot.field] for slot in survey.slots if slot.field]
+        texts = [
+            host_only(slot.text, sid) if slot.state is LinkState.ELSEWHERE else without_query(text)
+            for slot in survey.slots
+            if slot.field and sid in (text := cells[slot.row_id][slot.field])
+        ]
         objects = self.stored.state in {S3State.CONFLICT, S3State.UNFIT}
         return Outcome(
             sid,
@@ -186,13 +196,15 @@ class Sides:
             step,
             taken,
             self._failures_that_matter(),
-            next((without_query(text) for text in texts if sid in text), None),
+            next(iter(texts), None),
             self.key,
             size,
             known.state if known else TwilioState.UNKNOWN,
             self.stored.state,
             known,
-            self.stored.failure if objects else None,
+            telling.unproven(known, self.stored)
+            if step.reason is Reason.LENGTH_UNPROVEN
+            else (self.stored.failure if objects else None),
             survey.state,
         )
 

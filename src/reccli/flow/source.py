@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.model import Recording
+    from reccli.core.naming import Naming
 
 _log = logging.getLogger(__name__)
 
@@ -40,14 +41,22 @@ MOST_OLDER = 5000
 """How many recordings from before the usual look-back one run takes up."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What Twilio lists between two times, or a part of that; `everyone` is the whole."""
+
+    recordings: Mapping[str, Recording]
+    since: datetime | None
+    until: datetime | None
+    everyone: Mapping[str, Recording]
+
+
 @dataclass(slots=True)
 class Sources(TableSources):
     """The ways to find recordings, and what went wrong on the way."""
 
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The calls that were told of and listed whole, each with its recordings."""
-    listed: bool = False
-    """Whether S3 has listed its keys."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
@@ -100,51 +109,63 @@ class Sources(TableSources):
         until: datetime | None,
         pending: Mapping[str, str | None] | None = None,
         *,
-        compare: str | None = None,
+        compare: Naming | None = None,
     ) -> Iterator[Seed]:
         """Take the recordings on Twilio that no row links yet, and those that callbacks told of.
 
         Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
         none. The rows are found in bulk, so that a run with nothing to do asks S3 nothing.
         `pending` are SIDs of recordings and calls, each with its call's if that was told: linked
-        or not, somebody waits for the answer. With `compare`, the prefix of all keys, everything
-        on Twilio is held against S3's listing: what has no object there is taken as well, whatever
-        its row says and however old it is.
+        or not, somebody waits for the answer. With `compare`, everything on Twilio is held against
+        what S3 lists: linked recordings without an object there are taken as well, however old.
         """
         wanted = pending or {}
-        first = since if compare is None else None
-        found = {recording.sid: recording for recording in self._list(first, until)}
-        family: dict[str | None, list[Recording]] = defaultdict(list)
-        for recording in found.values():
-            family[recording.call_sid].append(recording)
+        recent = self._found(since, until)
         taken: set[str] = set()
-
-        def take(recordings: Iterable[Recording], missing: Collection[str] = ()) -> Iterator[Seed]:
-            for recording, rows in self._with_rows(recordings):
-                told = recording.sid in wanted or recording.call_sid in wanted
-                if isinstance(rows, Rows) and not told and self._settled(recording, rows, missing):
-                    continue
-                whole = _inside(recording.created, first, until)
-                siblings = self._siblings(family[recording.call_sid]) if whole else ()
-                taken.add(recording.sid)
-                yield Seed(
-                    recording.ref, siblings, recording, rows if isinstance(rows, Rows) else None
-                )
-
-        recent = [recording for recording in found.values() if _is_since(recording, since)]
-        yield from take(sorted(recent, key=age_order))
-        seen = {recording.sid for recording in recent}
+        yield from self._unlinked(recent, wanted, taken)
+        seen = set(recent.recordings)
         for sid, call_sid in wanted.items():
             if sid not in seen:
                 yield from self._told(sid, call_sid, seen)
         yield from self.dying_links(seen)
         if compare is not None:  # last: what has no link at all is more urgent
-            taken |= seen - {recording.sid for recording in recent}
-            rest = {sid: recording for sid, recording in found.items() if sid not in taken}
+            taken |= seen - recent.recordings.keys()
+            older = self._found(None, since) if since else _Found({}, None, None, {})
+            everyone = {**older.recordings, **recent.recordings}
+            rest = {sid: one for sid, one in everyone.items() if sid not in taken}
             missing = self._without_object(rest, compare)
-            older = sorted((found[sid] for sid in missing), key=age_order, reverse=True)
-            yield from take(older[:MOST_OLDER], missing)
-            self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
+            if missing is None:
+                return
+            for found in (recent, older):
+                gone = {sid: one for sid, one in missing.items() if sid in found.everyone}
+                yield from self._unlinked(replace(found, recordings=gone), {}, taken, gone)
+            self.compared = not self._cut and len(missing) <= MOST_OLDER
+
+    def _found(self, since: datetime | None, until: datetime | None) -> _Found:
+        found = {recording.sid: recording for recording in self._list(since, until)}
+        return _Found(found, since, until, found)
+
+    def _unlinked(
+        self,
+        found: _Found,
+        wanted: Mapping[str, str | None],
+        taken: set[str],
+        missing: Collection[str] = (),
+    ) -> Iterator[Seed]:
+        """Take those that no row links, that are wanted, or whose linked object is missing."""
+        family: dict[str | None, list[Recording]] = defaultdict(list)
+        for recording in found.everyone.values():
+            family[recording.call_sid].append(recording)
+        urgent = sorted(found.recordings.values(), key=age_order, reverse=bool(missing))
+        for recording, rows in self._with_rows(urgent[: MOST_OLDER if missing else None]):
+            told = recording.sid in wanted or recording.call_sid in wanted
+            known = rows if isinstance(rows, Rows) else None
+            if known and not told and self._settled(recording, known, missing):
+                continue
+            whole = _inside(recording.created, found.since, found.until)
+            siblings = self._siblings(family[recording.call_sid]) if whole else ()
+            taken.add(recording.sid)
+            yield Seed(recording.ref, siblings, recording, known)
 
     def _with_rows(
         self, recordings: Iterable[Recording]
@@ -154,28 +175,28 @@ class Sources(TableSources):
             effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
             yield from zip(chunk, find_rows(effects, self.world), strict=True)
 
-    def _without_object(self, found: Mapping[str, Recording], prefix: str) -> set[str]:
-        """Tell of which recordings S3 lists no key; of none if that cannot be told now.
+    def _without_object(
+        self, found: Mapping[str, Recording], naming: Naming
+    ) -> dict[str, Recording] | None:
+        """Tell of which recordings S3 lists no audio; None if that cannot be told now.
 
         What fails here only means that the comparison is made in another run.
         """
-        missing = {
-            sid for sid, recording in found.items() if recording.state is TwilioState.COMPLETED
-        }
+        missing = {s: one for s, one in found.items() if one.state is TwilioState.COMPLETED}
         cursor: str | None = None
         try:
             while missing:
                 if any(outage.service is Service.S3 for outage in self.world.retry.failing):
-                    return set()
-                page = self.world.s3.keys(prefix, cursor)
-                for key in page.items:
-                    missing.difference_update(recordings_in(key))
+                    return None
+                page = self.world.s3.keys(naming.prefix, cursor)
+                for key in filter(naming.is_audio, page.items):
+                    for sid in recordings_in(key):
+                        missing.pop(sid, None)
                 if (cursor := page.cursor) is None:
                     break
         except ServiceError as error:
             _log.warning("nothing was compared with S3's listing: %s", error)
-            return set()
-        self.listed = True
+            return None
         return missing
 
     def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:
@@ -198,8 +219,12 @@ class Sources(TableSources):
 
     def _siblings(self, recordings: Iterable[Recording]) -> tuple[str, ...]:
         """Name them only if all are known: which free cell is whose depends on every one."""
-        cut = any(failure.service is Service.TWILIO for failure in self.failures)
-        return () if cut else by_creation(recordings)
+        return () if self._cut else by_creation(recordings)
+
+    @property
+    def _cut(self) -> bool:
+        """Whether a listing of Twilio broke off."""
+        return any(failure.service is Service.TWILIO for failure in self.failures)
 
     def _list(
         self,
@@ -213,10 +238,6 @@ class Sources(TableSources):
                 yield from listed(Listing(region, since, until, call_sid), self.world)
             except ServiceError as error:
                 self.failures.append(error.failure)
-
-
-def _is_since(recording: Recording, since: datetime | None) -> bool:
-    return since is None or recording.created is None or recording.created >= since
 
 
 def _inside(created: datetime | None, since: datetime | None, until: datetime | None) -> bool:

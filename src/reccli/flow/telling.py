@@ -15,7 +15,7 @@ from reccli.flow.effects import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reccli.core.model import Step, StoredObject
+    from reccli.core.model import Recording, Step, StoredObject
     from reccli.core.rows import Slot
     from reccli.flow.effects import Copied
 
@@ -34,6 +34,26 @@ def vanished(key: str) -> Failure:
         "reccli process copies it again in its next run; look for a lifecycle rule or a person "
         "that deletes objects, and turn bucket versioning on",
     )
+
+
+def left_behind() -> Failure:
+    """Say that the object may be in a place that is not looked at: absent here is not lost."""
+    return Failure(
+        Service.S3,
+        FailureKind.PERMANENT,
+        "former_place",
+        "the row links to a place of links.former, and the bucket does not have the object",
+        "copy the object from there into the bucket, under the key that process would give it",
+    )
+
+
+def unproven(known: Recording | None, stored: StoredObject) -> Failure:
+    """Say why the length of a copy proves nothing, with both lengths where there are two."""
+    holds = "S3 holds the audio" if stored.seconds is None else f"S3 holds {stored.seconds:.0f} s"
+    duration = known.duration if known else None
+    recorded = "tells no duration" if duration is None else f"recorded {duration} s"
+    message = f"{holds}, and Twilio {recorded}"
+    return Failure(Service.S3, FailureKind.PERMANENT, "length_unproven", message)
 
 
 def copied(key: str, reply: Copied, duration: int | None) -> Iterator[Record]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reccli.watch.report import Report
 
 SCHEMA = 1
-_EXPLAINED = frozenset({Reason.UNFIT, Reason.LAST_COPY_UNFIT})
+_EXPLAINED = frozenset({Reason.UNFIT, Reason.LAST_COPY_UNFIT, Reason.LENGTH_UNPROVEN})
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ _FIXES = {
     "rules off the prefix: it is the last copy",
     Reason.KEY_UNKNOWN: "give the call's row back the fields that s3.key_template names",
     Reason.NO_LASTING_LINK: "see the error above: permalinks, or a long-lived key for signing",
-    Reason.LENGTH_UNPROVEN: "listen to the copy, then delete the recording in Twilio's console; "
-    "purge-twilio goes on by itself once Twilio tells the duration",
+    Reason.LENGTH_UNPROVEN: "listen to the recording at Twilio and to the copy; if nothing is "
+    "missing from the copy, delete the recording in Twilio's console",
     Reason.CONFLICT: "compare the object at the key with the recording; move the object away",
     Reason.UNREFERENCED: "create the call's row, or empty one of its link fields",
     Reason.NOT_A_LINK: "correct the link in the row, or configure its account or region",

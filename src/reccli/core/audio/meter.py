@@ -26,7 +26,8 @@ _HEAD_BYTES = 16
 class Expected:
     """What the metadata says of the body: `duration` in seconds, None where Twilio says nothing.
 
-    `accept_length`: a person has listened and takes it although it is shorter.
+    `accept_length`: a person has listened and takes it although it is shorter, if the body was not
+    ended by its connection alone.
     """
 
     extension: str
@@ -78,10 +79,13 @@ class Meter:
         if duration is None:
             refusal = None if framed else "it may have been cut, and Twilio tells no duration"
             return Judgement(refusal, seconds=seconds)
-        if long_enough(seconds, duration) or self._expected.accept_length:
+        accepted = self._expected.accept_length and framed
+        if long_enough(seconds, duration) or accepted:
             return Judgement(None, seconds=seconds)
         refusal = f"it holds {seconds:.0f} s of audio, and Twilio recorded {duration} s"
-        return Judgement(refusal, length_alone=True, seconds=seconds)
+        if not framed:
+            refusal += "; nothing but the end of the connection says that this is all"
+        return Judgement(refusal, length_alone=framed, seconds=seconds)
 
     def _no_audio(self, content_type: str) -> str | None:
         if not self._size:

@@ -15,7 +15,7 @@ from reccli.core.links.model import (
 )
 from reccli.core.links.permalink import signature
 from reccli.core.links.twilio import MAIN_REGION, twilio_url
-from reccli.core.links.urls import without_query
+from reccli.core.links.urls import host_only, without_query
 
 __all__ = [
     "FORMER",
@@ -25,6 +25,7 @@ __all__ = [
     "LinkBook",
     "ObjectLink",
     "TwilioLink",
+    "host_only",
     "recordings_in",
     "signature",
     "twilio_url",

@@ -39,6 +39,15 @@ def below(url: SplitResult, where: Origin, base: str) -> str | None:
     return url.path.removeprefix(root)
 
 
+def host_only(text: str, sid: str) -> str:
+    """Say where an address that is not ours leads: its path may be as good as a password."""
+    try:
+        host = urlsplit(text.strip()).hostname
+    except ValueError:
+        host = None
+    return f"https://{host}/…{sid}…" if host else f"…{sid}…"
+
+
 def without_query(url: str) -> str:
     """Drop what may be a signature: the form of a link that may be shown and logged."""
     return url.split("?", 1)[0].split("#", 1)[0]

@@ -1,0 +1,64 @@
+"""What one case knows of its recording, and from when that is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reccli.core.model import Reason, StepKind
+from reccli.flow.commands import Command
+from reccli.flow.outcome import Seed
+from reccli.flow.result import Exit
+from tests.sim.world import FIELDS, World
+
+from .bench import Bench, links
+
+PERSON = "https://drive.example.org/notes"
+
+
+def test_a_row_that_was_not_written_is_as_old_as_the_look_at_it() -> None:
+    world = World()
+    sid = world.record(1, 1)
+    dead = world.object_link(world.key(sid))
+    world.sleep(10 * 86_400)  # the link of rowB has died
+    world.add_row("rowA", 1, world.twilio_link(sid))
+    world.add_row("rowB", 1, dead)
+
+    def meanwhile(name: str, *_args: object) -> None:
+        if name == "put" and not world.edited:
+            world.sleep(10)  # a copy takes that long
+            world.edit("rowB", FIELDS[0], PERSON)
+
+    bench = Bench(world, on_call=meanwhile)
+    ref = world.tapes.now[sid].ref
+    bench.run(Command.PROCESS, iter([Seed(ref)]))
+    assert "amazonaws" in links(world)["rowA"]
+    assert world.rows.now["rowB"].links[FIELDS[0]] == PERSON
+    assert not world.violations
+
+
+def test_what_is_left_in_a_former_place_is_not_called_lost() -> None:
+    world = World()
+    sid = world.record(1, 1, "deleted")
+    world.book = replace(world.book, former=("s3://old-calls",))
+    key = world.key(sid)
+    world.add_row("row1", 1, f"https://old-calls.s3.amazonaws.com/{key}")
+    world.vanished.add(key)
+    world.late.add(("row1", sid))
+    bench = Bench(world)
+    world.vanished.add(sid)
+    result = bench.run(Command.PROCESS, iter([Seed(world.tapes.now[sid].ref)]))
+    (outcome,) = result.outcomes
+    assert (outcome.step.kind, outcome.step.reason) == (StepKind.HOLD, Reason.NOT_OBSERVED)
+    assert [failure.code for failure in outcome.failures] == ["former_place"]
+    assert result.exit_code is Exit.FAILED
+
+
+def test_a_living_recording_is_copied_from_twilio_whatever_former_place_has_it() -> None:
+    world = World()
+    sid = world.record(1, 1)
+    world.book = replace(world.book, former=("s3://old-calls",))
+    world.add_row("row1", 1, f"https://old-calls.s3.amazonaws.com/somewhere/{sid}.mp3")
+    result = Bench(world).run(Command.PROCESS, iter([Seed(world.tapes.now[sid].ref)]))
+    assert result.summary["copied"] == result.summary["resigned"] == 1
+    assert list(world.objects.now) == [world.key(sid)]
+    assert world.dangling(sid) == set()
