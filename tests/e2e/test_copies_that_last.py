@@ -158,6 +158,22 @@ def test_a_full_look_finds_it_without_being_told(lab: Lab) -> None:
     assert lab.archived(mine)
 
 
+def test_a_part_of_twilio_is_not_compared_and_does_not_count_as_the_whole(lab: Lab) -> None:
+    _, mine = lab.call()
+
+    def listings() -> int:
+        return sum("list-type=2" in path for _, path in lab.tap.requests)
+
+    assert lab.json("process", mine.sid).code == 0
+    vanish(lab, lab.objects(mine)[0])
+    for part in (("--since", "1h"), ("--until", "1h"), (mine.sid, "--dry-run")):
+        assert lab.json("process", *part).code == 0
+        assert listings() == 0
+    assert lab.json("process", "--full", "--until", "1h").code == 0  # when there was nothing yet
+    assert lab.json("process").summary["copied"] == 1
+    assert listings() == 1
+
+
 def test_what_is_gone_after_the_purge_is_named_as_lost(lab: Lab) -> None:
     _, mine = lab.call()
     assert lab.json("process").code == 0

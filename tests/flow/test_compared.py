@@ -98,6 +98,21 @@ def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
     assert not bench.sources.compared
 
 
+def test_an_s3_that_fails_already_is_not_asked_for_a_listing() -> None:
+    def broken(name: str, *_args: object) -> None:
+        if name == "observe":
+            raise failure(FailureKind.OUTAGE, Service.S3)
+
+    world = many(3, linked=True)
+    world.record(9, 9)  # which is looked at first
+    bench = Bench(world, on_call=broken)
+    seeds = bench.sources.unlinked(world.now() - timedelta(days=3), None, compare=NAMING)
+    first = next(seeds)
+    assert bench.run(P, iter([first])).exit_code == 5
+    assert list(seeds) == []
+    assert (bench.count("s3.keys"), bench.sources.compared) == (0, False)
+
+
 def test_a_listing_of_twilio_that_broke_off_compared_nothing_to_the_end() -> None:
     def broken(name: str, *_args: object) -> None:
         if name == "page":

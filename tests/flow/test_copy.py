@@ -190,6 +190,8 @@ def test_what_is_cut_just_now_is_not_what_a_person_has_heard(lengths: tuple[int,
 def test_a_person_may_accept_what_twilio_tells_no_length_of() -> None:
     _, s3 = run(media(cbr(9)), media(cbr(9)), accept=True, duration=None)
     assert [note.accepted for note in s3.notes] == [True]
+    _, s3 = run(media(cbr(9)), duration=None)
+    assert [note.accepted for note in s3.notes] == [False]
 
 
 @pytest.mark.parametrize("accept", [False, True])

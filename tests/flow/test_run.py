@@ -18,9 +18,10 @@ from reccli.flow.effects import Rows
 from reccli.flow.linking import FRESH
 from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.result import Exit, Result
-from reccli.flow.run import AIRTABLE_AT_ONCE, CHUNK
+from reccli.flow.run import AIRTABLE_AT_ONCE, CHUNK, GROUPS_AT_ONCE
 from tests.core.samples import make_recording
 from tests.sim.faults import Fault, Plan
+from tests.sim.ports import FakeAirtable
 from tests.sim.scenes import R1, fresh, settle
 from tests.sim.world import World, re_sid
 
@@ -354,6 +355,31 @@ def test_a_bug_in_a_batch_ends_only_that_batch() -> None:
 
 
 # Bounds
+
+
+def test_cases_that_wait_for_their_links_hold_up_only_so_many_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window, look = 40, 10
+    monkeypatch.setattr("reccli.flow.run.CHUNK", window)
+    monkeypatch.setattr(FakeAirtable, "rows_a_look", look)
+    go = threading.Event()
+
+    def held(name: str, *_args: object) -> None:
+        if name == "write":
+            go.wait(20)
+
+    bench = Bench(many(100), on_call=held)
+    run = threading.Thread(target=bench.run, args=(M,))
+    run.start()
+    seen = -1
+    while bench.count("twilio.fetch") != seen:
+        seen = bench.count("twilio.fetch")
+        time.sleep(0.7)
+    go.set()
+    run.join()
+    assert window < seen <= window + (GROUPS_AT_ONCE + 1) * look
+    assert bench.count("twilio.fetch") >= 100
 
 
 def test_work_in_hand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
