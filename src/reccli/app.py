@@ -127,7 +127,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
             if sources.compared:
-                history.remember_comparison(ledger, options.run_id, started)
+                history.remember_comparison(ledger, options.run_id, started, result.outcomes)
             journal.finished(result)
         return result, report
 

@@ -117,6 +117,16 @@ def test_what_is_old_comes_in_portions_the_newest_first(monkeypatch: pytest.Monk
         assert bench.sources.compared is (expected == {1})
 
 
+def test_a_listing_with_an_end_has_not_compared_everything() -> None:
+    world = many(5, linked=True)
+    world.sleep(30 * 86_400)
+    sources = Bench(world).sources
+    now = world.now()
+    seeds = sources.unlinked(now, now, compare=PREFIX)
+    assert len(list(seeds)) == 5  # their links are dying
+    assert not sources.compared
+
+
 @pytest.mark.parametrize("days", [0, 30])
 def test_a_fallback_is_left_to_the_command_that_repairs_them(days: int) -> None:
     world = many(3, stored=False)

@@ -144,7 +144,8 @@ class Sources(TableSources):
             missing = self._without_object(rest, compare)
             older = sorted((found[sid] for sid in missing), key=age_order, reverse=True)
             yield from take(older[:MOST_OLDER], missing)
-            self.compared = self.listed and not self.failures and len(older) <= MOST_OLDER
+            whole = until is None and len(older) <= MOST_OLDER
+            self.compared = self.listed and whole and not self.failures
 
     def _with_rows(
         self, recordings: Iterable[Recording]
