@@ -9,7 +9,6 @@ import pytest
 
 from reccli.core.errors import FailureKind, Service
 from reccli.core.model import LinkState, Reason, S3State, StepKind, StoredObject
-from reccli.flow.commands import Command
 from reccli.flow.effects import (
     Delete,
     ObserveObject,
@@ -26,18 +25,16 @@ from tests.core.samples import (
     NOW,
     RE1,
     RE2,
-    make_book,
     make_recording,
     make_row,
     twilio_cell,
 )
 
-from .byhand import CLAIMED, GOOD, NAMING, OLD, Stage, codes, failed, presigned_link
+from .byhand import CLAIMED, GOOD, OLD, Stage, codes, failed, presigned_link
 
 BUSY = failed(Service.TWILIO, FailureKind.BUSY)
 LINKED = (make_row(presigned_link()),)
 DYING = (make_row(presigned_link().replace("20261122", "20261101")),)
-ELSEWHERE = f"elsewhere/{RE1}.mp3"
 ABSENT = StoredObject(S3State.ABSENT)
 CONFLICT = StoredObject(S3State.CONFLICT, failure=failed(Service.S3))
 UNFIT = StoredObject(S3State.UNFIT, failure=failed(Service.S3))
@@ -110,56 +107,6 @@ def test_the_age_is_that_of_the_last_look() -> None:
     young = replace(CLAIMED, age=timedelta(hours=1))
     stage.will_say(ObserveObject, CLAIMED, GOOD, young)
     assert stage.play().step.reason is Reason.IN_RETENTION
-
-
-# Keys
-
-
-def test_a_former_place_is_looked_at_last() -> None:
-    book = make_book(former=("s3://old",))
-    cells = (f"https://old.s3.amazonaws.com/{ELSEWHERE}", presigned_link(f"row/{RE1}.mp3"))
-    stage = Stage((make_row(*cells),), {ELSEWHERE: GOOD}, book=book, dry_run=True)
-    outcome = stage.play()
-    assert stage.keys == [f"row/{RE1}.mp3", KEY, ELSEWHERE]
-    assert outcome.key == ELSEWHERE
-    assert outcome.steps == (StepKind.RESIGN, StepKind.DELETE)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "looks", "key"),
-    [
-        (GOOD, ABSENT, 1, 0),
-        (UNFIT, GOOD, 1, 0),
-        (StoredObject(S3State.UNKNOWN), GOOD, 1, 0),
-        (ABSENT, GOOD, 2, 1),
-        (CONFLICT, GOOD, 2, 1),
-        (ABSENT, CONFLICT, 2, 0),
-        (CONFLICT, ABSENT, 2, 0),
-    ],
-)
-def test_of_two_keys_the_one_with_the_object_counts_else_the_first(
-    first: StoredObject, second: StoredObject, looks: int, key: int
-) -> None:
-    keys = (ELSEWHERE, KEY)
-    stage = Stage(
-        (make_row(presigned_link(ELSEWHERE)),), dict(zip(keys, (first, second), strict=True))
-    )
-    stage.dry_run = True
-    outcome = stage.play()
-    assert (len(stage.keys), outcome.key) == (looks, keys[key])
-    assert outcome.s3 is (first, second)[key].state
-
-
-def test_without_the_recording_its_key_is_unknown_and_not_merely_unnamed() -> None:
-    stage = Stage((make_row(),), recording=failed(Service.TWILIO, FailureKind.OUTAGE))
-    outcome = stage.play()
-    assert (outcome.s3, outcome.key, stage.keys) == (S3State.UNKNOWN, None, [])
-
-
-def test_a_key_that_no_row_completes_is_no_key() -> None:
-    stage = Stage((make_row(),), naming=replace(NAMING, template="{Agent}/{recording_sid}.{ext}"))
-    outcome = stage.command(Command.MIGRATE_FALLBACKS).play()
-    assert (outcome.s3, outcome.key, stage.keys) == (S3State.NO_KEY, None, [])
 
 
 # Failures and states that are told
