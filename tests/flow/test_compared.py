@@ -124,7 +124,7 @@ def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
     with pytest.raises(ServiceError):
         bench.reach.retry(service, broken)
     assert [outage.service for outage in bench.reach.retry.failing] == [service]
-    bench.reach.airtable.find = lambda _subjects: []  # type: ignore[method-assign]
+    bench.reach.airtable.find = lambda _subjects: []  # type: ignore[method-assign, assignment]
     list(bench.sources.unlinked(bench.world.now(), None, compare=PREFIX))
     assert bench.count("s3.keys") == (service is not Service.S3)
     assert bench.sources.listed is (service is not Service.S3)
@@ -202,6 +202,15 @@ def test_what_no_row_links_is_taken_once_although_it_has_no_object_either() -> N
     since = world.now() - timedelta(days=3)
     seeds = [seed.ref.sid for seed in Bench(world).sources.unlinked(since, None, compare=PREFIX)]
     assert sorted(seeds) == [f"RE{number:032x}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("service", [Service.TWILIO, Service.AIRTABLE])
+def test_only_what_twilio_did_not_list_may_hide_siblings(service: Service) -> None:
+    world = many(1, stored=False, row=False)
+    sources = Bench(world).sources
+    sources.failures.append(failure(service=service).failure)
+    (seed,) = sources.unlinked(None, None)
+    assert bool(seed.siblings) is (service is Service.AIRTABLE)
 
 
 @pytest.mark.parametrize("compare", [None, PREFIX])
