@@ -11,6 +11,7 @@ import pytest
 from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.flow import source
 from reccli.flow.commands import Command
+from reccli.flow.ports import Page
 
 from .bench import Bench, failure, many
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 P = Command.PROCESS
 PREFIX = "call-recordings/"
+SECOND = timedelta(seconds=1)
 
 
 def vanish(world: World, number: int) -> str:
@@ -193,8 +195,10 @@ def test_what_a_callback_told_of_is_taken_although_it_is_linked(*, by_call: bool
     call_sid = world.tapes.now[sid].call_sid or ""
     told = {call_sid: call_sid} if by_call else {sid: None}
     since = world.now() - timedelta(days=3)
-    seeds = list(Bench(world).sources.unlinked(since, None, told))
+    sources = Bench(world).sources
+    seeds = list(sources.unlinked(since, None, told))
     assert [seed.ref.sid for seed in seeds] == [sid]
+    assert sources.calls == ({call_sid: (sid,)} if by_call else {})
 
 
 def test_what_no_row_links_is_taken_once_although_it_has_no_object_either() -> None:
@@ -235,3 +239,16 @@ def test_the_oldest_come_first_and_bring_their_rows() -> None:
     seeds = list(Bench(world).sources.unlinked(world.now() - timedelta(days=3), None))
     assert [seed.ref.sid for seed in seeds] == [f"RE{number:032x}" for number in (3, 1, 4, 2)]
     assert all(seed.rows and len(seed.rows.rows) == 1 for seed in seeds)
+
+
+def test_a_recording_counts_as_recent_from_that_moment_on_or_where_nobody_says() -> None:
+    world = many(3, stored=False, row=False)
+    since = world.now() - timedelta(days=1)
+    for sid, created in zip(world.tapes.now, (since, since - SECOND, None), strict=True):
+        tape = replace(world.tapes.now[sid], created=created)
+        world.tapes.now = {**world.tapes.now, sid: tape}
+    bench = Bench(world)
+    page = Page(list(world.tapes.now.values()), None)
+    bench.reach.twilio.page = lambda *_args: page  # type: ignore[method-assign]
+    seeds = {seed.ref.sid for seed in bench.sources.unlinked(since, None)}
+    assert seeds == {f"RE{number:032x}" for number in (1, 3)}
