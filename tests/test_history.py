@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli import history
-from reccli.adapters.ledger import Ledger
+from reccli.adapters.ledger import Callback, Ledger
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.outcome import Outcome
@@ -51,6 +51,17 @@ def test_it_is_due_when_an_object_was_found_to_be_gone_since(
 def test_a_run_that_was_stopped_has_compared_nothing_to_the_end(ledger: Ledger) -> None:
     history.remember_comparison(ledger, "run", NOW, [DONE, STOPPED])
     assert history.comparison_is_due(ledger, NOW + SECOND)
+
+
+def test_a_callback_is_finished_when_all_that_it_told_of_is_settled(ledger: Ledger) -> None:
+    for name in ("RE1", "RE2", "RE3", "CA1", "CA2", "CA3"):
+        ledger.add_callbacks([Callback(name, "completed", "AC1", None, b"", NOW)])
+    told = history.pending(ledger)
+    calls = {"CA1": ("RE1",), "CA2": ("RE1", "RE2"), "CA3": ("RE1", "RE9")}
+    history.finish_callbacks(ledger, told, [DONE, STOPPED], calls, NOW)
+    assert {one.sid for one in history.pending(ledger)} == {"RE2", "RE3", "CA2", "CA3"}
+    history.finish_callbacks(ledger, told, [DONE], {}, NOW)
+    assert len(history.pending(ledger)) == 4
 
 
 class Broken:
