@@ -117,7 +117,7 @@ def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
     assert not bench.sources.compared
 
 
-@pytest.mark.parametrize("service", [Service.S3, Service.AIRTABLE])
+@pytest.mark.parametrize("service", [Service.S3, Service.DISK])
 def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
     def broken() -> None:
         raise failure(FailureKind.DENIED, service)
@@ -126,7 +126,6 @@ def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
     with pytest.raises(ServiceError):
         bench.reach.retry(service, broken)
     assert [outage.service for outage in bench.reach.retry.failing] == [service]
-    bench.reach.airtable.find = lambda _subjects: []  # type: ignore[method-assign, assignment]
     list(bench.sources.unlinked(bench.world.now(), None, compare=PREFIX))
     assert bench.count("s3.keys") == (service is not Service.S3)
     assert bench.sources.listed is (service is not Service.S3)
