@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.model import Reason, Recording, S3State, Step, StepKind, TwilioState
+from reccli.core.model import LinkState, Reason, Recording, S3State, Step, StepKind, TwilioState
 from reccli.flow.outcome import Outcome
 from reccli.flow.result import Result
-from reccli.watch.document import Run, document
+from reccli.watch.document import Run, document, reason
 from reccli.watch.logs import HIDDEN, redact
 from reccli.watch.report import report_on
-from reccli.watch.text import report_lines
+from reccli.watch.text import report_lines, result_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,6 +126,69 @@ def test_without_a_history_the_rest_is_told(history: History | None) -> None:
     assert report.breach(0.0) is None
     lines = list(report_lines(report, Result()))
     assert sum(line.endswith("could not observe") for line in lines) == 5
+
+
+# --- what needs a person
+
+DEAD = "links that are dead or dying and could not be renewed"
+RUN = Run("process", "r0123456789a", False, NOW, NOW)  # noqa: FBT003
+
+
+def said(*outcomes: Outcome) -> list[str]:
+    result = Result()
+    for outcome in outcomes:
+        result.add(outcome)
+    return list(result_lines(RUN, result, every=False))
+
+
+def held(why: Reason, **how: Any) -> Outcome:  # noqa: ANN401 - any field of Outcome
+    return Outcome(SID, CALL, Step(StepKind.HOLD, why), **how)
+
+
+@pytest.mark.parametrize("why", Reason)
+def test_whatever_is_held_has_a_fix(why: Reason) -> None:
+    if why in NEVER_HELD:
+        return
+    lines = said(held(why))
+    assert lines[1:3] == [f"held: {why.value}", f"  {SID}"]
+    assert lines[3].startswith("  fix: ")
+
+
+NEVER_HELD = {
+    *(Reason.NOT_COMPLETED, Reason.NO_COPY, Reason.NEEDS_ROW, Reason.FALLBACK),
+    *(Reason.NAME_OBJECT, Reason.LINK_WOULD_DIE, Reason.IN_RETENTION, Reason.PROVEN),
+    *(Reason.CONVERGED, Reason.LOST, Reason.NOTHING_RECORDED),
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "s3", "dead"),
+    [
+        (LinkState.S3_LINK_EXPIRING, S3State.ABSENT, True),
+        (LinkState.S3_LINK_EXPIRING, S3State.UNKNOWN, True),
+        (LinkState.S3_LINK_EXPIRING, S3State.VERIFIED, False),
+        (LinkState.S3_LINK, S3State.ABSENT, False),
+        (LinkState.TWILIO_LINK, S3State.UNKNOWN, False),
+    ],
+)
+def test_links_that_could_not_be_renewed_are_named(
+    rows: LinkState, s3: S3State, *, dead: bool
+) -> None:
+    lines = said(held(Reason.NOT_OBSERVED, rows=rows, s3=s3))
+    assert (f"{DEAD}: 1" in lines) is dead
+    assert any(DEAD in line for line in lines) is dead
+    assert (lines[-2:-1] == [f"  {SID}"] and "links.former" in lines[-1]) is dead
+
+
+@pytest.mark.parametrize(
+    ("why", "explained"),
+    [(Reason.UNFIT, True), (Reason.LAST_COPY_UNFIT, True), (Reason.CONFLICT, False)],
+)
+def test_why_a_copy_is_unfit_is_told(why: Reason, *, explained: bool) -> None:
+    objection = Failure(Service.S3, FailureKind.PERMANENT, "x", "in GLACIER, of 61-400-111-222")
+    told = f"{why}: in GLACIER, of {HIDDEN}" if explained else why.value
+    assert reason(held(why, objection=objection)) == told
+    assert reason(held(why)) == why.value
 
 
 # --- numbers in groups

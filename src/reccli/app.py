@@ -127,8 +127,8 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
-            if sources.compared and options.until is None:
-                history.remember_comparison(ledger, options.run_id, started)
+            if sources.compared:
+                history.remember_comparison(ledger, options.run_id, started, result.outcomes)
             journal.finished(result)
         return result, report
 

@@ -12,6 +12,7 @@ import structlog
 
 from reccli.adapters.ledger import Ledger, LedgerError, PendingCallback
 from reccli.core.errors import ServiceError
+from reccli.core.model import Reason
 from reccli.flow.callbacks import Finished, verdict
 from reccli.flow.ports import Event
 from reccli.flow.telling import VANISHED
@@ -74,10 +75,16 @@ def finish_callbacks(
         _log.warning("ledger_error", error=str(error))
 
 
-def remember_comparison(ledger: Ledger | None, run_id: str, at: datetime) -> None:
-    """Keep that everything on Twilio was compared with S3's listing by a run that began then."""
+def remember_comparison(
+    ledger: Ledger | None, run_id: str, at: datetime, outcomes: Iterable[Outcome]
+) -> None:
+    """Keep that everything on Twilio was compared with S3's listing by a run that began then.
+
+    Not of a run that was stopped before it had copied what it found to be missing.
+    """
+    stopped = any(outcome.step.reason is Reason.STOPPED for outcome in outcomes)
     try:
-        if ledger is not None:
+        if ledger is not None and not stopped:
             ledger.record(run_id, [Event(COMPARED, at)])
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))

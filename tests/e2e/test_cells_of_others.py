@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli.sandbox.services import CALL, LINK, TRANSFER
+from tests.e2e.serving import PUBLIC_URL
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -33,6 +34,16 @@ def test_fields_named_by_id_are_refused_by_name(lab: Lab, *, formulas: bool, sch
     assert lab.writes() == []
     told = lab.json("process", RECCLI_AIRTABLE__CALL_SID_FIELD=ids[CALL])
     assert (told.code, lab.link(row), lab.keys()) == (2, PERSON, [])
+
+
+def test_a_server_refuses_fields_named_by_id_as_well(lab: Lab) -> None:
+    field_id = lab.sandbox.airtable.table.field_ids[CALL]
+    named = {"RECCLI_AIRTABLE__CALL_SID_FIELD": field_id, "RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL}
+    told = lab.run("serve", "--port", "0", **named)
+    assert told.code == 2
+    assert f'error: airtable.call_sid_field: {field_id} is "{CALL}"; name the field' in told.stderr
+    assert "fix: " in told.stderr
+    assert told.names["serving"] == 0
 
 
 def test_a_bucket_that_does_not_exist_is_a_mistake_of_configuration(lab: Lab) -> None:

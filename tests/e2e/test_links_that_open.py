@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from reccli.sandbox.services import LINK
+from reccli.sandbox.services import LINK, TRANSFER
 from reccli.sandbox.standin import Request, Response, StandIn
+from tests.e2e.serving import Server, wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -58,6 +59,32 @@ def test_temporary_credentials_make_no_presigned_links(lab: Lab) -> None:
         assert opened.content == recording.media("mp3", 1)
     assert lab.json("purge-twilio", "--retention", "0", **session(lab, **signing)).code == 0
     assert lab.deleted() == {mine.sid, fallback.sid}
+
+
+def test_a_server_with_temporary_credentials_copies_and_writes_fallbacks_only(lab: Lab) -> None:
+    (row, mine), (signed_row, signed) = lab.call(), lab.call()
+    with Server(lab.environment(**session(lab)), lab.home) as server:
+        assert server.callback(mine).status_code == 204
+        wait_until(lambda: lab.holds(row, mine) == "twilio")
+        server.wait_for_event("recording_saved_to_airtable_twilio")
+        told = server.stop()
+    assert told.code == 2
+    dying = told.event("temporary_credentials")
+    assert (dying["level"], "permalink" in dying["hint"]) == ("error", True)
+    assert lab.archived(mine)
+    assert lab.link(row, TRANSFER) == ""
+    assert lab.deleted() == set()
+
+    keys = lab.sandbox.s3
+    signing = {
+        "RECCLI_S3__SIGNING_ACCESS_KEY_ID": keys.reader_access_key,
+        "RECCLI_S3__SIGNING_SECRET_ACCESS_KEY": keys.reader_secret_key,
+    }
+    with Server(lab.environment(**session(lab, **signing)), lab.home) as server:
+        server.callback(signed)
+        wait_until(lambda: lab.holds(signed_row, signed) == "s3")
+        told = server.stop()
+    assert (told.code, told.names["temporary_credentials"]) == (0, 0)
 
 
 def test_a_link_that_carries_a_token_is_dying_whatever_it_says(lab: Lab) -> None:

@@ -20,8 +20,10 @@ from twilio.request_validator import RequestValidator
 from websockets.sync.client import connect
 
 from reccli.adapters.ledger import connect as connect_module
+from reccli.adapters.s3 import bucket
 from reccli.config import load
 from reccli.flow import callbacks as rules
+from reccli.flow import checks
 from reccli.intake import webhook, worker
 from reccli.intake.webhook import create_app
 from reccli.sandbox.faults import Fault, FaultKind
@@ -126,6 +128,26 @@ def test_a_slow_look_at_a_call_holds_up_no_other_and_keeps_its_claim(
         time.sleep(1.5)  # longer than a lease
         fences = {sid: (attempts, fence) for sid, attempts, fence, _ in callbacks(lab)}
         assert fences[slow.call_sid] == (1, 1)
+
+
+def test_a_bucket_that_is_not_there_is_told_and_got_over(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((checks, "REMEMBERED"), (bucket, "ABSENT_FOR")):
+        monkeypatch.setattr(module, name, timedelta(seconds=0.2))
+    row, (recording,) = lab.sandbox.call()
+    late = f"{lab.bucket}-late"
+    environment = lab.environment(RECCLI_WEBHOOK__PUBLIC_URL=PUBLIC_URL, AWS_S3_BUCKET=late)
+    settings = load(None, env=environment)
+    with structlog.testing.capture_logs() as logs, serving(create_app(settings)) as url:
+        call(url, recording)
+        wait_until(lambda: any(log["event"] == "NoSuchBucket" for log in logs))
+        assert lab.holds(row, recording) == "empty"
+        lab.s3.create_bucket(Bucket=late)
+        wait_until(lambda: lab.holds(row, recording) == "s3")
+        wait_until(lambda: settled(lab))
+    told = next(log for log in logs if log["event"] == "NoSuchBucket")
+    assert (told["log_level"], late in told["error"], bool(told["hint"])) == ("error", True, True)
 
 
 def test_a_monthly_cap_is_told_and_got_over(lab: Lab) -> None:

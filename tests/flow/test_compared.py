@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.core.errors import FailureKind, Service
+from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.flow import source
 from reccli.flow.commands import Command
+from reccli.flow.ports import Page
 from tests.sim.world import NAMING
 
 from .bench import Bench, failure, many
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 P = Command.PROCESS
+SECOND = timedelta(seconds=1)
 
 
 def vanish(world: World, number: int) -> str:
@@ -85,6 +88,23 @@ def test_the_listing_ends_early_when_everything_was_found() -> None:
     assert bench.count("s3.keys") == 1
 
 
+def test_every_page_of_our_keys_is_read() -> None:
+    world = many(4, linked=True)
+    sid = vanish(world, 2)
+    world.page = 1
+    bench, asked = Bench(world), list[tuple[object, ...]]()
+
+    def note(name: str, *args: object) -> None:
+        if name == "keys":
+            asked.append(args)
+
+    bench.on_call = note
+    assert copied(look(bench)) == [sid]
+    prefixes, cursors = zip(*asked, strict=True)
+    assert set(prefixes) == {NAMING.prefix}
+    assert len(set(cursors)) == len(cursors) == 3
+
+
 def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
     def broken(name: str, *_args: object) -> None:
         if name == "keys":
@@ -98,19 +118,18 @@ def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
     assert not bench.sources.compared
 
 
-def test_an_s3_that_fails_already_is_not_asked_for_a_listing() -> None:
-    def broken(name: str, *_args: object) -> None:
-        if name == "observe":
-            raise failure(FailureKind.OUTAGE, Service.S3)
+@pytest.mark.parametrize("service", [Service.S3, Service.DISK])
+def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
+    def broken() -> None:
+        raise failure(FailureKind.DENIED, service)
 
-    world = many(3, linked=True)
-    world.record(9, 9)  # which is looked at first
-    bench = Bench(world, on_call=broken)
-    seeds = bench.sources.unlinked(world.now() - timedelta(days=3), None, compare=NAMING)
-    first = next(seeds)
-    assert bench.run(P, iter([first])).exit_code == 5
-    assert list(seeds) == []
-    assert (bench.count("s3.keys"), bench.sources.compared) == (0, False)
+    bench = Bench(many(3, linked=True))
+    with pytest.raises(ServiceError):
+        bench.reach.retry(service, broken)
+    assert [outage.service for outage in bench.reach.retry.failing] == [service]
+    list(bench.sources.unlinked(bench.world.now(), None, compare=NAMING))
+    assert bench.count("s3.keys") == (service is not Service.S3)
+    assert bench.sources.compared is (service is not Service.S3)
 
 
 def test_a_listing_of_twilio_that_broke_off_compared_nothing_to_the_end() -> None:
@@ -125,12 +144,22 @@ def test_a_listing_of_twilio_that_broke_off_compared_nothing_to_the_end() -> Non
 
 def test_what_is_old_comes_in_portions_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "MOST_OLDER", 2)
-    world = many(5, stored=False, row=False)
+    world = many(6, stored=False, row=False)
     world.sleep(30 * 86_400)
-    for expected in ({5, 4}, {3, 2}, {1}):
+    for expected in ({6, 5}, {4, 3}, {2, 1}):
         bench = Bench(world)
         assert set(copied(look(bench))) == {f"RE{number:032x}" for number in expected}
-        assert bench.sources.compared is (expected == {1})
+        assert bench.sources.compared is (expected == {2, 1})
+
+
+def test_a_listing_with_an_end_has_not_compared_everything() -> None:
+    world = many(5, linked=True)
+    world.sleep(30 * 86_400)
+    sources = Bench(world).sources
+    now = world.now()
+    seeds = sources.unlinked(now, now, compare=NAMING)
+    assert len(list(seeds)) == 5  # their links are dying
+    assert not sources.compared
 
 
 @pytest.mark.parametrize("days", [0, 30])
@@ -179,3 +208,71 @@ def test_what_is_over_or_has_not_begun_has_no_object_to_miss() -> None:
         world.record(number, number, status)
     world.sleep(30 * 86_400)
     assert look(Bench(world)).outcomes == []
+
+
+@pytest.mark.parametrize("by_call", [True, False])
+def test_what_a_callback_told_of_is_taken_although_it_is_linked(*, by_call: bool) -> None:
+    world = many(3, linked=True)
+    sid = f"RE{2:032x}"
+    call_sid = world.tapes.now[sid].call_sid or ""
+    told = {call_sid: call_sid} if by_call else {sid: None}
+    since = world.now() - timedelta(days=3)
+    sources = Bench(world).sources
+    seeds = list(sources.unlinked(since, None, told))
+    assert [seed.ref.sid for seed in seeds] == [sid]
+    assert sources.calls == ({call_sid: (sid,)} if by_call else {})
+
+
+def test_what_no_row_links_is_taken_once_although_it_has_no_object_either() -> None:
+    world = many(3, stored=False, row=False)
+    since = world.now() - timedelta(days=3)
+    seeds = [seed.ref.sid for seed in Bench(world).sources.unlinked(since, None, compare=NAMING)]
+    assert sorted(seeds) == [f"RE{number:032x}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("service", [Service.TWILIO, Service.AIRTABLE])
+def test_only_what_twilio_did_not_list_may_hide_siblings(service: Service) -> None:
+    world = many(1, stored=False, row=False)
+    sources = Bench(world).sources
+    sources.failures.append(failure(service=service).failure)
+    (seed,) = sources.unlinked(None, None)
+    assert bool(seed.siblings) is (service is Service.AIRTABLE)
+
+
+@pytest.mark.parametrize("compare", [None, NAMING])
+def test_siblings_are_named_unless_the_listing_may_have_cut_the_call(
+    compare: Naming | None,
+) -> None:
+    world = many(1, stored=False, row=False)
+    (tape,) = world.tapes.now.values()
+    assert tape.created
+    for hours, known in ((1, False), (25, True)):
+        since = tape.created - timedelta(hours=hours)
+        (seed,) = Bench(world).sources.unlinked(since, None, compare=compare)
+        assert seed.siblings == ((tape.sid,) if known else ())
+
+
+def test_the_oldest_come_first_and_bring_their_rows() -> None:
+    world = many(4, stored=False, row=False)
+    for number in (1, 2, 3, 4):
+        world.add_row(f"row{number}", number)
+    tapes = list(world.tapes.now.values())
+    for tape, hours in zip(tapes, (3, 1, 4, 2), strict=True):
+        created = world.now() - timedelta(hours=hours)
+        world.tapes.now = {**world.tapes.now, tape.sid: replace(tape, created=created)}
+    seeds = list(Bench(world).sources.unlinked(world.now() - timedelta(days=3), None))
+    assert [seed.ref.sid for seed in seeds] == [f"RE{number:032x}" for number in (3, 1, 4, 2)]
+    assert all(seed.rows and len(seed.rows.rows) == 1 for seed in seeds)
+
+
+def test_a_recording_counts_as_recent_from_that_moment_on_or_where_nobody_says() -> None:
+    world = many(3, stored=False, row=False)
+    since = world.now() - timedelta(days=1)
+    for sid, created in zip(world.tapes.now, (since, since - SECOND, None), strict=True):
+        tape = replace(world.tapes.now[sid], created=created)
+        world.tapes.now = {**world.tapes.now, sid: tape}
+    bench = Bench(world)
+    page = Page(list(world.tapes.now.values()), None)
+    bench.reach.twilio.page = lambda *_args: page  # type: ignore[method-assign]
+    seeds = {seed.ref.sid for seed in bench.sources.unlinked(since, None)}
+    assert seeds == {f"RE{number:032x}" for number in (1, 3)}

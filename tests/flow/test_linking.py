@@ -15,6 +15,7 @@ from reccli.core.model import LinkState
 from reccli.core.rows import Slot
 from reccli.flow.effects import Rows, Stale, WriteLinks
 from reccli.flow.linking import FRESH, write_links
+from reccli.flow.retry import Backoff
 from reccli.flow.turn import Turn
 from tests.sim.faults import Fault, Plan
 from tests.sim.ports import FakeS3
@@ -23,7 +24,12 @@ from tests.sim.world import FIELDS, World, re_sid
 from .bench import Bench, failure, links, many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from reccli.core.model import Row
+    from reccli.flow.linking import Cells
+
+    Write = Callable[[Cells], Sequence[Row]]
 
 PERSON = "https://drive.example.org/notes"
 OLD = 2 * FRESH
@@ -86,21 +92,10 @@ def test_a_cell_is_written_by_one_effect_only() -> None:
 
 
 def test_two_cells_of_a_row_go_into_one_request() -> None:
-    world = World()
-    sids = [world.record(number, 1) for number in (1, 2)]
-    for sid in sids:
-        world.store(sid)
-    world.add_row("row1", 1, *(world.twilio_link(sid) for sid in sids))
-    bench = Bench(world)
-    one = effect(bench, 1, world.now())
-    text = world.rows.now["row1"].links[FIELDS[1]]
-    slot = Slot("row1", FIELDS[1], LinkState.TWILIO_LINK, text)
-    bench.reach.airtable.find([(sids[1], None)])
-    ref = world.tapes.now[sids[1]].ref
-    two = WriteLinks(ref, "mp3", world.key(sids[1]), (slot,), world.now())
-    assert all(isinstance(reply, Rows) for reply in write_links([one, two], bench.reach))
+    bench, both = two_cells()
+    assert all(isinstance(reply, Rows) for reply in write_links(both, bench.reach))
     assert bench.count("airtable.write") == 1
-    assert world.dangling(sids[0]) == world.dangling(sids[1]) == set()
+    assert bench.world.dangling(re_sid(1)) == bench.world.dangling(re_sid(2)) == set()
 
 
 def test_a_pause_of_thirty_seconds_is_followed_by_another_look() -> None:
@@ -289,3 +284,155 @@ def test_a_request_that_is_refused_and_halved_is_one_of_the_turn() -> None:
     assert [type(reply) for reply in replies] == [Rows, Failure, Rows]
     (reply,) = write_links(effects(bench, (4,)), bench.reach, turn=turn)
     assert isinstance(reply, Rows)
+
+
+@pytest.mark.parametrize("ages", [(OLD, timedelta()), (timedelta(), OLD)])
+def test_a_row_is_as_old_as_the_oldest_look_at_its_cells(ages: tuple[timedelta, timedelta]) -> None:
+    bench, both = two_cells()
+    bench.world.edit("row1", FIELDS[0], PERSON)
+    now = bench.world.now()
+    decided = [replace(one, seen_at=now - age) for one, age in zip(both, ages, strict=True)]
+    replies = write_links(decided, bench.reach)
+    assert [type(reply) for reply in replies] == [Stale, Rows]
+    assert bench.count("airtable.read") == 1
+
+
+def two_cells() -> tuple[Bench, list[WriteLinks]]:
+    """Make a row with the fallbacks of two recordings, and decide to write both links."""
+    world = World()
+    sids = [world.record(number, 1) for number in (1, 2)]
+    for sid in sids:
+        world.store(sid)
+    world.add_row("row1", 1, *(world.twilio_link(sid) for sid in sids))
+    bench = Bench(world)
+    decided = []
+    for sid, name in zip(sids, FIELDS, strict=False):
+        slot = Slot("row1", name, LinkState.TWILIO_LINK, world.rows.now["row1"].links[name])
+        bench.reach.airtable.find([(sid, None)])
+        ref = world.tapes.now[sid].ref
+        decided.append(WriteLinks(ref, "mp3", world.key(sid), (slot,), world.now()))
+    return bench, decided
+
+
+def test_only_rows_that_were_seen_long_ago_are_looked_at_again() -> None:
+    bench = Bench(many(2))
+    decided = [*effects(bench, (1,)), *effects(bench, (2,), timedelta())]
+    asked: list[list[str]] = []
+    bench.on_call = lambda name, *args: asked.append(args[0]) if name == "read" else None
+    assert all(isinstance(reply, Rows) for reply in write_links(decided, bench.reach))
+    assert asked == [["row1"]]
+
+
+def test_a_request_that_waits_is_as_old_as_its_oldest_row() -> None:
+    world = many(2)
+    waits = iter([2, 0])
+
+    def slow(name: str, *_args: object) -> None:
+        if name == "write" and (seconds := next(waits)):
+            world.sleep(seconds)
+            world.edit("row1", FIELDS[0], PERSON)
+
+    bench = Bench(world, on_call=slow)
+    decided = [*effects(bench, (1,), timedelta(seconds=2)), *effects(bench, (2,), timedelta())]
+    replies = write_links(decided, bench.reach)
+    assert [type(reply) for reply in replies] == [Stale, Rows]
+    assert links(world)["row1"] == PERSON
+
+
+def writing(bench: Bench, change: Callable[[Cells, Write], Sequence[Row]]) -> list[list[str]]:
+    """Change how rows are written; tells which rows each request is for."""
+    honest, asked = bench.reach.airtable.write, list[list[str]]()
+
+    def write(cells: Cells, *, before: Callable[[], None]) -> Sequence[Row]:
+        asked.append(list(cells))
+        return change(cells, lambda some: honest(some, before=before))
+
+    bench.reach.airtable.write = write  # type: ignore[method-assign]
+    return asked
+
+
+def test_a_field_that_holds_another_link_after_the_update_is_told() -> None:
+    bench = Bench(many(2))
+
+    def rewritten(cells: Cells, write: Write) -> list[Row]:
+        rows = {row.id: row for row in write(cells)}
+        rows["row1"] = replace(rows["row1"], links={**rows["row1"].links, FIELDS[0]: PERSON})
+        return list(rows.values())
+
+    writing(bench, rewritten)
+    bad, good = write_links(effects(bench, (1, 2)), bench.reach)
+    assert isinstance(bad, Failure)
+    assert (bad.code, bad.service) == ("link_not_stored", Service.AIRTABLE)
+    assert "row1" in bad.message
+    assert isinstance(good, Rows)
+
+
+def test_an_answer_that_leaves_a_row_out_is_odd() -> None:
+    bench = Bench(many(2))
+    writing(bench, lambda cells, write: [row for row in write(cells) if row.id != "row1"])
+    bad, good = write_links(effects(bench, (1, 2)), bench.reach)
+    assert isinstance(bad, Failure)
+    assert (bad.code, isinstance(good, Rows)) == ("odd_answer", True)
+
+
+def test_what_a_refused_batch_has_written_is_not_written_again() -> None:
+    bench = Bench(many(5))
+
+    def refused(cells: Cells, write: Write) -> Sequence[Row]:
+        if len(cells) == 5:
+            write({row_id: cells[row_id] for row_id in ("row1", "row4")})
+            raise failure(FailureKind.PERMANENT)
+        return write(cells)
+
+    asked = writing(bench, refused)
+    honest, row99 = bench.reach.airtable.read, replace(bench.world.rows.now["row1"], id="row99")
+    bench.reach.airtable.read = lambda ids: [row99, *honest(ids)]  # type: ignore[method-assign, assignment]
+    replies = write_links(effects(bench, range(1, 6), timedelta()), bench.reach)
+    assert all(isinstance(reply, Rows) for reply in replies)
+    assert asked[1:] == [["row2"], ["row3", "row5"]]
+
+
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - {FailureKind.PERMANENT}))
+def test_a_batch_that_fails_for_another_cause_than_its_rows_is_not_split(kind: FailureKind) -> None:
+    bench = Bench(many(3), backoff=Backoff(attempts=1))
+
+    def refused(_cells: Cells, _write: Write) -> Sequence[Row]:
+        raise failure(kind)
+
+    asked = writing(bench, refused)
+    replies = write_links(effects(bench, (1, 2, 3), timedelta()), bench.reach)
+    assert {reply.kind for reply in replies if isinstance(reply, Failure)} == {kind}
+    assert len(asked) == 1
+
+
+def test_the_read_back_is_as_old_as_the_request() -> None:
+    world, sent = many(1), list[datetime]()
+
+    def note(name: str, *_args: object) -> None:
+        if name == "write":
+            sent.append(world.now())
+
+    bench = Bench(world, on_call=note)
+    (reply,) = write_links(effects(bench, (1,), timedelta()), bench.reach)
+    assert isinstance(reply, Rows)
+    assert reply.at <= sent[0] < world.now()
+
+
+def test_a_fallback_is_not_opened() -> None:
+    bench = Bench(many(1))
+    (one,) = effects(bench, (1,), timedelta())
+    (reply,) = write_links([replace(one, key=None)], bench.reach)
+    assert isinstance(reply, Rows)
+    assert links(bench.world)["row1"].endswith(f"/Recordings/{re_sid(1)}.mp3")
+    assert bench.count("links.open") == 0
+
+
+@pytest.mark.parametrize("style", ["permalink", "object"])
+def test_links_are_of_the_configured_style(style: str) -> None:
+    world, base = many(1), "https://calls.example.com"
+    world.book = replace(world.book, style=style, base_url=base, secrets=("s" * 32,))
+    bench = Bench(world)
+    write_links(effects(bench, (1,), timedelta()), bench.reach)
+    link = world.rows.now["row1"].links[FIELDS[0]]
+    assert link.startswith(f"{base}/r/" if style == "permalink" else f"{base}/call-recordings/")
+    assert ("?sig=" in link) is (style == "permalink")

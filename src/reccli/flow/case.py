@@ -167,7 +167,8 @@ class _Case:
             sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
         elif isinstance(reply, Failure):
             sides.rows = reply
-            yield telling.failed("airtable_update_error", reply)
+            if reply.service is not Service.S3:  # without a bucket, Airtable is not asked
+                yield telling.failed("airtable_update_error", reply)
         else:
             self._merge(reply)
             self.taken.append(kind)

@@ -82,32 +82,30 @@ class Sides:
             self.rows = reply
 
     def observe_object(self, *, prove: bool = False) -> Looking:
-        """Look at the keys where the object may be: rows may name several, one proven is enough."""
-        keys = self._keys()
+        """Look at the keys where the object may be: rows may name several, one proven is enough.
+
+        A former place only tells where it may have been: what is not there has no key by that.
+        """
+        keys, former = self._keys()
         self.key = next(iter(keys), None)
         self.stored = _UNKNOWN if self.known is None else StoredObject(S3State.NO_KEY)
-        for key in keys:
+        for key in dict.fromkeys((*keys, *former)):
             stored = yield from self._look_at(key, prove=prove)
             found = stored.state in {S3State.VERIFIED, S3State.UNFIT, S3State.UNKNOWN}
             if found or key == self.key:
                 self.key, self.stored = key, stored
             if found:
                 return
-        sid, rows = self.seed.ref.sid, self.known_rows
-        living = self.known is not None and self.known.state is not TwilioState.DELETED
-        if not living and linked_keys(rows, sid, self.rules.book, former=True):
+        gone = self.known is not None and self.known.state is TwilioState.DELETED
+        if former and gone and self.stored.state is S3State.ABSENT:
             self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(telling.left_behind()))
 
-    def _keys(self) -> tuple[str, ...]:
-        """Tell where to look: where rows say, where it would be put, where it may have been."""
+    def _keys(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Tell where to look: where rows say and where it would be put; where it may have been."""
         sid, book, rows = self.seed.ref.sid, self.rules.book, self.known_rows
         named = self.rules.naming.key(self.known, rows) if self.known else None
-        keys = (
-            *linked_keys(rows, sid, book),
-            *((named,) if named else ()),
-            *linked_keys(rows, sid, book, former=True),
-        )
-        return tuple(dict.fromkeys(keys))
+        keys = (*linked_keys(rows, sid, book), *((named,) if named else ()))
+        return keys, linked_keys(rows, sid, book, former=True)
 
     def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
         sid, before = self.seed.ref.sid, self.read_back

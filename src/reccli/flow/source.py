@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from reccli.core.links import recordings_in
 from reccli.core.model import LinkState, Ref, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows, Rows
+from reccli.flow.found import Found, found_between
 from reccli.flow.outcome import Seed
 from reccli.flow.perform import age_order, by_creation, find_rows, listed, of_call
 from reccli.flow.ports import Listing
@@ -35,20 +35,8 @@ _log = logging.getLogger(__name__)
 ROWS_AT_ONCE = 50
 """How many recordings' rows are found by one request: the formula has to fit a URL."""
 
-_LONGEST_CALL = timedelta(hours=24)
-"""Twilio ends a call after 24 hours at the latest."""
 MOST_OLDER = 5000
 """How many recordings from before the usual look-back one run takes up."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What Twilio lists between two times, or a part of that; `everyone` is the whole."""
-
-    recordings: Mapping[str, Recording]
-    since: datetime | None
-    until: datetime | None
-    everyone: Mapping[str, Recording]
 
 
 @dataclass(slots=True)
@@ -130,24 +118,25 @@ class Sources(TableSources):
         yield from self.dying_links(seen)
         if compare is not None:  # last: what has no link at all is more urgent
             taken |= seen - recent.recordings.keys()
-            older = self._found(None, since) if since else _Found({}, None, None, {})
+            older = self._found(None, since) if since else Found({}, None, None, {})
             everyone = {**older.recordings, **recent.recordings}
             rest = {sid: one for sid, one in everyone.items() if sid not in taken}
             missing = self._without_object(rest, compare)
             if missing is None:
                 return
             for found in (recent, older):
-                gone = {sid: one for sid, one in missing.items() if sid in found.everyone}
+                left = missing.keys() & found.everyone.keys() - taken
+                gone = {sid: missing[sid] for sid in left}
                 yield from self._unlinked(replace(found, recordings=gone), {}, taken, gone)
-            self.compared = not self._cut and len(missing) <= MOST_OLDER
+            whole = until is None and len(missing) <= MOST_OLDER
+            self.compared = whole and not self._cut
 
-    def _found(self, since: datetime | None, until: datetime | None) -> _Found:
-        found = {recording.sid: recording for recording in self._list(since, until)}
-        return _Found(found, since, until, found)
+    def _found(self, since: datetime | None, until: datetime | None) -> Found:
+        return found_between(self._list(since, until), since, until)
 
     def _unlinked(
         self,
-        found: _Found,
+        found: Found,
         wanted: Mapping[str, str | None],
         taken: set[str],
         missing: Collection[str] = (),
@@ -162,7 +151,7 @@ class Sources(TableSources):
             known = rows if isinstance(rows, Rows) else None
             if known and not told and self._settled(recording, known, missing):
                 continue
-            whole = _inside(recording.created, found.since, found.until)
+            whole = found.has_whole_call_of(recording)
             siblings = self._siblings(family[recording.call_sid]) if whole else ()
             taken.add(recording.sid)
             yield Seed(recording.ref, siblings, recording, known)
@@ -238,11 +227,3 @@ class Sources(TableSources):
                 yield from listed(Listing(region, since, until, call_sid), self.world)
             except ServiceError as error:
                 self.failures.append(error.failure)
-
-
-def _inside(created: datetime | None, since: datetime | None, until: datetime | None) -> bool:
-    """Whether the bounds of a listing cannot have cut the call that a recording belongs to."""
-    if created is None:
-        return False
-    after = since is None or since + _LONGEST_CALL <= created
-    return after and (until is None or created <= until - _LONGEST_CALL)

@@ -1,0 +1,64 @@
+"""What the table itself says is to be done: links that are dead, dying, or of another style."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli.core.model import Row
+from reccli.flow.ports import Page
+from tests.core.samples import RE1, RE2, RE3, make_row
+from tests.sim.world import World
+
+from .bench import Bench
+from .byhand import presigned_link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEAD, FRESH = "20261101", "20261122"
+
+
+def link(sid: str, day: str) -> str:
+    return presigned_link(f"call-recordings/{sid}.mp3").replace(FRESH, day)
+
+
+def look(world: World, seen: set[str], *rows: Row) -> tuple[list[str], list[object]]:
+    """Tell which recordings are taken, of which calls, and what Airtable was asked for."""
+    bench, asked = Bench(world), list[object]()
+
+    def signed_until(day: date, cursor: str | None, *, holding: Sequence[str] = ()) -> Page[Row]:
+        asked.extend((day, cursor, holding))
+        return Page(rows, None)
+
+    bench.reach.airtable.signed_until = signed_until  # type: ignore[method-assign]
+    seeds = list(bench.sources.dying_links(seen))
+    return [f"{seed.ref.sid} {seed.ref.call_sid}" for seed in seeds], asked
+
+
+def test_each_recording_whose_link_dies_is_taken_once() -> None:
+    rows = (
+        make_row(link(RE1, DEAD), link(RE2, FRESH), call="CA1"),
+        make_row(link(RE1, DEAD), call="CA2", row_id="rec2"),
+        make_row(link(RE3, DEAD), call="CA3", row_id="rec3"),
+        make_row("", link(RE2, DEAD), call="", row_id="rec4"),
+    )
+    world, seen = World(), {RE3}
+    world.book = replace(world.book, bucket="calls", s3_region="ap-southeast-2")
+    found, _ = look(world, seen, *rows)
+    assert found == [f"{RE1} CA1", f"{RE2} None"]
+    assert seen == {RE1, RE2, RE3}
+
+
+@pytest.mark.parametrize("style", ["presigned", "permalink", "object"])
+def test_airtable_finds_them_by_their_day_and_by_what_they_hold(style: str) -> None:
+    world = World()
+    world.book = replace(world.book, style=style, former=("s3://old",))
+    found, (day, cursor, holding) = look(world, set())
+    signed = world.now() - (world.book.life_of_links if style == "presigned" else timedelta())
+    assert (found, day, cursor) == ([], signed.date(), None)
+    assert holding == world.book.outdated
+    assert "//old.s3" in world.book.outdated

@@ -1,0 +1,79 @@
+"""What a run asks the ledger before it begins: what cannot be told costs work, nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reccli import history
+from reccli.adapters.ledger import Callback, Ledger
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.model import Reason, Step, StepKind
+from reccli.flow.outcome import Outcome
+from reccli.flow.ports import Event
+from reccli.flow.telling import VANISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+DONE = Outcome("RE1", None, Step(StepKind.DONE, Reason.CONVERGED))
+STOPPED = Outcome("RE2", None, Step(StepKind.HOLD, Reason.STOPPED))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite3") as opened:
+        yield opened
+
+
+def test_a_comparison_is_due_once_a_day(ledger: Ledger) -> None:
+    assert history.comparison_is_due(ledger, NOW)
+    history.remember_comparison(ledger, "run", NOW, [DONE])
+    assert not history.comparison_is_due(ledger, NOW + SECOND)
+    assert not history.comparison_is_due(ledger, NOW + DAY - SECOND)
+    assert history.comparison_is_due(ledger, NOW + DAY)
+
+
+@pytest.mark.parametrize(("after", "due"), [(-SECOND, False), (timedelta(), False), (SECOND, True)])
+def test_it_is_due_when_an_object_was_found_to_be_gone_since(
+    ledger: Ledger, after: timedelta, *, due: bool
+) -> None:
+    history.remember_comparison(ledger, "run", NOW, [])
+    ledger.record("other", [Event(VANISHED, NOW + after)])
+    assert history.comparison_is_due(ledger, NOW + 2 * SECOND) is due
+
+
+def test_a_run_that_was_stopped_has_compared_nothing_to_the_end(ledger: Ledger) -> None:
+    history.remember_comparison(ledger, "run", NOW, [DONE, STOPPED])
+    assert history.comparison_is_due(ledger, NOW + SECOND)
+
+
+def test_a_callback_is_finished_when_all_that_it_told_of_is_settled(ledger: Ledger) -> None:
+    for name in ("RE1", "RE2", "RE3", "CA1", "CA2", "CA3"):
+        ledger.add_callbacks([Callback(name, "completed", "AC1", None, b"", NOW)])
+    told = history.pending(ledger)
+    calls = {"CA1": ("RE1",), "CA2": ("RE1", "RE2"), "CA3": ("RE1", "RE9")}
+    history.finish_callbacks(ledger, told, [DONE, STOPPED], calls, NOW)
+    assert {one.sid for one in history.pending(ledger)} == {"RE2", "RE3", "CA2", "CA3"}
+    history.finish_callbacks(ledger, told, [DONE], {}, NOW)
+    assert len(history.pending(ledger)) == 4
+
+
+class Broken:
+    """A ledger that has gone away."""
+
+    def __getattr__(self, name: str) -> object:
+        raise ServiceError(Failure(Service.LEDGER, FailureKind.OUTAGE, name, "it is away"))
+
+
+def test_a_ledger_that_is_away_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for ledger in (None, Broken()):
+        history.remember_comparison(ledger, "run", NOW, [DONE])  # type: ignore[arg-type]
+        assert history.comparison_is_due(ledger, NOW)  # type: ignore[arg-type]
+        assert history.pending(ledger) == []  # type: ignore[arg-type]
+    assert "ledger_error" in capsys.readouterr().out
