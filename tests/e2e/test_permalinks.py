@@ -340,6 +340,9 @@ def test_what_an_idle_run_costs(lab: Lab, recordings: int, asked: int) -> None:
     """One look for links that are due, and one for every 50 recordings that Twilio lists."""
     if recordings:
         archive(lab, recordings, **permalinks())
+    else:
+        process(lab, **permalinks())  # a first run looks at everything
+        airtable_asked(lab)
     lab.sandbox.twilio.clear_requests()
     lab.tap.requests.clear()
     told = process(lab, **permalinks())

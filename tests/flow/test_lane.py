@@ -35,6 +35,15 @@ def test_what_comes_meanwhile_waits_for_more() -> None:
     assert made.due(quiet=False)
 
 
+@pytest.mark.parametrize(("waiting", "taken"), [(9, 9), (10, 10), (19, 10), (57, 50), (120, 100)])
+def test_while_others_come_requests_are_filled(waiting: int, taken: int) -> None:
+    assert len(lane(waiting, enough=10).take(quiet=False)) == taken
+    assert len(lane(waiting, enough=10).take(quiet=True)) == min(waiting, 100)
+    overdue = lane(waiting, enough=10)
+    overdue.linger = 0
+    assert len(overdue.take(quiet=False)) == min(waiting, 100)
+
+
 def test_no_more_batches_than_that_are_under_way() -> None:
     made = lane(250, at_once=2)
     made.take(), made.take()

@@ -57,11 +57,14 @@ class Lane:
         wanted = self.size if self.under_way else min(self.size, self.enough)
         return len(self.waiting) >= wanted or overdue or quiet
 
-    def take(self) -> list[tuple[Task, Any]]:
-        """Take a batch out."""
+    def take(self, *, quiet: bool = True) -> list[tuple[Task, Any]]:
+        """Take a batch out; while others come, only as many as fill requests."""
+        count = min(self.size, len(self.waiting))
+        if not quiet and count > self.enough and time.monotonic() - self.since < self.linger:
+            count -= count % self.enough
         self.since = time.monotonic()  # what stays behind begins to wait anew
         self.under_way += 1
-        batch = [self.waiting.popleft() for _ in range(min(self.size, len(self.waiting)))]
+        batch = [self.waiting.popleft() for _ in range(count)]
         self.sent += len(batch)
         return batch
 

@@ -327,13 +327,12 @@ class Runner:
     def _flush(self) -> None:
         quiet = not self._feeding and not self._pulling and self._inbox.empty()
         while self._rows.due(quiet=quiet):
-            self._send(self._rows, feeds=True)
+            self._send(self._rows, self._rows.take(quiet=quiet), feeds=True)
         quiet = quiet and not self._feeding
         while self._links.due(quiet=quiet):
-            self._send(self._links, feeds=False)
+            self._send(self._links, self._links.take(quiet=quiet), feeds=False)
 
-    def _send(self, lane: Lane, *, feeds: bool) -> None:
-        batch = lane.take()
+    def _send(self, lane: Lane, batch: list[tuple[Task, Any]], *, feeds: bool) -> None:
         self._feeding += feeds
         future = self._clerks.submit(lane.carry_out, [effect for _, effect in batch], self._world)
 
