@@ -178,9 +178,8 @@ class Ledger:
 
     def last_event(self, name: str) -> datetime | None:
         """Tell when an event of this name was last kept."""
-        events = schema.events
-        latest = sa.select(sa.func.max(events.c.at_us)).where(events.c.name == name)
-        (at,) = self._read(latest)[0]
+        latest, known = sa.func.max(schema.events.c.at_us), schema.events.c.name == name
+        ((at,),) = self._read(sa.select(latest).where(known))
         return None if at is None else schema.to_time(at)
 
     # --- callbacks
