@@ -436,3 +436,12 @@ def test_links_are_of_the_configured_style(style: str) -> None:
     link = world.rows.now["row1"].links[FIELDS[0]]
     assert link.startswith(f"{base}/r/" if style == "permalink" else f"{base}/call-recordings/")
     assert ("?sig=" in link) is (style == "permalink")
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(2.0, 0), (3.5, 1)])
+def test_a_cell_is_written_within_three_seconds_of_a_look(seconds: float, looks: int) -> None:
+    bench = Bench(many(1))
+    decided = effects(bench, (1,), timedelta(seconds=seconds))
+    (reply,) = write_links(decided, bench.reach)
+    assert isinstance(reply, Rows)
+    assert bench.count("airtable.read") == looks
