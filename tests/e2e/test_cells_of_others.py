@@ -90,6 +90,22 @@ def test_a_cell_that_names_the_recording_anywhere_is_its_cell(lab: Lab) -> None:
     assert "fix: see what the link in the row opens" in lab.run("purge-twilio", **other).stdout
 
 
+def test_links_in_rich_text_are_read_as_they_were_meant(lab: Lab) -> None:
+    airtable = lab.sandbox.airtable
+    airtable.types[LINK] = "richText"
+    calls = [lab.call(linked=True) for _ in range(3)]
+    told = lab.json("migrate-fallbacks")
+    assert (told.code, told.summary["relinked"]) == (0, 3)
+    for row, _ in calls:
+        stored = lab.link(row)
+        assert stored.endswith("\n")
+        assert "aws4\\_request" in stored
+    assert lab.json("process").summary == {}
+    assert lab.json("migrate-fallbacks").summary == {}
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert (told.code, lab.deleted()) == (0, {mine.sid for _, mine in calls})
+
+
 def test_what_a_person_puts_into_the_cell_during_the_copy_stays(lab: Lab) -> None:
     row, mine = lab.call()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
@@ -43,6 +44,7 @@ LONGEST_PAUSE = 120.0
 LONGEST_MESSAGE = 200
 """Airtable's messages may repeat cell values: enough to act on, not enough to leak a row."""
 
+_ESCAPED = re.compile(r"\\([_*~])")
 _CONNECT, _READ = 5, 30  # a formula over a large table is slow
 _CONNECTIONS = 8
 
@@ -221,9 +223,12 @@ def _raise_for_status(response: Response, **_: object) -> None:
 
 
 def _link(cell: object) -> str:
-    """Read a link cell: what is no text becomes JSON, so that it is taken and names its SIDs."""
+    """Read a link cell: what is no text becomes JSON, so that it is taken and names its SIDs.
+
+    A field of rich text gives back Markdown: a line end behind it, a backslash before its marks.
+    """
     if isinstance(cell, str):
-        return cell
+        return _ESCAPED.sub(r"\1", cell).removesuffix("\n")
     return "" if cell is None else json.dumps(cell)
 
 
