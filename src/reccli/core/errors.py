@@ -56,6 +56,11 @@ class Failure:
         """Whether the next run may succeed with nothing changed."""
         return self.kind in {FailureKind.OUTAGE, FailureKind.BUSY}
 
+    @property
+    def ends_run(self) -> bool:
+        """Whether nothing further can be done in this run."""
+        return self.kind in {FailureKind.FATAL, FailureKind.CONFIG}
+
 
 class ServiceError(Exception):
     """Carries a `Failure` up to the one place that retries."""

@@ -56,7 +56,7 @@ class Checks:
 
     def before_write(self) -> None:
         """Raise if there is surely no bucket; what cannot be told now is no reason to stop."""
-        if not any(outage.service is Service.S3 for outage in self._retry.failing):
+        if not self._retry.fails(Service.S3):
             self._bucket(lambda: self._retry.once(Service.S3, self._s3.require_bucket))
 
     def before_link(self, key: str, url: str) -> None:

@@ -108,6 +108,10 @@ class Retry:
         """Which services fail at the moment."""
         return tuple(self._failing.values())
 
+    def fails(self, service: Service) -> bool:
+        """Whether a service fails at the moment."""
+        return service in self._failing
+
     @property
     def heard(self) -> Mapping[Service, datetime]:
         """When (UTC) each service answered last, if it ever did."""

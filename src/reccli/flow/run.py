@@ -18,7 +18,7 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.errors import Failure, FailureKind
+from reccli.core.errors import Failure
 from reccli.core.guard import Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
@@ -47,7 +47,6 @@ GROUPS_AT_ONCE = 2
 CHUNK = 100
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
-_ENDS_THE_RUN = frozenset({FailureKind.FATAL, FailureKind.CONFIG})
 _TICK = 0.25
 _NOT_BEGUN = object()
 
@@ -247,7 +246,7 @@ class Runner:
 
     def _advance(self, task: Task, reply: object) -> None:
         """Give a case its answer and see to the effects that it asks for next."""
-        fatal = reply if isinstance(reply, Failure) and reply.kind in _ENDS_THE_RUN else None
+        fatal = reply if isinstance(reply, Failure) and reply.ends_run else None
         self._halted = self._halted or fatal is not None
         try:
             effect = task.case.send(reply)

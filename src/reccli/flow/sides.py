@@ -181,12 +181,13 @@ class Sides:
     def outcome(self, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
         """Say where the recording stands; `size` is how many bytes were copied."""
         sid, known, survey = self.seed.ref.sid, self.known, self.survey()
-        cells = {row.id: row.links for row in self.known_rows}
-        texts = [
-            host_only(slot.text, sid) if slot.state is LinkState.ELSEWHERE else without_query(text)
+        links = (
+            host_only(slot.text, sid)
+            if slot.state is LinkState.ELSEWHERE
+            else without_query(slot.text)
             for slot in survey.slots
-            if slot.field and sid in (text := cells[slot.row_id][slot.field])
-        ]
+            if sid in slot.text
+        )
         objects = self.stored.state in {S3State.CONFLICT, S3State.UNFIT}
         return Outcome(
             sid,
@@ -194,7 +195,7 @@ class Sides:
             step,
             taken,
             self._failures_that_matter(),
-            next(iter(texts), None),
+            next(links, None),
             self.key,
             size,
             known.state if known else TwilioState.UNKNOWN,

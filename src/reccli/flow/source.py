@@ -175,7 +175,7 @@ class Sources(TableSources):
         cursor: str | None = None
         try:
             while missing:
-                if any(outage.service is Service.S3 for outage in self.world.retry.failing):
+                if self.world.retry.fails(Service.S3):
                     return None
                 page = self.world.s3.keys(naming.prefix, cursor)
                 for key in filter(naming.is_audio, page.items):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reccli.core.errors import FailureKind, Service, ServiceError
+from reccli.core.errors import Service, ServiceError
 from reccli.core.guard import Limits
 from reccli.flow.callbacks import Again, Finished, later, verdict
 from reccli.flow.run import GRACE, Brake, Pace, Runner
@@ -256,7 +256,7 @@ class Worker:
             self._ended(result.outcomes.pop())
 
     def _ended(self, outcome: Outcome) -> None:
-        ending = [f for f in outcome.failures if f.kind in {FailureKind.FATAL, FailureKind.CONFIG}]
+        ending = [failure for failure in outcome.failures if failure.ends_run]
         if ending:
             if not self._over.is_set():
                 _log.error(ending[0].code, error=ending[0].message, hint=ending[0].hint)

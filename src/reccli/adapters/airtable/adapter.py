@@ -19,6 +19,7 @@ from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answ
 from reccli.adapters.airtable.schema import SCOPE_HINT, fields_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
+from reccli.flow.linking import BATCH, FRESH
 from reccli.flow.ports import Page
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """The most rows in one answer."""
-BATCH = 10
-"""The most rows in one update."""
-FRESH_SECONDS = 3
-"""A row is written no later than this after it was looked at."""
 PENALTY = 30.0
 """How long Airtable refuses everything after its rate limit was passed, in seconds."""
 LONGEST_PAUSE = 120.0
@@ -80,7 +77,7 @@ class AirtableAdapter:
 
         Of the turns in that time, one is the look's own and one passes while it is answered.
         """
-        writes = int(FRESH_SECONDS * self._pacer.per_second) - 2
+        writes = int(FRESH.total_seconds() * self._pacer.per_second) - 2
         return min(max(writes * BATCH, BATCH), PAGE)
 
     def field_names(self) -> Mapping[str, str]:
