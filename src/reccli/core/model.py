@@ -154,7 +154,8 @@ class Recording:
     """Facts about a recording as Twilio tells them; every one but the SIDs may be missing.
 
     `duration` is in whole seconds. `encryption` holds Twilio's `encryption_details`, which
-    vanish 40 days after a delete and without which the audio cannot be decrypted.
+    vanish 40 days after a delete and without which the audio cannot be decrypted. `odd` names
+    what cannot be read and may not count as missing: nothing is done with such a recording.
     """
 
     sid: str
@@ -168,6 +169,7 @@ class Recording:
     created: datetime | None = None
     source: str | None = None
     encryption: Mapping[str, str] = field(default_factory=dict)
+    odd: str = ""
 
     @property
     def ref(self) -> Ref:

@@ -93,21 +93,29 @@ def of_call(call_sid: str, world: World) -> Iterator[Recording]:
 
 
 def listed(listing: Listing, world: World) -> Iterator[Recording]:
-    """Read all pages of a listing; raises `ServiceError` where it breaks off."""
+    """Read all pages of a listing; raises `ServiceError` where it breaks off.
+
+    And at its end if something in it could not be told for what it is: it was not seen whole.
+    """
     cursor: str | None = None
     last_page: set[str] = set()
+    odd: list[Failure] = []
     while True:
         page = world.retry(Service.TWILIO, world.twilio.page, listing, cursor)
         yield from (item for item in page.items if item.sid not in last_page)
         last_page = {item.sid for item in page.items}
+        odd += page.odd
         cursor = page.cursor
         if cursor is None:
-            return
+            break
+    if odd:
+        raise ServiceError(odd[0])
 
 
 def by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
     """Order the recordings of a call that can ever have a link."""
-    living = [r for r in recordings if r.state in {TwilioState.COMPLETED, TwilioState.PENDING}]
+    dead = {TwilioState.DELETED, TwilioState.FAILED}
+    living = [recording for recording in recordings if recording.state not in dead]
     return tuple(recording.sid for recording in sorted(living, key=age_order))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date, datetime, timedelta
 
+    from reccli.core.errors import Failure
     from reccli.core.model import Recording, Ref, Row, StoredObject
 
 T = TypeVar("T")
@@ -31,10 +32,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page; `cursor` asks for the next one and is None on the last."""
+    """One page; `cursor` asks for the next one and is None on the last.
+
+    `odd` says what else was in it, and could not be told for what it is.
+    """
 
     items: Sequence[T]
     cursor: str | None = None
+    odd: Sequence[Failure] = ()
 
 
 @dataclass(slots=True)

@@ -66,7 +66,10 @@ class Sides:
     ) -> Looking:
         """Look at all three sides; what is given need not be asked for again."""
         ref = self.known.ref if self.known else self.seed.ref
-        self.recording = recording or self.noted((yield ObserveRecording(ref)))
+        found = recording or self.noted((yield ObserveRecording(ref)))
+        if isinstance(found, Recording) and found.odd:
+            found = self.noted(telling.odd(found))
+        self.recording = found
         if rows is not None:
             self.rows, self.now = rows.rows, rows.at
         else:

@@ -36,6 +36,16 @@ def vanished(key: str) -> Failure:
     )
 
 
+ODD = "odd_recording"
+ODD_HINT = "nothing is done with it, and the others go on; show Twilio's support the answer"
+
+
+def odd(recording: Recording) -> Failure:
+    """Say what Twilio tells of a recording that cannot be read."""
+    message = f"what is told of {recording.sid} cannot be read: {recording.odd}"
+    return Failure(Service.TWILIO, FailureKind.PERMANENT, ODD, message, ODD_HINT)
+
+
 def left_behind() -> Failure:
     """Say that the object may be in a place that is not looked at: absent here is not lost."""
     return Failure(

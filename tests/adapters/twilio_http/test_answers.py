@@ -81,10 +81,6 @@ def test_a_next_page_elsewhere_is_never_asked_for(
         as_json({"recordings": [], "next_page_uri": 7}),
         as_json({"calls": [], "next_page_uri": None}),
         as_json({"message": "hello"}),
-        listing_page("garbage"),
-        listing_page(resource(sid="RE1")),
-        listing_page(resource(sid=None)),
-        listing_page(resource(account_sid="AC" + "f" * 32)),
         Reply(206, b"{}"),
         Reply(200, b"[" * 100_000),
     ],
@@ -94,6 +90,25 @@ def test_a_listing_that_cannot_be_read_is_no_empty_listing(
 ) -> None:
     server.answer = always(reply)
     assert verdict_of(lambda: adapter.page(Listing("us1"), None)) == BAD_ANSWER
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "garbage",
+        None,
+        resource(2, sid="RE1"),
+        resource(2, sid=None),
+        resource(2, account_sid="AC" + "f" * 32),
+    ],
+)
+def test_an_item_that_names_no_recording_of_ours_is_told_beside_the_others(
+    server: Server, adapter: TwilioAdapter, item: object
+) -> None:
+    server.answer = always(listing_page(resource(1), item, resource(3)))
+    page = adapter.page(Listing("us1"), None)
+    assert [found.sid for found in page.items] == [sid(1), sid(3)]
+    assert [(odd.kind, odd.code) for odd in page.odd] == [(FailureKind.PERMANENT, "odd_recording")]
 
 
 def test_a_page_that_is_its_own_next_page_ends_the_listing(
@@ -110,8 +125,35 @@ def test_every_field_but_the_sid_may_be_null_or_nonsense(
     known = {"sid": sid(1), "account_sid": None, "encryption_details": None}
     server.answer = always(listing_page(dict.fromkeys(resource(), value) | known))
     (found,) = adapter.page(Listing("us1"), None).items
-    assert found == Recording(sid(1), ACCOUNT, "us1", found.status, source=found.source)
+    odd = "" if isinstance(value, str) else "status"
+    assert found == Recording(sid(1), ACCOUNT, "us1", found.status, source=found.source, odd=odd)
     assert found.state is TwilioState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("details", "read", "odd"),
+    [
+        ({"encryption_cek": "k", "encryption_iv": None}, {"encryption_cek": "k"}, ""),
+        ({"encryption_cek": None}, {}, ""),
+        ({"encryption_cek": "k", "encryption_iv": 1}, {}, "encryption_details"),
+        (["k"], {}, "encryption_details"),
+        ("", {}, ""),
+    ],
+)
+def test_the_audios_key_is_read_or_named_as_odd(
+    server: Server, adapter: TwilioAdapter, details: object, read: object, odd: str
+) -> None:
+    server.answer = always(as_json(resource(encryption_details=details)))
+    found = adapter.fetch(REF)
+    assert (found.encryption, found.odd) == (read, odd)
+
+
+def test_a_date_on_which_the_sdk_chokes_keeps_nobody_from_the_answer(
+    server: Server, adapter: TwilioAdapter
+) -> None:
+    odd = "Fri, 99 Oct 2016 21:56:34 +0000"
+    server.answer = always(as_json(resource(date_updated=odd, date_created=odd)))
+    assert (adapter.fetch(REF).sid, adapter.fetch(REF).created) == (sid(1), None)
 
 
 def test_the_offset_of_a_date_counts(server: Server, adapter: TwilioAdapter) -> None:
@@ -128,8 +170,7 @@ def test_the_offset_of_a_date_counts(server: Server, adapter: TwilioAdapter) -> 
         Reply(202, b"{}"),
         as_json(None),
         as_json(resource(2)),  # another recording than the one asked for
-        as_json(resource(encryption_details={"encryption_cek": 1})),  # the audio's key, unreadable
-        as_json(resource(date_updated="Fri, 99 Oct 2016 21:56:34 +0000")),  # the SDK chokes
+        as_json(resource(1, sid=None)),
     ],
 )
 def test_an_answer_that_is_none_is_an_outage(

@@ -77,8 +77,9 @@ class TwilioAdapter:
             raise bad_answer(f"GET {path} was answered without recordings or next_page_uri")
         if cursor is not None and following == cursor:
             raise bad_answer(f"GET {path} named itself as its next page")
-        recordings = (parse.recording(item, session.origin) for item in items)
-        return Page([item for item in recordings if _within(listing, item)], following or None)
+        recordings, odd = parse.each(items, session.origin)
+        shown = [item for item in recordings if _within(listing, item)]
+        return Page(shown, following or None, odd)
 
     def fetch(self, ref: Ref) -> Recording:
         """Fetch the metadata, of a soft-deleted recording too.
@@ -160,9 +161,11 @@ def _ask(session: Session, call: Callable[[Any], object]) -> Mapping[str, object
     try:
         call(session.recordings)
     except _UNREADABLE as error:
-        raise bad_answer(
-            f"the SDK could not read Twilio's answer: {type(error).__name__}"
-        ) from error
+        if not session.transport.payload:
+            raise bad_answer(
+                f"the SDK could not read Twilio's answer: {type(error).__name__}"
+            ) from error
+        # One odd date stops the SDK; what we read of the answer, and how, is our own.
     return session.transport.payload
 
 

@@ -2,21 +2,25 @@
 
 Shapes are those of twilio-oai's `api_v2010` spec: numbers arrive as strings, dates as RFC 2822
 with offsets other than +0000 in some examples, statuses beyond the documented ones. What
-identifies a recording has to be right; whatever else can't be read counts as missing.
+identifies a recording has to be right; the status and the key's envelope are named as odd if
+they can't be read; whatever else can't be read counts as missing.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from reccli.adapters.twilio.failures import bad_answer
+from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Recording
+from reccli.flow.telling import ODD, ODD_HINT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from reccli.adapters.twilio.origin import Origin
 
@@ -37,21 +41,38 @@ def recording(payload: object, origin: Origin) -> Recording:
     if not isinstance(payload, dict) or not is_sid(payload.get("sid"), "RE"):
         raise bad_answer("Twilio answered with a recording that has no SID")
     sid = payload["sid"]
+    status, encryption = _text(payload, "status"), _encryption(payload.get("encryption_details"))
+    odd = {"status": status is None, "encryption_details": encryption is None}
     if payload.get("account_sid") not in {None, origin.account_sid}:
         raise bad_answer(f"Twilio answered with recording {sid} of another account")
     return Recording(
         sid=sid,
         account_sid=origin.account_sid,
         region=origin.region,
-        status=_text(payload, "status") or "",
+        status=status or "",
         call_sid=_related(payload, "call_sid", "CA"),
         conference_sid=_related(payload, "conference_sid", "CF"),
         duration=_count(payload, "duration"),
         channels=_count(payload, "channels"),
         created=_time(payload, "date_created"),
         source=_text(payload, "source"),
-        encryption=_encryption(payload, sid),
+        encryption=encryption or {},
+        odd=", ".join(name for name, unreadable in odd.items() if unreadable),
     )
+
+
+def each(
+    payloads: Sequence[object], origin: Origin
+) -> tuple[Sequence[Recording], Sequence[Failure]]:
+    """Read a page's recordings one by one, and say what was there that names none of ours."""
+    recordings, odd = [], []
+    for payload in payloads:
+        try:
+            recordings.append(recording(payload, origin))
+        except ServiceError as error:
+            kind = FailureKind.PERMANENT  # the others of the page are good: Twilio is well
+            odd.append(replace(error.failure, kind=kind, code=ODD, hint=ODD_HINT))
+    return recordings, odd
 
 
 def _text(payload: Mapping[str, object], name: str) -> str | None:
@@ -78,9 +99,14 @@ def _time(payload: Mapping[str, object], name: str) -> datetime | None:
         return None
 
 
-def _encryption(payload: Mapping[str, object], sid: str) -> dict[str, str]:
-    """Read the key's envelope; raises on one that can't be, for the audio is lost without."""
-    details = payload.get("encryption_details") or {}
-    if not isinstance(details, dict) or not all(isinstance(v, str) for v in details.values()):
-        raise bad_answer(f"Twilio answered with unreadable encryption details of {sid}")
-    return {str(name): value for name, value in details.items()}
+def _encryption(details: object) -> dict[str, str] | None:
+    """Read the key's envelope; None if it can't be, for the audio is lost without.
+
+    A part that is null is absent, as the whole is.
+    """
+    if not details:
+        return {}
+    if not isinstance(details, dict):
+        return None
+    parts = {str(name): value for name, value in details.items() if value is not None}
+    return parts if all(isinstance(value, str) for value in parts.values()) else None
