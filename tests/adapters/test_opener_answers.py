@@ -67,7 +67,12 @@ def answered(site: Site, answer: Response, query: str = SIGNED) -> Failure:
         (refusal(400, "InvalidToken", "x"), DENIED, "link_denied", "credentials that do not"),
         (refusal(403, "SignatureDoesNotMatch"), DENIED, "link_denied", "no proxy changes"),
         (refusal(403, "InvalidAccessKeyId"), DENIED, "link_denied", "check the credentials"),
-        (refusal(403, "InvalidObjectState", "x"), PERMANENT, "link_archived", "restore it"),
+        (
+            refusal(403, "InvalidObjectState", "x"),
+            FailureKind.ARCHIVED,
+            "link_archived",
+            "restore it",
+        ),
         (refusal(400, "KMS.DisabledException"), PERMANENT, "link_dead", "enable the KMS key"),
         (refusal(301, "PermanentRedirect"), PERMANENT, "link_dead", "s3.region"),
         (refusal(404, "NoSuchKey", "x"), PERMANENT, "link_dead", "the object is gone"),

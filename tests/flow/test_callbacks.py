@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
-from reccli.core.model import Reason, Step, StepKind
+from reccli.core.model import Reason, Step, StepKind, TwilioState
 from reccli.flow.callbacks import (
     FIRST,
     GIVE_UP,
@@ -23,6 +24,7 @@ from reccli.flow.callbacks import (
 from reccli.flow.outcome import Outcome
 
 NEW = timedelta(seconds=1)
+LASTING = {FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED}
 
 
 def outcome(kind: StepKind, reason: Reason, *kinds: FailureKind) -> Outcome:
@@ -61,7 +63,7 @@ def test_one_recording_that_is_not_settled_keeps_it_pending(open_: Outcome) -> N
     assert verdict([RETAINED, open_], NEW, 1) == Again(FIRST, why(open_))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind != FailureKind.PERMANENT])
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind not in LASTING])
 def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
     failed = outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind)
     assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST, why(failed))
@@ -69,7 +71,7 @@ def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
 
 @pytest.mark.parametrize(
     "hopeless",
-    [NO_ROW, outcome(StepKind.HOLD, Reason.NOT_OBSERVED, FailureKind.PERMANENT)],
+    [NO_ROW, *(outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind) for kind in LASTING)],
 )
 def test_what_only_people_can_mend_is_given_up_with_its_reason(hopeless: Outcome) -> None:
     assert verdict([hopeless], GIVE_UP - NEW, 9) == Again(
@@ -91,7 +93,7 @@ def test_a_call_without_recordings_is_given_up_after_a_while() -> None:
 
 
 def test_a_recording_that_twilio_does_not_know_is_given_up_after_a_while() -> None:
-    failures = [Failure(Service.TWILIO, FailureKind.PERMANENT, "not_found", "no such thing")]
+    failures = [Failure(Service.TWILIO, FailureKind.GONE, "x", "no such thing")]
     unknown = Outcome(None, None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), (), tuple(failures))
     reason = "Twilio knows no such recording"
     assert verdict([unknown], NO_RECORDING - NEW, 3) == Again(later(3), reason)
@@ -99,6 +101,24 @@ def test_a_recording_that_twilio_does_not_know_is_given_up_after_a_while() -> No
     failures.append(Failure(Service.AIRTABLE, FailureKind.OUTAGE, "http_503", "it is away"))
     assert isinstance(verdict([replace(unknown, failures=tuple(failures))], GIVE_UP, 3), Again)
     assert isinstance(verdict([unknown, FALLBACK], GIVE_UP, 3), Again)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"failures": ()},
+        {"failures": (Failure(Service.AIRTABLE, FailureKind.GONE, "not_found", "no table"),)},
+        {"failures": (Failure(Service.TWILIO, FailureKind.PERMANENT, "not_found", "a proxy"),)},
+        {"twilio": TwilioState.COMPLETED},  # it is its audio that is not there
+    ],
+)
+def test_only_twilios_own_word_is_that_there_is_no_recording(other: dict[str, Any]) -> None:
+    gone = Failure(Service.TWILIO, FailureKind.GONE, "not_found", "no such thing")
+    unknown = Outcome(None, None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(gone,))
+    assert verdict([unknown], NO_RECORDING, 3) == Finished(
+        "Twilio knows no such recording", given_up=True
+    )
+    assert isinstance(verdict([replace(unknown, **other)], NO_RECORDING, 3), Again)
 
 
 def test_a_server_that_stops_hands_over_at_once() -> None:

@@ -105,7 +105,7 @@ def test_a_refusal_is_remembered_for_a_minute(style: str, name: str) -> None:
 def test_what_is_wrong_with_one_object_says_nothing_of_the_next() -> None:
     stage = Stage(problem=failure(FailureKind.PERMANENT, Service.S3, "link_dead"))
     assert stage.ask("link") == "link_dead"
-    stage.problem = failure(FailureKind.PERMANENT, Service.S3, "link_archived")
+    stage.problem = failure(FailureKind.ARCHIVED, Service.S3)
     assert stage.ask("link") is None  # that was decided on
     stage.problem = None
     assert [stage.ask("link"), stage.ask("link")] == [None, None]

@@ -30,7 +30,7 @@ from tests.core.samples import (
     twilio_cell,
 )
 
-from .byhand import CLAIMED, GOOD, OLD, Stage, codes, failed, presigned_link
+from .byhand import CLAIMED, GOOD, OLD, Stage, failed, presigned_link
 
 BUSY = failed(Service.TWILIO, FailureKind.BUSY)
 LINKED = (make_row(presigned_link()),)
@@ -138,11 +138,11 @@ def test_rows_that_cannot_be_read_are_unknown() -> None:
 
 @pytest.mark.parametrize("stored", [GOOD, ABSENT])
 def test_that_twilio_forgot_is_a_failure_unless_s3_has_it(stored: StoredObject) -> None:
-    forgotten = replace(failed(Service.TWILIO), code="not_found")
+    forgotten = failed(Service.TWILIO, FailureKind.GONE)
     outcome = Stage(LINKED, {KEY: stored}, forgotten).play()
-    assert codes(outcome.failures) == ([] if stored is GOOD else ["not_found"])
-    other = failed(Service.TWILIO)
-    assert Stage(LINKED, {KEY: stored}, other).play().failures == (other,)
+    assert outcome.failures == (() if stored is GOOD else (forgotten,))
+    for other in (failed(Service.TWILIO), failed(Service.AIRTABLE, FailureKind.GONE)):
+        assert Stage(LINKED, {KEY: stored}, other).play().failures == (other,)
 
 
 def test_the_link_that_is_told_is_the_recordings_own_and_unsigned() -> None:

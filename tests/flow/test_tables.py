@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reccli.core.errors import FailureKind
 from reccli.core.model import Row
 from reccli.flow.ports import Page
 from tests.core.samples import RE1, RE2, RE3, make_row
 from tests.sim.world import World
 
-from .bench import Bench
+from .bench import Bench, failure
 from .byhand import presigned_link
 
 if TYPE_CHECKING:
@@ -51,6 +52,24 @@ def test_each_recording_whose_link_dies_is_taken_once() -> None:
     found, _ = look(world, seen, *rows)
     assert found == [f"{RE1} CA1", f"{RE2} None"]
     assert seen == {RE1, RE2, RE3}
+
+
+@pytest.mark.parametrize("expired", [1, 3, 4])
+def test_a_scan_whose_cursor_is_forgotten_begins_anew_and_not_for_ever(expired: int) -> None:
+    bench, asked = Bench(World()), list[str | None]()
+    problem = failure(FailureKind.ANEW)
+
+    def fallbacks(cursor: str | None) -> Page[Row]:
+        asked.append(cursor)
+        if cursor is not None and asked.count(cursor) <= expired:
+            raise problem
+        return Page((), "next" if cursor is None else None)
+
+    bench.reach.airtable.fallbacks = fallbacks  # type: ignore[method-assign]
+    assert list(bench.sources.fallbacks()) == []
+    tries = min(expired + 1, 4)
+    assert asked == [None, "next"] * tries
+    assert bench.sources.failures == ([problem.failure] if expired > 3 else [])
 
 
 @pytest.mark.parametrize("style", ["presigned", "permalink", "object"])

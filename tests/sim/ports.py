@@ -154,7 +154,7 @@ class FakeTwilio:
 
         found, _ = self._wire.read("twilio.fetch", Service.TWILIO, self._world.tapes, look)
         if found is None:
-            raise _permanent(Service.TWILIO, "not_found")
+            raise _permanent(Service.TWILIO, "not_found", FailureKind.GONE)
         return found
 
     @contextmanager
@@ -302,16 +302,16 @@ class FakeLinks:
         self._wire, self._world = wire, wire.world
 
     def open(self, url: str) -> None:
-        def look(objects: Mapping[str, Thing]) -> str:
+        def look(objects: Mapping[str, Thing]) -> FailureKind | None:
             link = self._world.book.parse(url)
             thing = objects.get(link.key) if isinstance(link, ObjectLink) else None
             if thing is None:
-                return "link_dead"
-            return "link_archived" if thing.unfit else ""
+                return FailureKind.PERMANENT
+            return FailureKind.ARCHIVED if thing.unfit else None
 
-        code, _ = self._wire.read("links.open", Service.S3, self._world.objects, look)
-        if code:
-            raise _permanent(Service.S3, code)
+        kind, _ = self._wire.read("links.open", Service.S3, self._world.objects, look)
+        if kind is not None:
+            raise _permanent(Service.S3, "link", kind)
 
 
 class FakeAirtable:
@@ -484,5 +484,7 @@ def _torn(part: bytes) -> Iterator[bytes]:
     raise error(Service.TWILIO, Fault.TORN)
 
 
-def _permanent(service: Service, code: str) -> ServiceError:
-    return ServiceError(Failure(service, FailureKind.PERMANENT, code, code))
+def _permanent(
+    service: Service, code: str, kind: FailureKind = FailureKind.PERMANENT
+) -> ServiceError:
+    return ServiceError(Failure(service, kind, code, code))

@@ -29,8 +29,14 @@ class FailureKind(StrEnum):
     """The service is well but cannot do this now (429, media not there yet). Transient."""
     DENIED = "denied"
     """The service refused our credentials or permissions. Opens the circuit: exit code 4."""
+    ANEW = "anew"
+    """What was begun is forgotten (a cursor): begin it again, not this call. Transient."""
     PERMANENT = "permanent"
     """Trying again would fail again: a person must look at this recording."""
+    GONE = "gone"
+    """The service itself says that there is no such thing. That proves nothing."""
+    ARCHIVED = "archived"
+    """It is there, and opens for nobody until it is restored. Says nothing of others."""
     CONFIG = "config"
     """Only another configuration helps: the run ends before it does damage. Exit code 2."""
     FATAL = "fatal"
@@ -54,12 +60,27 @@ class Failure:
     @property
     def transient(self) -> bool:
         """Whether the next run may succeed with nothing changed."""
-        return self.kind in {FailureKind.OUTAGE, FailureKind.BUSY}
+        return self.kind in {FailureKind.OUTAGE, FailureKind.BUSY, FailureKind.ANEW}
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the very same call may succeed in a moment."""
+        return self.transient and self.kind is not FailureKind.ANEW
+
+    @property
+    def lasting(self) -> bool:
+        """Whether only a person can help, and with this recording alone."""
+        return self.kind in {FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED}
 
     @property
     def ends_run(self) -> bool:
         """Whether nothing further can be done in this run."""
         return self.kind in {FailureKind.FATAL, FailureKind.CONFIG}
+
+
+def forgotten_by_twilio(failure: Failure) -> bool:
+    """Whether Twilio said that there is no such recording, as it does 40 days after a delete."""
+    return failure.service is Service.TWILIO and failure.kind is FailureKind.GONE
 
 
 class ServiceError(Exception):

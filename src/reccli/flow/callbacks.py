@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reccli.core.errors import FailureKind
-from reccli.core.model import Reason, StepKind
+from reccli.core.errors import forgotten_by_twilio
+from reccli.core.model import Reason, StepKind, TwilioState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ GIVE_UP = timedelta(days=7)
 NO_RECORDING = timedelta(hours=1)
 """How long Twilio may know nothing of what it told of: it lists a recording from its start."""
 
-_HOPELESS = frozenset({FailureKind.PERMANENT})
 _LINKED = frozenset({Reason.IN_RETENTION, Reason.LENGTH_UNPROVEN})
 """All links are there; whether and when Twilio's copy may go is for others."""
 _SETTLED = frozenset({StepKind.DONE, StepKind.LOST, StepKind.DELETE})
@@ -97,7 +96,8 @@ def _unknown(outcome: Outcome) -> bool:
 
     That proves nothing and destroys nothing: `process` lists what there is at Twilio anyway.
     """
-    return {failure.code for failure in outcome.failures} == {"not_found"}
+    known = outcome.twilio is not TwilioState.UNKNOWN
+    return not known and bool(outcome.failures) and all(map(forgotten_by_twilio, outcome.failures))
 
 
 def _settled(outcome: Outcome) -> bool:
@@ -105,4 +105,4 @@ def _settled(outcome: Outcome) -> bool:
 
 
 def _may_pass(outcome: Outcome) -> bool:
-    return any(failure.kind not in _HOPELESS for failure in outcome.failures)
+    return any(not failure.lasting for failure in outcome.failures)

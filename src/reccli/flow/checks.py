@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 REMEMBERED = timedelta(seconds=60)
 """How long an answer that was no counts: a server lives for weeks, and people mend things."""
-ARCHIVED = "link_archived"
 TEMPORARY = Failure(
     Service.S3,
     FailureKind.PERMANENT,
@@ -73,7 +72,7 @@ class Checks:
                 case "permalink":
                     self._link(lambda: self._retry(Service.S3, self._open_object, key))
         except ServiceError as error:
-            if error.failure.code != ARCHIVED:
+            if error.failure.kind is not FailureKind.ARCHIVED:
                 raise
 
     def before_delete(self, key: str) -> None:

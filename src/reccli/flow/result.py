@@ -91,7 +91,7 @@ class Result:
             return Exit.USAGE
         if FailureKind.DENIED in kinds:
             return Exit.DENIED
-        if kinds & {FailureKind.PERMANENT, FailureKind.FATAL}:
+        if FailureKind.FATAL in kinds or any(one.lasting for one in self._all_failures()):
             return Exit.FAILED
         if self.refusal:
             return Exit.UNSAFE

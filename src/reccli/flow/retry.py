@@ -159,7 +159,7 @@ class Retry:
 
 
 def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, ServiceError) and error.failure.transient
+    return isinstance(error, ServiceError) and error.failure.repeatable
 
 
 def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:

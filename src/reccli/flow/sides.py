@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.audio import proves_length
-from reccli.core.errors import Failure
+from reccli.core.errors import Failure, forgotten_by_twilio
 from reccli.core.links import host_only, without_query
 from reccli.core.model import (
     LinkState,
@@ -216,7 +216,7 @@ class Sides:
         It does so 40 days after a delete, and links are renewed for years.
         """
         proven = self.stored.state is S3State.VERIFIED
-        return tuple(f for f in self.failures if not (proven and f.code == "not_found"))
+        return tuple(one for one in self.failures if not (proven and forgotten_by_twilio(one)))
 
 
 def _same(before: StoredObject, now: StoredObject) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reccli.core.errors import Failure, Service, ServiceError
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import ForeignLink, ObjectLink, TwilioLink
 from reccli.core.model import Reason, Ref, Step, StepKind
 from reccli.flow.effects import Rows
@@ -103,7 +103,7 @@ class TableSources:
             try:
                 page = self.world.retry(Service.AIRTABLE, read, cursor)
             except ServiceError as error:
-                if error.failure.code == "iterator_expired" and restarts < _RESTARTS:
+                if error.failure.kind is FailureKind.ANEW and restarts < _RESTARTS:
                     restarts, cursor = restarts + 1, None
                     continue
                 self.failures.append(error.failure)

@@ -153,7 +153,7 @@ class TestFallbacks:
         with pytest.raises(ServiceError) as caught:
             base.adapter.fallbacks(cursor)
         assert caught.value.failure.code == "iterator_expired"
-        assert caught.value.failure.kind is FailureKind.BUSY
+        assert caught.value.failure.kind is FailureKind.ANEW
 
 
 class TestRead:

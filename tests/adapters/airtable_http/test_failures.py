@@ -40,11 +40,11 @@ def error(kind: str, message: str = "words") -> dict[str, object]:
         (422, error("UNKNOWN_FIELD_NAME"), K.PERMANENT, "unknown_field_name"),
         (422, error("INVALID_FILTER_BY_FORMULA"), K.PERMANENT, "invalid_filter_by_formula"),
         (422, error("ROW_DOES_NOT_EXIST"), K.PERMANENT, "row_does_not_exist"),
-        (422, error("INVALID_OFFSET_VALUE"), K.BUSY, "iterator_expired"),
+        (422, error("INVALID_OFFSET_VALUE"), K.ANEW, "iterator_expired"),
         (
             422,
             {"error": {"type": "LIST_RECORDS_ITERATOR_NOT_AVAILABLE"}},
-            K.BUSY,
+            K.ANEW,
             "iterator_expired",
         ),
         (422, b"", K.PERMANENT, "http_422"),

@@ -120,7 +120,7 @@ class TestRows:
         cursor = base.adapter.signed_until(date(2026, 11, 3), None).cursor
         base.server.expire_iterators()
         failure = failure_of(lambda: base.adapter.signed_until(date(2026, 11, 3), cursor))
-        assert (failure.kind, failure.code) == (FailureKind.BUSY, "iterator_expired")
+        assert (failure.kind, failure.code) == (FailureKind.ANEW, "iterator_expired")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,21 @@ def test_not_found_means_that_every_region_said_so(
     assert [seen.auth for seen in other.seen] == [f"{ACCOUNT}:{TOKENS['au1']}"]
 
 
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_a_404_that_another_wrote_outweighs_twilios_own(
+    server: Server, other: Server, twilio_adapter: Callable[..., TwilioAdapter], first: str
+) -> None:
+    """Where a proxy or a wrong address answers for one region, the recording may be there."""
+    one, two = (server, other) if first == "ours" else (other, server)
+    one.answer, two.answer = always(NOT_THERE), always(Reply(404))
+    adapter = twilio_adapter(server, other)
+    wanted = (FailureKind.PERMANENT, "not_found")
+    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == wanted
+    two.answer = always(NOT_THERE)
+    wanted = (FailureKind.GONE, "not_found")
+    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == wanted
+
+
 def test_a_region_that_has_it_outweighs_one_that_is_down(
     server: Server, other: Server, twilio_adapter: Callable[..., TwilioAdapter]
 ) -> None:
@@ -99,7 +114,7 @@ UNCONFIRMED = (FailureKind.OUTAGE, "delete_unconfirmed")
         (Reply(204), Reply(503), (FailureKind.OUTAGE, "http_503")),
         (Reply(404), as_json(resource()), UNCONFIRMED),
         (Reply(404), Reply(404), (FailureKind.PERMANENT, "not_found")),
-        (NOT_THERE, NOT_THERE, (FailureKind.PERMANENT, "not_found")),
+        (NOT_THERE, NOT_THERE, (FailureKind.GONE, "not_found")),
         (Reply(400), NOT_THERE, (FailureKind.PERMANENT, "http_400")),
         (Reply(200, b"{}"), NOT_THERE, BAD_ANSWER),
         (Reply(503), NOT_THERE, (FailureKind.OUTAGE, "http_503")),

@@ -97,7 +97,7 @@ def test_fetch_tells_every_state(
 
 
 def test_what_is_not_there_is_a_404(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
-    wanted = (FailureKind.PERMANENT, "not_found")
+    wanted = (FailureKind.GONE, "not_found")
     assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT, "us1"))) == wanted
 
 
@@ -201,4 +201,4 @@ def test_forty_days_after_a_delete_there_is_no_proof_left(
     fake = twilio.add()
     twilio.delete(fake.sid)
     fake.deleted_at = datetime.now(UTC) - timedelta(days=41)
-    assert verdict_of(lambda: adapter.delete(seen(fake))) == (FailureKind.PERMANENT, "not_found")
+    assert verdict_of(lambda: adapter.delete(seen(fake))) == (FailureKind.GONE, "not_found")

@@ -84,7 +84,7 @@ def _refusal(response: Response) -> Failure:
         case HTTPStatus.NOT_FOUND:
             result = failure(FailureKind.PERMANENT, hint=_NOT_FOUND_HINT)
         case HTTPStatus.UNPROCESSABLE_ENTITY if kind in _ITERATOR:
-            result = failure(FailureKind.BUSY, ITERATOR_EXPIRED)
+            result = failure(FailureKind.ANEW, ITERATOR_EXPIRED)
         case HTTPStatus.UNPROCESSABLE_ENTITY if kind in _FIELDS:
             result = failure(FailureKind.PERMANENT, hint=_FIELD_HINT)
         case HTTPStatus.REQUEST_TIMEOUT:

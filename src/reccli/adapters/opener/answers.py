@@ -170,7 +170,7 @@ def _refused(asked: Asked, answer: httpx.Response, body: str) -> ServiceError:
 
 def _meaning(status: int, code: str, said: str) -> tuple[FailureKind, str]:
     if code == "InvalidObjectState":
-        return FailureKind.PERMANENT, "link_archived"
+        return FailureKind.ARCHIVED, "link_archived"
     if _EXPIRED.search(f"{code} {said}"):
         return FailureKind.DENIED, "link_expired"
     if code == "InvalidToken":

@@ -10,7 +10,7 @@ import httpx
 from twilio.base.exceptions import TwilioException
 
 from reccli.adapters.twilio import parse
-from reccli.adapters.twilio.failures import NotThereError, bad_answer, failed
+from reccli.adapters.twilio.failures import NotFoundError, bad_answer, failed
 from reccli.adapters.twilio.media import open_media
 from reccli.adapters.twilio.session import Sessions
 from reccli.core.errors import FailureKind, ServiceError
@@ -85,7 +85,7 @@ class TwilioAdapter:
         """Fetch the metadata, of a soft-deleted recording too.
 
         With no region given, the first region that has it counts. One that can't be asked
-        outweighs a 404 of another: the recording may be there.
+        outweighs a 404 of another: the recording may be there. So does a 404 that another wrote.
         """
         regions = [ref.region] if ref.region is not None else self.regions
         errors: list[ServiceError] = []
@@ -94,7 +94,7 @@ class TwilioAdapter:
                 return self._fetch(self._session(region), ref)
             except ServiceError as error:
                 errors.append(error)
-        raise next((error for error in errors if not _is_404(error)), errors[0])
+        raise min(errors, key=_says_that_it_is_gone)
 
     def delete(self, recording: Recording) -> None:
         """Delete for ever; returns only when Twilio itself says that it is gone.
@@ -112,22 +112,22 @@ class TwilioAdapter:
         try:
             _ask(session, lambda sdk: sdk(ref.sid).delete())
         except ServiceError as error:
-            if error.failure.kind is not FailureKind.PERMANENT:
+            if not error.failure.lasting:
                 raise
             refusal = error  # how a second delete is answered is undocumented: ask what is true
         try:
             status = self._fetch(session, ref).status
         except ServiceError as error:
-            if not _is_404(error):
+            if not isinstance(error, NotFoundError):
                 raise
             if refusal is not None:
                 raise refusal from error
-            if isinstance(error, NotThereError):
+            if _is_gone(error):
                 return
             status = "nothing (404)"
         if status == TwilioState.DELETED:
             return
-        if refusal is not None and not _is_404(refusal):
+        if refusal is not None and not isinstance(refusal, NotFoundError):
             raise refusal
         message = f"Twilio was asked to delete {ref.sid} and then said {status!r}"
         raise failed(FailureKind.OUTAGE, "delete_unconfirmed", message)
@@ -178,8 +178,13 @@ def _check(origin: Origin, ref: Ref) -> None:
         raise failed(FailureKind.PERMANENT, "other_account", message)
 
 
-def _is_404(error: ServiceError) -> bool:
-    return error.failure.code == "not_found"
+def _is_gone(error: ServiceError) -> bool:
+    return error.failure.kind is FailureKind.GONE
+
+
+def _says_that_it_is_gone(error: ServiceError) -> int:
+    """Tell how surely an error says so: not at all, with a 404 of whomever, in Twilio's words."""
+    return isinstance(error, NotFoundError) + _is_gone(error)
 
 
 def _filters(listing: Listing) -> dict[str, str]:

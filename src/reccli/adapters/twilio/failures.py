@@ -46,8 +46,8 @@ def failed(
     return ServiceError(Failure(Service.TWILIO, kind, code, message, hint, retry_after))
 
 
-class NotThereError(ServiceError):
-    """A 404 in Twilio's own words; any other may be that of a proxy or of a wrong address."""
+class NotFoundError(ServiceError):
+    """A 404: GONE in Twilio's own words; any other may be that of a proxy or a wrong address."""
 
 
 def bad_answer(message: str) -> ServiceError:
@@ -96,9 +96,11 @@ def refused(response: httpx.Response, body: bytes, what: str, origin: Origin) ->
         )
         return failed(FailureKind.DENIED, code, message, hint)
     if status == httpx.codes.NOT_FOUND:
-        hint = "it was deleted over 40 days ago, or it is of another account or region, or a test"
-        error = failed(FailureKind.PERMANENT, "not_found", message, hint)
-        return NotThereError(error.failure) if _says_not_there(body) else error
+        kind, hint = FailureKind.PERMANENT, "these are not Twilio's words: check twilio.api_base"
+        if _says_not_there(body):
+            kind = FailureKind.GONE
+            hint = "it was deleted over 40 days ago, is of another account or region, or a test"
+        return NotFoundError(failed(kind, "not_found", message, hint).failure)
     if status in BUSY_STATUSES or told_code in BUSY_CODES:
         return failed(FailureKind.BUSY, code, message, retry_after=wait)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
