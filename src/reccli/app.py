@@ -6,24 +6,22 @@ completion never pay for it.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
-from filelock import FileLock, Timeout
 
 from reccli import history, preflight, wiring
-from reccli.config import state_dir
 from reccli.core.guard import Limits
 from reccli.flow.commands import MAY, Command
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
+from reccli.lock import only_run
 from reccli.watch.journal import Journal
 from reccli.watch.report import Report, report_on
 
@@ -45,10 +43,6 @@ _MAKES_LINKS = frozenset({Command.PROCESS, Command.MIGRATE_FALLBACKS})
 _log = structlog.get_logger("reccli")
 
 
-class LockedError(Exception):
-    """Another run of the same configuration is under way on this machine."""
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """What was asked for on the command line; times are UTC."""
@@ -65,6 +59,8 @@ class Options:
     max_duration: timedelta | None = None
     full: bool = False
     accept_length: bool = False
+    wait: timedelta = timedelta()
+    """How long to wait for another run of the same configuration to end."""
 
     @property
     def writes(self) -> bool:
@@ -85,7 +81,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
     """Carry out one command; raises `LockedError`, `ConfigError`. Only `report` has a report."""
     with ExitStack() as stack:
         if options.writes:
-            stack.enter_context(_only_run(settings))
+            stack.enter_context(only_run(settings, options.command, options.wait, hooks.stop))
         ledger = history.open_ledger(settings, stack)
         journal = stack.enter_context(Journal(ledger, options.run_id))
         concurrency = options.concurrency or settings.engine.concurrency
@@ -173,30 +169,6 @@ def _fallback_rows(sources: Sources) -> int | None:
     before = len(sources.failures)
     found = sources.fallback_rows()
     return found if len(sources.failures) == before else None
-
-
-@contextmanager
-def _only_run(settings: Settings) -> Iterator[None]:
-    """Keep out a second run on this machine: not for safety, only against doing work twice.
-
-    A kernel lock, freed when the process dies however it dies; one for each configuration.
-    Where there can be none, the run goes on without: a full disk must not stop the archive.
-    """
-    parts = (settings.twilio.account_sid, settings.s3.bucket, settings.airtable.base_id)
-    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-    directory = state_dir()
-    lock = FileLock(directory / f"run-{name}.lock", fallback_to_soft=False)
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise LockedError(lock.lock_file) from error
-    except (OSError, NotImplementedError) as error:  # no directory, or locks do not work in it
-        _log.warning("lock_unavailable", file=lock.lock_file, error=str(error))
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _brake(settings: Settings, hooks: Hooks) -> Brake:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FAILED, _USAGE, _LOCKED = 1, 2, 11
 _BUG_HINT = "this is a bug: please report it with the traceback in the log"
+_LOCKED_HINT = "wait for it to end; --wait 10m does so by itself"
 _CONFIG_HINT = "see config.example.toml for every key"
 
 
@@ -49,6 +50,7 @@ class Request:
     retention: float | None = None
     concurrency: int | None = None
     max_duration: timedelta | None = None
+    wait: timedelta | None = None
     full: bool = False
     accept_length: bool = False
     yes: bool = False
@@ -84,10 +86,11 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
     """Load what is needed, run, and put the result into words; raises `RefusedError`."""
     settings = read_settings(request, begun)
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
-    from reccli.app import Hooks, LockedError, Options, run
+    from reccli.app import Hooks, Options, run
     from reccli.cli.progress import Progress
     from reccli.config import ConfigError
     from reccli.flow.commands import Command
+    from reccli.lock import LockedError
 
     gc.enable()
     gc.freeze()
@@ -106,6 +109,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         request.max_duration,
         request.full,
         request.accept_length,
+        request.wait or timedelta(),
     )
     try:
         with Progress(shown=not (request.quiet or request.verbose or request.as_json)) as progress:
@@ -115,8 +119,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error
     except LockedError as error:
-        problem = ("locked", f"another run holds the lock {error}", "wait for it to end")
-        raise RefusedError(_LOCKED, problem) from error
+        raise RefusedError(_LOCKED, ("locked", str(error), _LOCKED_HINT)) from error
     return _text(request, begun, result, report), int(result.exit_code)
 
 

@@ -93,6 +93,12 @@ MaxDuration = Annotated[
         "--max-duration", parser=duration, metavar="TIME", help="Take up nothing new after 45m…"
     ),
 ]
+Wait = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--wait", parser=duration, metavar="TIME", help="Wait so long for another run to end."
+    ),
+]
 Full = Annotated[
     bool,
     typer.Option("--full", help="Look at everything on Twilio, as is done once a day by itself."),

@@ -8,6 +8,7 @@ For `app` and what lies above it; the rest is given what it needs. Only this pac
 pydantic, which is slow to import: the command line imports it lazily, inside a command.
 """
 
+from reccli.config.identity import identity
 from reccli.config.loading import load
 from reccli.config.model import Settings
 from reccli.config.own import (
@@ -39,6 +40,7 @@ __all__ = [
     "Twilio",
     "Webhook",
     "find_config",
+    "identity",
     "load",
     "state_dir",
 ]
