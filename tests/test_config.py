@@ -461,12 +461,25 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ),
         ("links", 'style = "object"\nttl_hours = 9000', None),
         ("links", 'style = "object"\nbase_url = "https://cdn.example"', None),
-        ("links", 'style = "permalink"\nsecret = "s"', "links.base_url: missing; permalinks need"),
         (
             "links",
-            'style = "permalink"\nbase_url = "https://x/a/b"\nsecret = "s"',
+            f'style = "permalink"\nsecret = "{"s" * 32}"',
+            "links.base_url: missing; permalinks need",
+        ),
+        (
+            "links",
+            f'style = "permalink"\nbase_url = "https://x/a/b"\nsecret = "{"s" * 32}, old"',
             None,
         ),
+        *(
+            (
+                "links",
+                f'style = "permalink"\nbase_url = "https://x"\nsecret = "{secret}"',
+                "links.secret: its first part is too short; permalinks are signed with at least 32",
+            )
+            for secret in ("s" * 31, f"short,{'s' * 32}", f"{'s' * 16},{'s' * 16}")
+        ),
+        ("links", 'secret = "short"', None),  # it may verify what is out there; it signs nothing
         (
             "links",
             'style = "permalink"\nbase_url = "https://x"',
@@ -555,7 +568,9 @@ def test_no_message_and_no_repr_holds_a_secret(tmp_path: Path) -> None:
     assert "s3cr3t" not in str(caught.value)
     settings = load(None, env={**ENV, "RECCLI_LEDGER__URL": "postgresql://u:p%40ssword@h/d"})
     shown = repr(settings) + str(settings.model_dump())
-    assert not any(secret in shown for secret in (TOKEN, "patSecretSecret", "ssword"))
+    assert not any(
+        secret in shown for secret in (TOKEN, "patSecretSecret", "p@ssword", "%40ssword")
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,13 @@ class TestFormer:
             ),
             (
                 "https://x.example/r/call-recordings",
-                {"links": {"base_url": "https://x.example", "style": "permalink", "secret": "s"}},
+                {
+                    "links": {
+                        "base_url": "https://x.example",
+                        "style": "permalink",
+                        "secret": "s" * 32,
+                    }
+                },
             ),
         ],
     )

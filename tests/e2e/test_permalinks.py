@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Style = Callable[[], dict[str, str]]
 
 HOST = "https://calls.example.com"
-SECRET, OLDER = "the-permalink-secret", "the-older-permalink-secret"
+SECRET, OLDER = (f"the-{age}permalink-secret-of-32-and-more" for age in ("", "older-"))
 
 
 def lasting(hours: float, refresh_before: float) -> dict[str, str]:

@@ -295,7 +295,7 @@ def test_a_permalink_leads_to_the_very_bytes(lab: Lab) -> None:
     style = {
         "RECCLI_LINKS__STYLE": "permalink",
         "RECCLI_LINKS__BASE_URL": PUBLIC_URL,
-        "RECCLI_LINKS__SECRET": "a-secret-of-links",
+        "RECCLI_LINKS__SECRET": "a-secret-of-links-that-is-long-enough",
     }
     row, (recording,) = lab.sandbox.call()
     with Server(lab.environment(**style), lab.home) as server:

@@ -125,6 +125,8 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
 
 def read_settings(request: Request, begun: Begun) -> Settings:
     """Read the configuration; from here on the log is ready, and hides its secrets."""
+    import structlog
+
     from reccli.config import ConfigError, load
     from reccli.watch import logs
 
@@ -140,6 +142,8 @@ def read_settings(request: Request, begun: Begun) -> Settings:
         problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error
     logs.redact_values(settings.secret_values())
+    for warning in settings.warnings:
+        structlog.get_logger("reccli").warning("config_warning", problem=warning)
     if settings.engine.kind != "threads":
         message = f"engine.kind: {settings.engine.kind} is not available in this version"
         raise RefusedError(_USAGE, ("config", message, 'use engine.kind = "threads"'))

@@ -22,7 +22,8 @@ from reccli.config.own import (
 )
 from reccli.config.problems import ConfigError
 from reccli.config.sections import S3, Airtable, Links, Region, Twilio
-from reccli.config.sources import find_config, state_dir
+from reccli.config.sources import find_config
+from reccli.config.state import state_dir
 
 __all__ = [
     "RECORDING_STATUS",

@@ -8,11 +8,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import string
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
+from reccli.config.section import plain
 from reccli.core.naming import placeholders
 
 
@@ -63,11 +65,18 @@ def _check_given(value: str) -> str:
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
-    """Refuse what would fail later as a garbled header: blanks, "…", half a paste."""
-    text = value.get_secret_value().strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("holds blanks or characters that it cannot have")
-    return SecretStr(text)
+    return SecretStr(plain(value.get_secret_value()))
+
+
+def long_enough(length: int, make: str) -> AfterValidator:
+    """Check that a secret, where there is one, cannot be guessed."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if value and len(value) < length:
+            raise ValueError(f"must have at least {length} characters; make one: {make}")
+        return value
+
+    return AfterValidator(check)
 
 
 def several(secret: SecretStr) -> tuple[str, ...]:
@@ -158,7 +167,17 @@ def _check_database(value: SecretStr) -> SecretStr:
         raise ValueError("is not a URL; in a password write @ as %40")
     if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://).", text):
         raise ValueError("must be sqlite:///<path> or postgresql+psycopg://…")
+    if text.startswith("sqlite:///~/"):
+        return SecretStr(text.replace("~", quote(_at_home("~")), 1))
     return value
+
+
+def _at_home(path: str) -> str:
+    """Take `~` as a shell would, which never saw it here."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError("begins with ~, and nothing says which home that is") from None
 
 
 def like(pattern: str, what: str) -> AfterValidator:
@@ -192,6 +211,8 @@ Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
 SomeHours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, AfterValidator(_check_given)]
+Plain = Annotated[str, AfterValidator(plain)]
+File = Annotated[str, AfterValidator(lambda value: value and _at_home(value))]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Parts = Annotated[SecretStr, AfterValidator(_check_parts)]
 Secrets = Annotated[Parts, AfterValidator(_check_each)]

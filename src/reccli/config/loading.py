@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from reccli.config import advice
 from reccli.config.model import Settings
 from reccli.config.problems import ConfigError, lines
 from reccli.config.sources import (
@@ -19,8 +20,8 @@ from reccli.config.sources import (
     from_credentials,
     from_file,
     from_variables,
-    state_dir,
 )
+from reccli.config.state import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,8 @@ def load(
         from_file(file, problems) if file else {},
     )
     values: dict[str, Any] = {name: {} for name in Settings.model_fields}
-    values["ledger"]["url"] = f"sqlite:///{quote(str(state_dir(env) / 'ledger.sqlite3'))}"
+    state, unusual = place(env)
+    values["ledger"]["url"] = f"sqlite:///{quote(str(state / 'ledger.sqlite3'))}"
     origins: dict[str, str] = {}
     for source in reversed(sources):
         for key_path, (value, origin) in source.items():
@@ -72,6 +74,12 @@ def load(
     if problems:
         raise ConfigError(problems)
     settings._file, settings._origins = file, origins  # noqa: SLF001
+    settings._warnings = (  # noqa: SLF001
+        *advice.without_effect(settings),
+        *advice.not_read(settings, credentials | variables),
+        *advice.open_to_others(settings),
+        *advice.state_is_temporary(state, unusual),
+    )
     return settings
 
 

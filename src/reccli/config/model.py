@@ -12,6 +12,7 @@ from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 
 from reccli.config import own, sections
+from reccli.config.section import Section
 from reccli.core.links.objects import bucket_url
 from reccli.core.naming import placeholders
 
@@ -34,7 +35,7 @@ WELL_KNOWN = {  # of two names for one key, the first wins
 }
 
 
-class Settings(sections.Section):
+class Settings(Section):
     """Everything `reccli` can be told, checked; made by `load`, which knows every section."""
 
     twilio: sections.Twilio
@@ -49,6 +50,7 @@ class Settings(sections.Section):
 
     _file: Path | None = PrivateAttr(default=None)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def file(self) -> Path | None:
@@ -60,16 +62,32 @@ class Settings(sections.Section):
         """Where each key that was set came from, as `{"s3.bucket": "env AWS_S3_BUCKET"}`."""
         return self._origins
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What can be used, and is not what somebody meant; a line each, without secrets."""
+        return self._warnings
+
+    def origin(self, key: str) -> str:
+        """Tell where the value of a key came from."""
+        parts = key.split(".")
+        longest = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
+        return next((self._origins[name] for name in longest if name in self._origins), "default")
+
+    def secret_keys(self) -> list[str]:
+        """Name every key whose value is a secret, as `twilio.regions.0.auth_token`."""
+        hidden = dict(_secrets_in(self))
+        if not _passwords(hidden["ledger.url"]):
+            del hidden["ledger.url"]
+        return [key for key, value in hidden.items() if value]
+
     def secret_values(self) -> list[str]:
         """Every secret that is set, for the log redaction; never for anything else."""
-        found = [*_secrets_in(self), *self.links.secrets, *self.twilio.auth_tokens]
+        found = [text for _, text in _secrets_in(self)]
+        found += [*self.links.secrets, *self.twilio.auth_tokens]
         found += [token for region in self.twilio.regions for token in region.auth_tokens]
         url = self.ledger.url.get_secret_value()
         found.remove(url)  # as a whole it is a path, which people need to see
-        split = urlsplit(url)
-        if split.password:
-            found += [split.password, unquote(split.password)]
-        found += [text for name, text in parse_qsl(split.query) if "password" in name.lower()]
+        found += _passwords(url)
         return [text for text in dict.fromkeys(found) if text]
 
     @field_validator("airtable")
@@ -107,15 +125,22 @@ def _kept_at(s3: sections.S3, links: sections.Links, place: str) -> Iterator[str
         yield f"{links.base_url}/{'r/' if links.style == 'permalink' else ''}{s3.prefix}"
 
 
-def _secrets_in(value: object) -> Iterator[str]:
+def _secrets_in(value: object, at: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, SecretStr):
-        yield value.get_secret_value()
+        yield at, value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _secrets_in(getattr(value, name))
+            yield from _secrets_in(getattr(value, name), f"{at}.{name}" if at else name)
     elif isinstance(value, tuple):
-        for item in value:
-            yield from _secrets_in(item)
+        for number, item in enumerate(value):
+            yield from _secrets_in(item, f"{at}.{number}")
+
+
+def _passwords(url: str) -> list[str]:
+    """Tell the passwords in the URL of a database, as written and as meant."""
+    split = urlsplit(url)
+    found = [split.password, unquote(split.password)] if split.password else []
+    return found + [text for name, text in parse_qsl(split.query) if "password" in name.lower()]
 
 
 def fields(path: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:

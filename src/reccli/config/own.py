@@ -12,21 +12,25 @@ from pydantic import Field
 from reccli.config.checks import (
     NO_SECRET,
     DatabaseUrl,
+    File,
     Fraction,
+    Hours,
     PingUrl,
     Secret,
     SomeHours,
     Text,
     Url,
     like,
+    long_enough,
 )
-from reccli.config.sections import Section
+from reccli.config.section import NotRead, Section
 
 
 class Ledger(Section):
     """The local memory of callbacks, events and runs."""
 
     url: DatabaseUrl  # secret, as it may hold a password; `load` gives the default
+    keep_days: Annotated[int, Field(ge=1, le=100_000), NotRead] = 400
 
 
 class Engine(Section):
@@ -34,7 +38,13 @@ class Engine(Section):
 
     kind: Literal["threads", "dask"] = "threads"
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32
-    scheduler: Annotated[str, like(r"|[a-z]+://\S+", "an address such as tcp://host:8786")] = ""
+    scheduler: Annotated[
+        str, like(r"|[a-z]+://\S+", "an address such as tcp://host:8786"), NotRead
+    ] = ""
+    workers: Annotated[int, Field(ge=1, le=256), NotRead] = 2
+    tls_ca: Annotated[File, NotRead] = ""
+    tls_cert: Annotated[File, NotRead] = ""
+    tls_key: Annotated[File, NotRead] = ""
 
 
 class Safety(Section):
@@ -53,6 +63,7 @@ class Webhook(Section):
     public_url: Url = ""
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    password: Annotated[Secret, long_enough(16, "openssl rand -hex 16"), NotRead] = NO_SECRET
 
     @property
     def recording_status_url(self) -> str:
@@ -70,7 +81,10 @@ class Alerts(Section):
 
     fallback_rate_above: Fraction = 0.05
     window_hours: SomeHours = 24
+    oldest_waiting_hours_above: Annotated[SomeHours, NotRead] = 26
+    no_success_hours: Annotated[Hours, NotRead] = 26
+    airtable_calls_above: Annotated[Fraction, NotRead] = 0.9
     # Apprise URLs carry tokens, and whoever knows a ping URL can silence the dead-man alarm.
-    notify: tuple[Secret, ...] = ()
-    healthcheck_url: PingUrl = NO_SECRET
-    metrics_file: str = ""
+    notify: Annotated[tuple[Secret, ...], NotRead] = ()
+    healthcheck_url: Annotated[PingUrl, NotRead] = NO_SECRET
+    metrics_file: Annotated[File, NotRead] = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from reccli.config.checks import (
     BUCKET,
@@ -20,6 +20,7 @@ from reccli.config.checks import (
     Hours,
     Parts,
     Place,
+    Plain,
     PlainUrl,
     Prefix,
     Secret,
@@ -34,26 +35,16 @@ from reccli.config.checks import (
     paired_with,
     several,
 )
+from reccli.config.section import NotRead, Section
 
 SIGV4_LIMIT_HOURS = 168
+SECRET_LENGTH = 32
+"""Characters of a secret that whoever has a permalink could try to guess."""
 AIRTABLE_LIMIT = 5
 """Requests a second for one base; a stand-in on this machine may take more."""
 _FIELD_ID = re.compile("fld[A-Za-z0-9]{14}")
+KEY_FIELDS = {"provider": "Provider", "employee": "Employee"}
 TEMPLATE_NAMES = frozenset({"call_sid", "recording_sid", "ext", "account_sid", "date"})
-
-
-class Section(BaseModel):
-    """What all tables have in common."""
-
-    # validate_default: a check of one key against another lives on the later key, and
-    # has to run when that key was left out; that is most often the mistake.
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-        validate_default=True,
-    )
 
 
 class Region(Section):
@@ -96,6 +87,8 @@ class Twilio(Section):
     api_base: GivenUrl = "https://api.twilio.com"
     media_format: Literal["mp3", "wav"] = "mp3"
     retention_hours: Hours = 24
+    minute_price: Annotated[float, Field(ge=0), NotRead] = 0.0005
+    free_minutes: Annotated[int, Field(ge=0), NotRead] = 10_000
     regions: tuple[Region, ...] = ()
 
     @property
@@ -133,12 +126,12 @@ class S3(Section):
     accept_archive_class: bool = False
     storage_class: StorageClass = "STANDARD_IA"
     server_side_encryption: Literal["AES256", "aws:kms", ""] = "AES256"
-    kms_key_id: str = ""
+    kms_key_id: Plain = ""
     endpoint_url: PlainUrl = ""
-    access_key_id: str = ""
+    access_key_id: Plain = ""
     secret_access_key: Annotated[Secret, paired_with("access_key_id")] = NO_SECRET
     verifies_checksums: bool = False
-    signing_access_key_id: str = ""
+    signing_access_key_id: Plain = ""
     signing_secret_access_key: Annotated[Secret, paired_with("signing_access_key_id")] = NO_SECRET
 
     @field_validator("kms_key_id")
@@ -158,12 +151,12 @@ class Airtable(Section):
     endpoint_url: GivenUrl = "https://api.airtable.com"
     requests_per_second: Annotated[float, Field(gt=0, le=50)] = 4.5
     call_sid_field: Text = "CallSid"
-    conference_sid_field: str = ""
+    conference_sid_field: Annotated[str, NotRead] = ""
+    monthly_calls: Annotated[int, Field(ge=0), NotRead] = 0
     link_fields: FieldNames = ("Recording URL (Twilio/S3)", "Transfer Recording URL")
-    key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = {
-        "provider": "Provider",
-        "employee": "Employee",
-    }
+    key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = (
+        KEY_FIELDS
+    )
 
     @property
     def field_ids(self) -> tuple[tuple[str, str], ...]:
@@ -233,7 +226,11 @@ class Links(Section):
     @field_validator("secret")
     @classmethod
     def _can_sign(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
-        text = secret.get_secret_value()
-        if info.data.get("style") == "permalink" and not text:
-            raise ValueError("missing; permalinks are signed with it")
+        first = (*several(secret), "")[0]  # the others verify what is out there, as it was made
+        if info.data.get("style") == "permalink" and len(first) < SECRET_LENGTH:
+            what = "its first part is too short" if secret else "missing"
+            raise ValueError(
+                f"{what}; permalinks are signed with at least {SECRET_LENGTH} random characters, "
+                "such as `openssl rand -hex 32` prints"
+            )
         return secret

@@ -1,7 +1,6 @@
 """Where values come from: the file, variables and credential files, each read as it is.
 
-Nothing is judged here but whether a source can be read. For `loading`; `find_config` and
-`state_dir` are exported.
+Nothing is judged here but whether a source can be read. For `loading`; `find_config` is exported.
 """
 
 from __future__ import annotations
@@ -13,35 +12,30 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, get_origin
 
-import platformdirs
-
 from reccli.config.model import PREFIX, WELL_KNOWN, Settings, fields
 from reccli.config.problems import ConfigError
+from reccli.config.section import bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_UTF8 = "utf-8-sig"  # with or without the mark that some editors put first
 
 Names = dict[str, tuple[str, str]]
 """Name → (text, where from), for what is given as single texts: variables and files."""
 Values = dict[tuple[str, ...], tuple[object, str]]
 """Path of a key → (value, where from): what one source has to say."""
 
-_REGION_TOKEN = re.compile(r"TWILIO_[A-Z]{2}[0-9]+_AUTH_TOKEN")
-
-
-def state_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """Where local state lives: what systemd gave, else the user's own directory."""
-    given = env.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(given) if given else platformdirs.user_state_path("reccli")
+REGION_TOKEN = re.compile(r"TWILIO_([A-Z]{2}[0-9]+)_AUTH_TOKEN")
 
 
 def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
     """Find the file to read: one that was named must exist, the usual ones may."""
-    named = path or env.get(f"{PREFIX}CONFIG")
+    named = path or bare(env.get(f"{PREFIX}CONFIG", ""))
     if named:
-        if not _is_there(Path(named)):
+        if not _is_readable(Path(named)):
             raise ConfigError([f"{named}: no such file that may be read"])
-        return Path(named)
+        return Path(named).expanduser()
     home = Path(env.get("XDG_CONFIG_HOME") or "~/.config")
     usual = (Path("reccli.toml"), home / "reccli/config.toml", Path("/etc/reccli/config.toml"))
     return next((file.expanduser() for file in usual if _is_there(file)), None)
@@ -55,10 +49,18 @@ def _is_there(file: Path) -> bool:
         return False
 
 
+def _is_readable(file: Path) -> bool:
+    """Look for what can be read: a file, or a pipe, as a shell's <(…) makes them."""
+    try:
+        return file.expanduser().exists() and not file.expanduser().is_dir()
+    except (OSError, RuntimeError):
+        return False
+
+
 def from_file(file: Path, problems: list[str]) -> Values:
     """Read the file; "" for a key that must be given means that another source has it."""
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding=_UTF8))  # once: it may be a pipe
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: {error}"]) from None
     except UnicodeDecodeError:
@@ -83,16 +85,16 @@ def from_file(file: Path, problems: list[str]) -> Values:
 def from_variables(env: Mapping[str, str]) -> Names:
     """Take our own variables; an empty one counts as not set."""
     return {
-        name: (value.strip(), f"env {name}")
+        name: (text, f"env {name}")
         for name, value in env.items()
-        if value.strip() and _is_ours(name)
+        if _is_ours(name) and (text := bare(value))
     }
 
 
 def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
     """Read the files that systemd (LoadCredential=) or an orchestrator put there for us."""
     names: Names = {}
-    if not (directory := env.get("CREDENTIALS_DIRECTORY")):
+    if not (directory := bare(env.get("CREDENTIALS_DIRECTORY", ""))):
         return names
     try:
         for file in sorted(Path(directory).iterdir()):
@@ -101,7 +103,7 @@ def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
             if separator and section.lower() in Settings.model_fields:
                 name = PREFIX + name
             ours = _is_ours(name) and file.is_file()
-            if ours and (text := file.read_text(encoding="utf-8").strip()):
+            if ours and (text := bare(file.read_text(encoding=_UTF8))):
                 names[name] = (text, f"file {file}")
     except OSError as error:
         problems.append(f"{error.filename or directory}: {error.strerror}")
@@ -111,16 +113,21 @@ def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX) or name in WELL_KNOWN or bool(_REGION_TOKEN.fullmatch(name))
+    return name.startswith(PREFIX) or name in WELL_KNOWN or bool(REGION_TOKEN.fullmatch(name))
 
 
-def by_key(names: Names, problems: list[str]) -> Values:
-    """Find the key of each name; reccli's own name of a key comes before the well-known ones."""
-    near_misses = {
+def one_underscore_less() -> dict[str, str]:
+    """Tell what each variable is called when somebody forgets that there are two of them."""
+    return {
         f"{PREFIX}{section}_{key}".upper(): f"{PREFIX}{section}__{key}".upper()
         for section in Settings.model_fields
         for key in fields((section,))
     }
+
+
+def by_key(names: Names, problems: list[str]) -> Values:
+    """Find the key of each name; reccli's own name of a key comes before the well-known ones."""
+    near_misses = one_underscore_less()
     values: Values = {}
     for name, (text, origin) in names.items():
         path = tuple(name.removeprefix(PREFIX).lower().split("__"))

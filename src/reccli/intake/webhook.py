@@ -71,6 +71,8 @@ def create_app(settings: Settings | None = None, *, run_id: str = "") -> Starlet
     if settings is None:
         logs.configure(run_id=run_id)
         settings = load(None)
+        for warning in settings.warnings:
+            _log.warning("config_warning", problem=warning)
     logs.redact_values(settings.secret_values())
     return _Intake(settings, run_id).app
 

@@ -1,0 +1,74 @@
+"""What can be used, and is not what somebody meant: told as warnings, a line each.
+
+For `loading`, which keeps them with the settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from reccli.config.model import PREFIX
+from reccli.config.section import NotRead
+from reccli.config.sources import REGION_TOKEN, one_underscore_less
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reccli.config.model import Settings
+    from reccli.config.sources import Names
+
+_OTHERS, _GROUP = stat.S_IROTH, stat.S_IRGRP
+
+
+def without_effect(settings: Settings) -> Iterator[str]:
+    """Name the keys that were set, and that nothing in this version reads."""
+    for section, body in settings:
+        for key, info in type(body).model_fields.items():
+            if NotRead in info.metadata and getattr(body, key) != info.default:
+                name = f"{section}.{key}"
+                yield f"{name}: has no effect in this version ({settings.origin(name)})"
+
+
+def not_read(settings: Settings, names: Names) -> Iterator[str]:
+    """Name the variables that are meant for us by their names, and lead to no key.
+
+    Only those that are like one of ours: Kubernetes sets others that begin with RECCLI_.
+    """
+    listed = {region.region.upper() for region in settings.twilio.regions}
+    known = one_underscore_less()
+    for name in names:
+        token = REGION_TOKEN.fullmatch(name)
+        if token and token[1] not in listed:
+            yield f"{name}: not read, for no [[twilio.regions]] has region = {token[1].lower()!r}"
+        elif name.startswith(PREFIX) and "__" not in name:
+            for near in difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+                yield f"{name}: not read; did you mean {known[near]}?"
+
+
+def open_to_others(settings: Settings) -> Iterator[str]:
+    """Say that the file holds a secret, and that others may read it.
+
+    Its group may, where the file belongs to another user: else we could not read it either.
+    """
+    file = settings.file
+    inside = [key for key in settings.secret_keys() if settings.origin(key) == str(file)]
+    if file is None or not inside:
+        return
+    try:
+        found = file.stat()
+    except OSError:
+        return
+    ours = found.st_uid == os.geteuid()
+    if stat.S_ISREG(found.st_mode) and found.st_mode & (_OTHERS | _GROUP if ours else _OTHERS):
+        owner = "" if ours else "make it belong to the user that runs reccli, then "
+        yield f"{file}: others may read it, and it holds {inside[0]}: {owner}chmod 600 {file}"
+
+
+def state_is_temporary(directory: Path, why: str) -> Iterator[str]:
+    """Say where local state is kept, if not in its usual place."""
+    if why:
+        yield f"{why}, so local state is in {directory}, which does not last: set STATE_DIRECTORY"

@@ -1,0 +1,70 @@
+"""Where local state lives, also on a machine that has no place for it.
+
+For `loading`; `state_dir` is exported.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from reccli.config.section import bare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def state_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Tell the directory: what systemd gave, else the user's own, else a temporary one."""
+    return place(env)[0]
+
+
+def place(env: Mapping[str, str] = os.environ) -> tuple[Path, str]:
+    """Tell the directory, and what is wrong with the usual one where it cannot be used.
+
+    Nothing is made but a temporary one; a directory that was named is used as it is.
+    """
+    if given := bare(env.get("STATE_DIRECTORY", "")).split(":")[0]:
+        return Path(given), ""
+    if not (os.environ.get("HOME") or os.environ.get("XDG_STATE_HOME")):
+        return _temporary(), "HOME is not set"
+    usual = platformdirs.user_state_path("reccli")
+    return (usual, "") if _is_ours(usual) else (_temporary(), f"{usual} cannot be written")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a directory can be used, or made where its nearest parent is."""
+    try:
+        there = next(place for place in (path, *path.parents) if place.exists())
+    except OSError:  # a parent is closed to us
+        return False
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def _owner() -> int:
+    return os.getuid()
+
+
+@cache
+def _temporary() -> Path:
+    """Make a directory that the next run finds again, so that its lock and memory are the same.
+
+    Everybody can put one of that name there; then it is another one for each process.
+    """
+    path = Path(tempfile.gettempdir(), f"reccli-{_owner()}")
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError:
+        pass
+    else:
+        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == _owner()
+        if ours and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return path
+    return Path(tempfile.mkdtemp(prefix="reccli-"))
