@@ -92,7 +92,6 @@ NOT_TWILIO = {
     "twilio in an S3 scheme": f"s3://api.twilio.com{MEDIA}",
     "no host": f"https://{MEDIA}",
     "broken brackets": f"https://[api.twilio.com{MEDIA}",
-    "the SID alone": RE1,
 }
 
 HOST = f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com"

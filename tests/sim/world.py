@@ -29,7 +29,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from reccli.core.links import ForeignLink, Link, LinkBook, ObjectLink, TwilioLink
+from reccli.core.links import Link, LinkBook, ObjectLink, TwilioLink
 from reccli.core.model import Recording, Row
 from reccli.core.naming import Naming
 from reccli.sandbox.audio import mp3, wav
@@ -246,7 +246,7 @@ class World:
 
     def sid_of(self, text: str) -> str | None:
         link = self.book.parse(text)
-        return None if link is None or isinstance(link, ForeignLink) else link.sid
+        return link.sid if isinstance(link, TwilioLink | ObjectLink) else None
 
     # What is true
 

@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.links import ForeignLink, ObjectLink, TwilioLink
+from reccli.core.links import ObjectLink, TwilioLink
 from reccli.core.model import Reason, Ref, Step, StepKind
 from reccli.flow.effects import Rows
+from reccli.flow.objections import not_a_link
 from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.perform import about
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from reccli.core.links import Oddity
     from reccli.core.model import Row
     from reccli.flow.perform import World
     from reccli.flow.ports import Page
@@ -29,6 +31,14 @@ _RESCANS = 100
 """A bound for a table that others fill while it is scanned."""
 _RESTARTS = 3
 """How often a scan is begun anew because Airtable dropped its iterator."""
+
+
+@dataclass(frozen=True, slots=True)
+class OddCell:
+    """A cell that has to do with Twilio and is no link: its field, and what is wrong with it."""
+
+    field: str
+    what: Oddity
 
 
 @dataclass(slots=True)
@@ -44,52 +54,57 @@ class TableSources:
         A scan is complete before anything of it is handed out, because pages shift when rows
         are rewritten; it is repeated until it shows nothing new.
         """
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[str, TwilioLink | OddCell]] = set()
         for _ in range(_RESCANS):
             at = self.world.now()
             rows = {row.id: row for row in self._scan(self.world.airtable.fallbacks)}
             found = [
                 item
                 for item in self._fallback_links(rows.values())
-                if (item[0].id, item[1].sid if item[1] else "") not in seen
+                if (item[0].id, item[1]) not in seen
             ]
             if not found:
                 return
-            seen.update((row.id, link.sid if link else "") for row, link in found)
+            seen.update((row.id, link) for row, link in found)
             yield from self._fallback_seeds(found, tuple(rows.values()), at)
 
     def fallback_rows(self) -> int:
         """Count the rows that hold a link to a recording at Twilio."""
         links = self._fallback_links(list(self._scan(self.world.airtable.fallbacks)))
-        return len({row.id for row, link in links if link is not None})
+        return len({row.id for row, link in links if isinstance(link, TwilioLink)})
 
-    def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | None]]:
+    def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | OddCell]]:
+        """Tell the links, and the cells that have to do with Twilio and are none."""
         book = self.world.book
         for row in rows:
-            links = [book.parse(text) for text in row.links.values()]
-            ours = [link for link in links if isinstance(link, TwilioLink)]
-            yield from ((row, link) for link in ours)
-            odd = (link for link in links if isinstance(link, ForeignLink))
-            if not ours and any(odd) and any(map(book.mentions_twilio, row.links.values())):
-                yield row, None
+            for name, text in row.links.items():
+                link = book.parse(text)
+                if isinstance(link, TwilioLink):
+                    yield row, link
+                elif not isinstance(link, ObjectLink) and (odd := book.oddity(text)):
+                    yield row, OddCell(name, odd)
 
     def _fallback_seeds(
         self,
-        found: Sequence[tuple[Row, TwilioLink | None]],
+        found: Sequence[tuple[Row, TwilioLink | OddCell]],
         rows: tuple[Row, ...],
         at: datetime,
     ) -> Iterator[Seed | Outcome]:
-        for row, _ in ((row, link) for row, link in found if link is None):
+        by_sid = {}
+        for row, link in found:
+            if isinstance(link, TwilioLink):
+                by_sid[link.sid] = row, link
+                continue
             yield Outcome(
                 None,
                 row.call_sid or None,
                 Step(StepKind.HOLD, Reason.NOT_A_LINK),
                 link=f"row {row.id}",
+                objection=not_a_link(row.id, link.field, link.what),
             )
-        by_sid = {link.sid: (row, link) for row, link in found if link is not None}
         mentions: dict[str, list[Row]] = defaultdict(list)
         for row, link in self._fallback_links(rows):
-            if link is not None:
+            if isinstance(link, TwilioLink):
                 mentions[link.sid].append(row)
         for sid, (row, link) in by_sid.items():
             ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from reccli.watch.report import Report
 
 SCHEMA = 1
-_EXPLAINED = frozenset({Reason.UNFIT, Reason.LAST_COPY_UNFIT, Reason.LENGTH_UNPROVEN})
+_EXPLAINED = frozenset(
+    {Reason.UNFIT, Reason.LAST_COPY_UNFIT, Reason.LENGTH_UNPROVEN, Reason.NOT_A_LINK}
+)
 
 
 @dataclass(frozen=True, slots=True)

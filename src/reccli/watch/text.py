@@ -63,15 +63,21 @@ def _needs_a_person(result: Result) -> Iterator[str]:
         yield from _names([entry["sid"] for entry in entries if entry["sid"]])
         if hint:
             yield f"  fix: {hint}"
-    held: dict[Reason, list[str]] = defaultdict(list)
+    held: dict[tuple[Reason, str], list[Outcome]] = defaultdict(list)
     for outcome in result.outcomes:
         if outcome.step.kind is StepKind.HOLD and not outcome.failures:
-            held[outcome.step.reason].append(outcome.sid or outcome.link or "")
-    for why, sids in held.items():
-        yield f"held: {why.value}"
-        yield from _names(sids)
-        yield f"  fix: {_FIXES[why]}"
+            held[outcome.step.reason, _cause(outcome)].append(outcome)
+    for (why, _), those in held.items():
+        yield f"held: {reason(those[0])}"
+        yield from _names([one.sid or one.link or "" for one in those])
+        hint = those[0].objection.hint if those[0].objection else ""
+        yield f"  fix: {hint or _FIXES[why]}"
     yield from _dead_links(result)
+
+
+def _cause(outcome: Outcome) -> str:
+    """Tell apart what is held for one reason and needs one fix or another."""
+    return outcome.objection.code if outcome.objection else ""
 
 
 _FIXES = {

@@ -125,7 +125,10 @@ class TestFind:
 
     def test_each_text_is_quoted(self) -> None:
         found = formulas.addressing(["a'b\\"], ["F"])
-        assert found == r"OR(FIND('a\'b\\',{F}),FIND('A\'B\\',{F}))"
+        assert found == (
+            r"OR(FIND('a\'b\\',LOWER({F}&'')),FIND('-01/accounts/ac',LOWER({F}&'')),"
+            "AND(FIND('RE',{F}&''),LEN({F}&'')<50))"
+        )
 
 
 def test_the_filter_as_it_is_sent(base: Base) -> None:

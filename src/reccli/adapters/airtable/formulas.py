@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 from pyairtable.formulas import field_name, quoted
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.links.odd import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LONGEST_FORMULA = 14_000
 """As it stands in a URL, of which Airtable takes less than 16,000 characters."""
+
+SHORTEST_ADDRESS = 50
+"""How many characters an address that holds a recording SID has at least, as good as always."""
 
 _FIRST_DAY = "20200101"
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
@@ -30,10 +34,18 @@ _ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 def addressing(hosts: Sequence[str], fields: Sequence[str]) -> str:
     """Filter the rows in which one of the fields holds an address at one of the hosts.
 
-    FIND heeds case and hosts have none: the spelling in capitals is looked for too. A mixture of
-    both would need another function, and not every store of tables has one.
+    Hosts have no case, and FIND heeds it. So do rows count with a path of Twilio's API, whatever
+    the host, and with a recording SID in so short a text that it is no address.
     """
-    return _containing([*hosts, *(host.upper() for host in hosts)], fields)
+    parts = [*dict.fromkeys(host.lower() for host in hosts), PATH]
+    return _any_of(condition for name in fields for condition in _addresses(parts, name))
+
+
+def _addresses(parts: Iterable[str], name: str) -> Iterator[str]:
+    # A field may hold what is no text, or nothing: what is joined with a text is one.
+    text = f"{_field(name)}&''"
+    yield from (f"FIND({quoted(part)},LOWER({text}))" for part in parts)
+    yield f"AND(FIND('RE',{text}),LEN({text})<{SHORTEST_ADDRESS})"
 
 
 def signed_until(day: date, fields: Sequence[str], holding: Sequence[str] = ()) -> str:

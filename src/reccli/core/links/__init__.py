@@ -11,8 +11,10 @@ from reccli.core.links.model import (
     Link,
     ObjectLink,
     TwilioLink,
+    Word,
     recordings_in,
 )
+from reccli.core.links.odd import Oddity
 from reccli.core.links.permalink import signature
 from reccli.core.links.twilio import MAIN_REGION, twilio_url
 from reccli.core.links.urls import host_only, without_query
@@ -24,7 +26,9 @@ __all__ = [
     "Link",
     "LinkBook",
     "ObjectLink",
+    "Oddity",
     "TwilioLink",
+    "Word",
     "host_only",
     "recordings_in",
     "signature",

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
-from reccli.core.links import objects, permalink, urls
+from reccli.core.cells import bare, is_address
+from reccli.core.links import objects, odd, permalink, urls
 from reccli.core.links.former import Left
-from reccli.core.links.model import FORMER, NEVER, ForeignLink, named
-from reccli.core.links.twilio import MAIN_REGION, twilio_link, twilio_url
+from reccli.core.links.model import FORMER, NEVER, ForeignLink, Word, named, recordings_in
+from reccli.core.links.twilio import MAIN_REGION, twilio_link, twilio_url, without_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from reccli.core.links.model import Link, ObjectLink
+    from reccli.core.links.odd import Oddity
     from reccli.core.links.urls import Origin
     from reccli.core.model import Ref
 
@@ -93,18 +95,19 @@ class LinkBook:
             return False
         return link.expires is None or link.expires - now > self.refresh_before
 
-    def mentions_twilio(self, text: str) -> bool:
-        """Whether a cell has to do with Twilio, even if it is no link that can be used."""
-        hosts = (urlsplit(api).netloc for api in self.apis.values())
-        return any(host in text.lower() for host in ("twilio.com", *hosts))
+    def oddity(self, text: str) -> Oddity | None:
+        """Say why a cell that has to do with Twilio is no link; None if it is one, or has not."""
+        return odd.oddity(text, self.account_sid, self.apis)
 
     def parse(self, text: str) -> Link | None:
         """Read a cell: None when it is empty, never an exception."""
-        text = text.strip()
+        text = bare(text)
         if not text:
             return None
+        if link := without_host(text, self.account_sid):
+            return link
         if (found := urls.read(text)) is None:
-            return ForeignLink()
+            return ForeignLink() if is_address(text) or recordings_in(text) else Word()
         url, where = found
         link = twilio_link(url, where, self.account_sid, self.apis)
         return link or self._object(url, where) or ForeignLink()

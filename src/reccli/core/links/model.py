@@ -16,11 +16,14 @@ _RECORDING_SID = re.compile(r"(?<![0-9a-zA-Z])RE[0-9a-fA-F]{32}(?![0-9a-zA-Z])")
 
 @dataclass(frozen=True, slots=True)
 class TwilioLink:
-    """A link to a recording at Twilio, in the configured account and a configured region."""
+    """A link to a recording at Twilio, in the configured account and a configured region.
+
+    `region` is None where the text names no host: a path, or the SID alone.
+    """
 
     sid: str
     account_sid: str
-    region: str
+    region: str | None
     call_sid: str | None = None
 
 
@@ -44,7 +47,12 @@ class ForeignLink:
     """Anything else: somebody else's, so it is kept as it is."""
 
 
-Link = TwilioLink | ObjectLink | ForeignLink
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text that leads nowhere and names nothing: "pending". It is nobody's link."""
+
+
+Link = TwilioLink | ObjectLink | ForeignLink | Word
 
 
 def recordings_in(key: str) -> set[str]:

@@ -29,6 +29,7 @@ _HOST = re.compile(
     rf"api(?:\.(?:us1|(?:{_EDGES})\.(?P<region>us1|ie1|au1)|ie1|au1|br1|de1|jp1|sg1|us2))?"
     r"\.twilio\.com"
 )
+_SID = re.compile(r"(?P<sid>RE[0-9a-fA-F]{32})(?:\.(?:mp3|wav|json))?")
 _PATH = re.compile(
     r"2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})"
     r"/(?:Calls/(?P<call>CA[0-9a-fA-F]{32})/|Conferences/CF[0-9a-fA-F]{32}/)?"
@@ -53,6 +54,21 @@ def twilio_link(
         if match and match["account"] == account_sid and region in apis:
             return TwilioLink(match["sid"], account_sid, region, match["call"])
     return None
+
+
+def without_host(text: str, account_sid: str) -> TwilioLink | None:
+    """Read what names a recording of the account and no host: its path at the API, or its SID."""
+    if match := _SID.fullmatch(text):
+        return TwilioLink(match["sid"], account_sid, None)
+    match = _PATH.fullmatch(text.removeprefix("/")) if text.startswith("/") else None
+    if match is None or match["account"] != account_sid:
+        return None
+    return TwilioLink(match["sid"], account_sid, None, match["call"])
+
+
+def regions_of(url: SplitResult, where: Origin, apis: Mapping[str, str]) -> set[str]:
+    """Tell in which regions, configured or not, a URL may be; none if it is not at the API."""
+    return {region for region, _ in _places(url, where, apis)}
 
 
 def _places(url: SplitResult, where: Origin, apis: Mapping[str, str]) -> Iterator[tuple[str, str]]:
