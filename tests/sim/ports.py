@@ -169,7 +169,7 @@ class FakeTwilio:
         self._wire.leave(Service.TWILIO, fault)
         yield _media(body, fault)
 
-    def delete(self, recording: Recording) -> None:
+    def delete(self, recording: Recording) -> ServiceError | None:
         fault = self._wire.enter("twilio.delete", Service.TWILIO)
         tape = self._world.tapes.now[recording.sid]
         if tape.state is TwilioState.COMPLETED:
@@ -177,8 +177,16 @@ class FakeTwilio:
             deleted = replace(tape, status="deleted")
             self._world.tapes.now = {**self._world.tapes.now, tape.sid: deleted}
         elif tape.state is not TwilioState.DELETED:
-            raise _permanent(Service.TWILIO, "not_completed")
+            self._wire.leave(Service.TWILIO, fault)
+            return _permanent(Service.TWILIO, "not_completed")
         self._wire.leave(Service.TWILIO, fault)
+        return None
+
+    def prove_deleted(self, recording: Recording, refusal: ServiceError | None) -> None:
+        """Look as `fetch` does: the look may fail, or show what was."""
+        if self.fetch(recording.ref).state is not TwilioState.DELETED:
+            late = Failure(Service.TWILIO, FailureKind.BUSY, "delete_unconfirmed", "shows late")
+            raise refusal or ServiceError(late)
 
     def _check_delete(self, sid: str) -> None:
         """Hold I1 against the truth, with what this run could not know any more left out."""

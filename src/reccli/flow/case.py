@@ -35,6 +35,7 @@ from reccli.flow.effects import (
     Refused,
     Rows,
     Stale,
+    Unproven,
     WriteLinks,
 )
 from reccli.flow.outcome import Outcome
@@ -199,6 +200,8 @@ class _Case:
         reply = yield Delete(recording, sides.key or "", sides.now)
         if isinstance(reply, Failure):
             yield from self._not_deleted(reply)
+        elif isinstance(reply, Unproven):  # not asked for again: it may only show late
+            yield from self._unproven(reply.failure)
         elif not isinstance(reply, Stale):
             sides.recording = replace(recording, status="deleted")
             yield from self._deleted()
@@ -210,8 +213,12 @@ class _Case:
         if failure.service is not Service.TWILIO:  # the link that is left does not open
             self.sides.stored = StoredObject(S3State.UNKNOWN, failure=self.sides.noted(failure))
         elif not failure.transient or self.deletes >= MOST_DELETES:
-            self.sides.recording = self.sides.noted(failure)
-            yield telling.failed("twilio_recording_delete_error", failure)
+            yield from self._unproven(failure)
+
+    def _unproven(self, failure: Failure) -> Generator[Effect, Any, None]:
+        """Tell that it cannot be said whether it is deleted; the next run looks."""
+        self.sides.recording = self.sides.noted(failure)
+        yield telling.failed("twilio_recording_delete_error", failure)
 
     def _deleted(self) -> Generator[Effect, Any, None]:
         self.taken.append(StepKind.DELETE)

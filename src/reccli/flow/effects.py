@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from reccli.core.errors import Failure
     from reccli.core.model import Recording, Ref, Row, StoredObject
     from reccli.core.rows import Slot
 
@@ -85,7 +86,7 @@ class AskGuard:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the Twilio copy → None, or `Stale` if the last look at all sides is too long ago.
+    """Delete the Twilio copy → None, `Unproven`, or `Stale` if the last look is too long ago.
 
     Only yielded right after everything was observed again, at `seen_at` or later. `key` is that of
     the object which the rows link to.
@@ -140,6 +141,13 @@ class Copied:
 @dataclass(frozen=True, slots=True)
 class Stale:
     """What was decided on has changed, or was seen too long ago: observe again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Twilio was asked to delete, and does not say that it is gone: why not."""
+
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from reccli.flow.effects import (
     ObserveSiblings,
     Rows,
     Stale,
+    Unproven,
 )
 from reccli.flow.ports import Listing
 
@@ -59,7 +60,7 @@ class World:
     checks: Checks
 
 
-Answer = Recording | tuple[str, ...] | StoredObject | Copied | Stale | Failure | None
+Answer = Recording | tuple[str, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
 
 
 def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for each effect
@@ -80,10 +81,19 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
                 if world.now() - seen_at > DELETE_WITHIN:
                     return Stale()
                 # Never repeated here: what was proven may have changed while a retry waits.
-                world.retry.once(Service.TWILIO, world.twilio.delete, recording)
-                return None
+                refusal = world.retry.once(Service.TWILIO, world.twilio.delete, recording)
+                return _proven(recording, refusal, world)
     except ServiceError as error:
         return error.failure
+
+
+def _proven(recording: Recording, refusal: ServiceError | None, world: World) -> Unproven | None:
+    """Look what became of a delete, with patience: it may show late."""
+    try:
+        world.retry(Service.TWILIO, world.twilio.prove_deleted, recording, refusal)
+    except ServiceError as error:
+        return Unproven(error.failure)
+    return None
 
 
 def of_call(call_sid: str, world: World) -> Iterator[Recording]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date, datetime, timedelta
 
-    from reccli.core.errors import Failure
+    from reccli.core.errors import Failure, ServiceError
     from reccli.core.model import Recording, Ref, Row, StoredObject
 
 T = TypeVar("T")
@@ -94,8 +94,11 @@ class TwilioPort(Protocol):
     def media(self, recording: Recording, extension: str) -> AbstractContextManager[Media]:
         """Open the audio with all its channels; a 404 is a BUSY failure, for it often passes."""
 
-    def delete(self, recording: Recording) -> None:
-        """Delete for ever; returns only when Twilio itself says that it is deleted."""
+    def delete(self, recording: Recording) -> ServiceError | None:
+        """Ask for it to be deleted for ever; returns a refusal that may be an earlier delete's."""
+
+    def prove_deleted(self, recording: Recording, refusal: ServiceError | None) -> None:
+        """Return if Twilio itself says that it is gone; BUSY while it does not show yet."""
 
 
 class S3Port(Protocol):

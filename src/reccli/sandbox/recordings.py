@@ -37,6 +37,8 @@ class FakeRecording:
     """Served instead of generated audio."""
     media_404_times: int = 0
     """So many requests for the media are answered 404, as before it has propagated."""
+    shows_late: int = 0
+    """So many requests for its metadata still say "completed" after it was deleted."""
     error_code: int | None = None
     deleted_at: datetime | None = None
     served_channels: int | None = None

@@ -94,6 +94,11 @@ def download(adapter: TwilioAdapter, recording: Recording = RECORDING, form: str
         return b"".join(media.chunks)
 
 
+def delete(adapter: TwilioAdapter, recording: Recording) -> None:
+    """Ask for it to be deleted, and for the proof, as a run does."""
+    adapter.prove_deleted(recording, adapter.delete(recording))
+
+
 def seen(fake: FakeRecording, **changes: object) -> Recording:
     """Tell what the adapter makes of a recording of the stand-in."""
     facts = {

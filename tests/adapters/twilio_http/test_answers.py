@@ -18,6 +18,7 @@ from .samples import (
     PATH,
     RECORDING,
     REF,
+    delete,
     failure_of,
     listing_page,
     resource,
@@ -185,7 +186,7 @@ def test_a_redirect_of_the_api_is_not_followed(
 ) -> None:
     server.answer = always(to(f"{other.url}/login?token=abc"))
     assert verdict_of(lambda: adapter.fetch(REF)) == (FailureKind.OUTAGE, "redirected")
-    assert verdict_of(lambda: adapter.delete(RECORDING)) == (FailureKind.OUTAGE, "redirected")
+    assert verdict_of(lambda: delete(adapter, RECORDING)) == (FailureKind.OUTAGE, "redirected")
     assert other.seen == []
 
 

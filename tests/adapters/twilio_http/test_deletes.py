@@ -15,6 +15,7 @@ from .samples import (
     PATH,
     RECORDING,
     TOKENS,
+    delete,
     download,
     resource,
     sid,
@@ -84,7 +85,7 @@ def test_what_names_no_recording_of_ours_is_not_asked_for(
     recording = Recording(ref.sid, ref.account_sid, ref.region or "", "completed")
     for call in (
         lambda: adapter.fetch(ref),
-        lambda: adapter.delete(recording),
+        lambda: delete(adapter, recording),
         lambda: download(adapter, recording),
     ):
         assert verdict_of(call) == (FailureKind.PERMANENT, code)
@@ -92,7 +93,7 @@ def test_what_names_no_recording_of_ours_is_not_asked_for(
 
 
 NOT_THERE = as_json({"code": 20404, "message": "was not found", "status": 404}, 404)
-UNCONFIRMED = (FailureKind.OUTAGE, "delete_unconfirmed")
+UNCONFIRMED = (FailureKind.BUSY, "delete_unconfirmed")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_delete_without_proof_is_an_error(
     verdict: tuple[FailureKind, str],
 ) -> None:
     server.answer = by_method(DELETE=answer, GET=after)
-    assert verdict_of(lambda: adapter.delete(RECORDING)) == verdict
+    assert verdict_of(lambda: delete(adapter, RECORDING)) == verdict
 
 
 @pytest.mark.parametrize("after", [NOT_THERE, as_json(resource(status="deleted"))])
@@ -142,7 +143,7 @@ def test_a_204_and_then_twilios_own_word_is_a_delete(
 ) -> None:
     """An account that is not shown what was deleted says that there is no such recording."""
     server.answer = by_method(DELETE=Reply(204), GET=after)
-    adapter.delete(RECORDING)
+    delete(adapter, RECORDING)
     assert [seen.method for seen in server.seen] == ["DELETE", "GET"]
     assert server.seen[1].query == {"IncludeSoftDeleted": "true"}
 
@@ -152,7 +153,7 @@ def test_however_a_second_delete_is_refused_the_proof_counts(
     server: Server, adapter: TwilioAdapter, refusal: Reply
 ) -> None:
     server.answer = by_method(DELETE=refusal, GET=as_json(resource(status="deleted")))
-    adapter.delete(RECORDING)
+    delete(adapter, RECORDING)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_only_a_204_is_a_delete(
     server: Server, adapter: TwilioAdapter, answer: Reply, kind: FailureKind, code: str
 ) -> None:
     server.answer = by_method(DELETE=answer)
-    assert verdict_of(lambda: adapter.delete(RECORDING)) == (kind, code)
+    assert verdict_of(lambda: delete(adapter, RECORDING)) == (kind, code)
     assert [seen.method for seen in server.seen] == ["DELETE"]
 
 
@@ -180,7 +181,7 @@ def test_requests_are_shaped_as_the_spec_says(server: Server, adapter: TwilioAda
         return Reply(204) if seen.method == "DELETE" else as_json(resource(status="deleted"))
 
     server.answer = answer
-    adapter.delete(RECORDING)
+    delete(adapter, RECORDING)
     assert [(seen.method, seen.path, seen.query) for seen in server.seen] == [
         ("DELETE", f"{PATH}.json", {}),
         ("GET", f"{PATH}.json", {"IncludeSoftDeleted": "true"}),

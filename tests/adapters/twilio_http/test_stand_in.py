@@ -14,7 +14,7 @@ from reccli.sandbox.recordings import ENCRYPTION_DETAILS
 from reccli.sandbox.standin import Fault, FaultKind, stopped
 from reccli.sandbox.twilio import TwilioStandIn
 
-from .samples import ACCOUNT, CALL, download, failure_of, seen, sid, verdict_of
+from .samples import ACCOUNT, CALL, delete, download, failure_of, seen, sid, verdict_of
 
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ def test_a_recording_of_another_region_is_found_with_that_regions_token(
     found = adapter.fetch(Ref(fake.sid, ACCOUNT))
     assert found.region == "au1"
     assert download(adapter, found) == wav(fake.sid, fake.duration)
-    adapter.delete(found)
+    delete(adapter, found)
     assert [gone.sid for gone in au1.deletions] == [fake.sid]
     assert [request.status for request in twilio.requests] == [404]
 
@@ -130,7 +130,7 @@ def test_a_wrong_token_is_denied(
     for call in (
         lambda: adapter.fetch(recording.ref),
         lambda: adapter.page(Listing("us1"), None),
-        lambda: adapter.delete(recording),
+        lambda: delete(adapter, recording),
         lambda: download(adapter, recording),
     ):
         failure = failure_of(call)
@@ -141,20 +141,20 @@ def test_a_wrong_token_is_denied(
 def test_too_many_requests_are_busy(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
     recording = seen(twilio.add())
     twilio.max_concurrent = 0
-    assert verdict_of(lambda: adapter.delete(recording)) == (FailureKind.BUSY, "20429")
+    assert verdict_of(lambda: delete(adapter, recording)) == (FailureKind.BUSY, "20429")
     assert verdict_of(lambda: download(adapter, recording)) == (FailureKind.BUSY, "20429")
 
 
 def test_a_stopped_twilio_is_an_outage(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
     recording = seen(twilio.add())
     with stopped(twilio):
-        assert verdict_of(lambda: adapter.delete(recording)) == (FailureKind.OUTAGE, "connection")
-    adapter.delete(recording)
+        assert verdict_of(lambda: delete(adapter, recording)) == (FailureKind.OUTAGE, "connection")
+    delete(adapter, recording)
 
 
 def test_a_delete_is_confirmed(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
     fake = twilio.add()
-    adapter.delete(seen(fake))
+    delete(adapter, seen(fake))
     assert [(request.method, request.status) for request in twilio.requests] == [
         ("DELETE", 204),
         ("GET", 200),
@@ -164,8 +164,8 @@ def test_a_delete_is_confirmed(twilio: TwilioStandIn, adapter: TwilioAdapter) ->
 
 def test_a_second_delete_is_as_good(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
     recording = seen(twilio.add())
-    adapter.delete(recording)
-    adapter.delete(recording)
+    delete(adapter, recording)
+    delete(adapter, recording)
     assert [request.status for request in twilio.requests] == [204, 200, 404, 200]
 
 
@@ -174,8 +174,8 @@ def test_a_delete_whose_answer_is_lost_converges_on_the_next_try(
 ) -> None:
     recording = seen(twilio.add())
     twilio.faults.add(Fault(FaultKind.LOST_RESPONSE, method="DELETE"))
-    assert verdict_of(lambda: adapter.delete(recording)) == (FailureKind.OUTAGE, "connection")
-    adapter.delete(recording)
+    assert verdict_of(lambda: delete(adapter, recording)) == (FailureKind.OUTAGE, "connection")
+    delete(adapter, recording)
     assert len(twilio.deletions) == 1
 
 
@@ -184,7 +184,7 @@ def test_a_delete_answered_with_html_did_not_happen(
 ) -> None:
     recording = seen(twilio.add())
     twilio.faults.add(Fault(FaultKind.HTML, method="DELETE"))
-    assert verdict_of(lambda: adapter.delete(recording)) == (FailureKind.OUTAGE, "bad_answer")
+    assert verdict_of(lambda: delete(adapter, recording)) == (FailureKind.OUTAGE, "bad_answer")
     assert twilio.deletions == []
 
 
@@ -192,7 +192,7 @@ def test_a_recording_in_progress_cannot_be_deleted(
     twilio: TwilioStandIn, adapter: TwilioAdapter
 ) -> None:
     recording = seen(twilio.add(status="processing"))
-    assert verdict_of(lambda: adapter.delete(recording)) == (FailureKind.PERMANENT, "20009")
+    assert verdict_of(lambda: delete(adapter, recording)) == (FailureKind.PERMANENT, "20009")
 
 
 def test_forty_days_after_a_delete_there_is_no_proof_left(
@@ -201,4 +201,4 @@ def test_forty_days_after_a_delete_there_is_no_proof_left(
     fake = twilio.add()
     twilio.delete(fake.sid)
     fake.deleted_at = datetime.now(UTC) - timedelta(days=41)
-    assert verdict_of(lambda: adapter.delete(seen(fake))) == (FailureKind.GONE, "not_found")
+    assert verdict_of(lambda: delete(adapter, seen(fake))) == (FailureKind.GONE, "not_found")

@@ -12,7 +12,7 @@ from reccli.sandbox.recordings import ENCRYPTION_DETAILS
 from reccli.sandbox.standin import Fault, FaultKind
 from reccli.sandbox.twilio import TwilioStandIn
 
-from .samples import download, failure_of, seen, verdict_of
+from .samples import delete, download, failure_of, seen, verdict_of
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_nothing_is_waited_for_without_end(
     for call in (
         lambda: adapter.fetch(recording.ref),
         lambda: adapter.page(Listing("us1"), None),
-        lambda: adapter.delete(recording),
+        lambda: delete(adapter, recording),
         lambda: download(adapter, recording),
     ):
         assert verdict_of(call) == (FailureKind.OUTAGE, "timeout")

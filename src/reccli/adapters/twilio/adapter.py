@@ -10,7 +10,7 @@ import httpx
 from twilio.base.exceptions import TwilioException
 
 from reccli.adapters.twilio import parse
-from reccli.adapters.twilio.failures import NotFoundError, bad_answer, failed
+from reccli.adapters.twilio.failures import NotFoundError, bad_answer, failed, unconfirmed
 from reccli.adapters.twilio.media import open_media
 from reccli.adapters.twilio.session import Sessions
 from reccli.core.errors import FailureKind, ServiceError
@@ -96,27 +96,33 @@ class TwilioAdapter:
                 errors.append(error)
         raise min(errors, key=_says_that_it_is_gone)
 
-    def delete(self, recording: Recording) -> None:
-        """Delete for ever; returns only when Twilio itself says that it is gone.
+    def delete(self, recording: Recording) -> ServiceError | None:
+        """Ask Twilio to delete for ever; returns its refusal, or None if it took the request.
 
-        The proof is a fetch with IncludeSoftDeleted, possible for 40 days (Twilio's Recording
-        resource page). A refusal, a 404 above all, may come from an earlier delete whose answer
-        was lost: the same fetch tells. After a 204, "there is no such recording" (a 404 with
-        Twilio's own code) is as good as "deleted", for an account may not be shown what it has
-        deleted, and nothing further is destroyed on it. After a refusal it proves nothing.
+        A refusal, a 404 above all, may come from an earlier delete whose answer was lost, and how
+        a second delete is answered is undocumented: `prove_deleted` tells what is true.
         """
-        ref = recording.ref
         session = self._session(recording.region)
-        _check(session.origin, ref)
-        refusal: ServiceError | None = None
+        _check(session.origin, recording.ref)
         try:
-            _ask(session, lambda sdk: sdk(ref.sid).delete())
+            _ask(session, lambda sdk: sdk(recording.sid).delete())
         except ServiceError as error:
             if not error.failure.lasting:
                 raise
-            refusal = error  # how a second delete is answered is undocumented: ask what is true
+            return error
+        return None
+
+    def prove_deleted(self, recording: Recording, refusal: ServiceError | None) -> None:
+        """Return if Twilio itself says that it is gone; raises a BUSY failure while it does not.
+
+        The proof is a fetch with IncludeSoftDeleted, possible for 40 days (Twilio's Recording
+        resource page); for some seconds it may still show what was deleted. After a 204, "there is
+        no such recording" (a 404 with Twilio's own code) is as good as "deleted", for an account
+        may not be shown what it has deleted, and nothing further is destroyed on it. After a
+        refusal it proves nothing.
+        """
         try:
-            status = self._fetch(session, ref).status
+            status = self._fetch(self._session(recording.region), recording.ref).status
         except ServiceError as error:
             if not isinstance(error, NotFoundError):
                 raise
@@ -129,8 +135,7 @@ class TwilioAdapter:
             return
         if refusal is not None and not isinstance(refusal, NotFoundError):
             raise refusal
-        message = f"Twilio was asked to delete {ref.sid} and then said {status!r}"
-        raise failed(FailureKind.OUTAGE, "delete_unconfirmed", message)
+        raise unconfirmed(recording.sid, status)
 
     @contextmanager
     def media(self, recording: Recording, extension: str) -> Iterator[Media]:

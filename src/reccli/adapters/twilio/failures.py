@@ -31,6 +31,9 @@ BUSY_CODES = frozenset({"16114"})
 NOT_THERE = 20404
 """The requested resource was not found (Twilio's error list)."""
 
+_SHOWS_LATE_SECONDS = 2.0
+"""How soon to look again whether a delete shows; it may take some seconds after the 204."""
+
 _XML = re.compile(r"<Code>(?P<code>\d+)</Code>.*?<Message>(?P<message>[^<]*)", re.DOTALL)
 _MESSAGE_LENGTH = 200
 
@@ -57,6 +60,17 @@ def bad_answer(message: str) -> ServiceError:
         "bad_answer",
         message,
         "a proxy or a captive portal may be answering in Twilio's place",
+    )
+
+
+def unconfirmed(sid: str, status: str) -> ServiceError:
+    """Say that a delete does not show yet: Twilio is well, and is to be asked again."""
+    return failed(
+        FailureKind.BUSY,
+        "delete_unconfirmed",
+        f"{sid} was asked to be deleted, and Twilio still shows it as {status!r}",
+        "nothing is lost: the next run looks again, and deletes it if it is still there",
+        _SHOWS_LATE_SECONDS,
     )
 
 
