@@ -213,7 +213,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_before_the_run_is_one_document(home: Path, number: str) -> None:
     done = python(home, EARLY.format(number=number), **SETTINGS)
     assert (done.code, done.doc["exit_code"], done.doc["command"]) == (130, 130, "process")

@@ -217,7 +217,7 @@ def test_only_structlog_is_imported() -> None:
         ("Authorization: Basic QUM6dG9r", "Authorization: [redacted]"),
         ("{'Authorization': 'Bearer x', 'a': 1}", "{'Authorization': '[redacted]', 'a': 1}"),
         ("('authorization', b'Basic QUM6')", "('authorization', b'[redacted]')"),
-        ("X-Twilio-Signature: qr/s+=\nHost: x", "X-Twilio-Signature: [redacted]\nHost: x"),
+        ("X-Twilio-Signature: qr/s+=\nHost: x", "X-Twilio-Signature: [redacted] Host: x"),
         ("sent Basic QUM6dG9rZW4= there", "sent Basic [redacted] there"),
         ("sent bearer patAbc.0123 there", "sent bearer [redacted] there"),
         ("basic settings, bearer recordings", "basic settings, bearer recordings"),
@@ -251,6 +251,24 @@ def test_what_is_hidden(text: str, expected: str) -> None:
 )
 def test_what_is_kept(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jgone", "\ufffd[2Jgone"),
+        ("a\u202egpj.3pm", "a\ufffdgpj.3pm"),
+        ("zero\u200bwidth\u2066\ufeff\x9b", "zero\ufffdwidth\ufffd\ufffd\ufffd"),
+        ("one\r\nerror: \tanother", "one\ufffd error: another"),
+        ("Ольга, 李雷, é", "Ольга, 李雷, é"),
+    ],
+)
+def test_what_is_shown_steers_no_terminal_and_looks_like_no_other_line(
+    text: str, shown: str
+) -> None:
+    assert redact(text) == shown
+    assert "\u202e" not in str(redacted({"name": ["\u202e"]}))
+    assert redacted("Traceback:\n  line") == "Traceback:\n  line"
 
 
 def test_known_secrets_are_hidden_everywhere_the_longer_first() -> None:

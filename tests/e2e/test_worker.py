@@ -28,6 +28,7 @@ from reccli.intake import webhook, worker
 from reccli.intake.webhook import create_app
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
+from tests.e2e.lab import Gate
 from tests.e2e.serving import PUBLIC_URL, ROUTE, parameters, signed, wait_until
 from tests.intake.app import serving
 
@@ -211,6 +212,30 @@ def test_a_call_without_recordings_is_given_up(lab: Lab, monkeypatch: pytest.Mon
         wait_until(lambda: settled(lab))
     (told,) = [log for log in logs if log["event"] == "callback_given_up"]
     assert (told["call_sid"], told["recording_sid"]) == ("CA" + "0f" * 16, None)
+
+
+def test_a_worker_that_gets_nothing_done_is_not_ready(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = lab.sandbox.twilio.media.faults = Gate()
+    row, (recording,) = lab.sandbox.call()
+    with served(lab) as url:
+
+        def ready() -> tuple[int, bool]:
+            answer = httpx.get(f"{url}/readyz", trust_env=False)
+            return answer.status_code, answer.json()["worker"]["stuck"]
+
+        try:
+            call(url, recording)
+            assert gate.arrived.wait(20)
+            assert ready() == (200, False)
+            monkeypatch.setattr(worker, "STUCK_AFTER", 0.0)
+            assert ready() == (503, True)
+            assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        finally:
+            gate.open.set()
+        wait_until(lambda: lab.holds(row, recording) == "s3")
+        wait_until(lambda: ready() == (200, False))
 
 
 def test_a_new_callback_is_not_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from reccli.config import load
+from reccli.intake.connection import Connection
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import create_app
 from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
@@ -66,7 +67,13 @@ def settings_for(directory: Path, **changes: str) -> Settings:
 def serving(app: Starlette) -> Iterator[str]:
     """Run an app until the test is done with it."""
     config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5, **WEBSOCKET
+        app,
+        http=Connection,
+        port=0,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        **WEBSOCKET,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -163,6 +163,8 @@ def test_the_algorithm_is_the_one_that_the_header_names(taking: Endpoint) -> Non
         {"RecordingStatus": "completed\n"},
         {"RecordingStatus": "Completed"},
         {"RecordingStatus": "stopped MZ1"},
+        {"RecordingStatus": "c"},
+        {"RecordingStatus": "deleted"},
         {"RecordingStatus": "x" * 33},
     ],
 )
@@ -181,6 +183,32 @@ def test_what_is_said_twice_is_not_said(taking: Endpoint, name: str) -> None:
         answer = taking.form((name, other))
         assert answer.status_code == 400
     assert taking.kept == []
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"RecordingStatus": "c", "ompletedRecordingTrack": "both"},
+        {"RecordingStatuscompleted": "", "RecordingTrack": "both"},
+        {f"CallSid{CA[:2]}": CA[2:], "RecordingStatus": "completed", "RecordingTrack": "both"},
+        {"CallSid": CA, "RecordingStatus": "completed", "RecordingTrack both": ""},
+        {"CallSid": CA, "RecordingStatus": "completed", "": "RecordingTrackboth"},
+    ],
+)
+def test_a_callback_that_was_captured_cannot_be_cut_up_anew(
+    taking: Endpoint, cut: dict[str, str]
+) -> None:
+    """Nothing of what is signed says where a name ends and its value begins."""
+    form = {"AccountSid": ACCOUNT_SID, "CallSid": CA, "RecordingSid": RE, **cut}
+    if any(name.startswith("CallSidCA") for name in cut):
+        del form["CallSid"]
+    assert taking.post(urlencode(form), SIGNATURES.sign(URL, [*form.items()])).status_code == 400
+    assert taking.kept == []
+
+
+def test_a_parameter_that_is_new_is_no_reason_to_refuse(taking: Endpoint) -> None:
+    news = [("RecordingSource", "DialVerb"), ("SipHeader_X-Id.2", "1"), ("ConferenceSid", "")]
+    assert taking.form(*news).status_code == 204
 
 
 def test_a_conference_has_no_call(taking: Endpoint) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -39,7 +40,6 @@ def command(
     except RefusedError as refused:
         tell_refusal(begun, refused)
         raise typer.Exit(refused.code) from refused
-    sys.stderr.flush()
     os._exit(code)  # do not wait for transfers that were given up: the ledger has their callbacks
 
 
@@ -66,7 +66,8 @@ def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -
 
     def say(text: str) -> None:
         if person:  # past Python's buffers, which a signal may find in the middle of a write
-            os.write(sys.stderr.fileno(), f"{text}\n".encode())
+            with suppress(OSError):  # the terminal itself may be gone
+                os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
     def ready(url: str) -> None:
         log.info("serving", url=url)

@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to a run, from its first moment on. For `invoke`."""
+"""What Ctrl-C, SIGTERM and SIGHUP do to a run, from its first moment on. For `invoke`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,10 +21,11 @@ class Signals:
     """First signal: finish what is in hand. Second: leave at once; nothing is left half done."""
 
     def __init__(self) -> None:
-        """Take over both signals for the rest of the process."""
+        """Take over these signals for the rest of the process."""
         self.stop = threading.Event()
         self._asking = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        survives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as nohup wants it
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if survives else (signal.SIGHUP,))):
             signal.signal(number, self._handle)
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
@@ -32,7 +34,8 @@ class Signals:
         self.stop.set()
         if self._asking:
             raise KeyboardInterrupt  # else the question would wait on for its answer
-        print("stopping: finishing what is in hand", file=sys.stderr)
+        with suppress(OSError):  # the terminal itself may be gone
+            print("stopping: finishing what is in hand", file=sys.stderr)
 
     def ask(self, question: str) -> bool:
         """Ask a person; Ctrl-D is a no, and so is a signal, which also stops the run."""

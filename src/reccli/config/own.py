@@ -64,6 +64,8 @@ class Webhook(Section):
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     password: Annotated[Secret, long_enough(16, "openssl rand -hex 16"), NotRead] = NO_SECRET
+    # Below what a load balancer waits, it would send requests into connections that we close.
+    keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
 
     @property
     def recording_status_url(self) -> str:

@@ -38,7 +38,12 @@ RETRY_AFTER = 1
 """Seconds; Twilio's tries all fall within 15 s, so a later one would not come."""
 
 _SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("AC", "CA", "RE")}
-_STATUS = re.compile(r"[a-z][a-z-]{0,31}")
+_NAMES = ("AccountSid", "CallSid", "RecordingSid", "RecordingStatus")
+_NAME = re.compile(r"[A-Z][A-Za-z0-9_.-]{0,99}")
+_STATUSES = frozenset(
+    {"in-progress", "paused", "stopped", "processing", "completed", "absent", "failed"}
+)
+"""Twilio's enumeration of a recording's status, without the end that only a delete brings."""
 _FORM = b"application/x-www-form-urlencoded"
 _NOTHING_RECORDED = frozenset({"absent", "failed"})
 _KEPT = Response(status_code=204)
@@ -144,14 +149,17 @@ async def _body(receive: Receive) -> bytes:
 def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Callback:
     """Take what a signed callback says, and hold it to the grammar of SIDs.
 
-    The signature does not say where a name ends and a value begins, so a value counts only if it
-    is of the one right form and given once.
+    The signature does not say where a name ends and a value begins, so one that was captured can
+    be cut up anew. A value counts only if it is of the one right form and given once, and a name
+    that begins with one of ours, or as no name of Twilio's does, is a piece of another cut.
     """
     names = [name for name, _ in fields]
     values: Mapping[str, str] = dict(fields)
-    for name in ("AccountSid", "RecordingSid", "RecordingStatus", "CallSid"):
+    for name in _NAMES:
         if names.count(name) > 1:
             raise RefusedError(400, f"{name} is given more than once")
+    if any(not _NAME.fullmatch(name) or _is_cut(name) for name in names):
+        raise RefusedError(400, "the parameters are not cut as Twilio cuts them")
     if not _SID["AC"].fullmatch(values.get("AccountSid", "")):
         raise RefusedError(400, "AccountSid is not the SID of an account")
     if values["AccountSid"] != account_sid:
@@ -161,8 +169,8 @@ def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Cal
     call_sid = values.get("CallSid") or None  # a conference's recording has none
     if call_sid and not _SID["CA"].fullmatch(call_sid):
         raise RefusedError(400, "CallSid is not the SID of a call")
-    if not _STATUS.fullmatch(values.get("RecordingStatus", "")):
-        raise RefusedError(400, "RecordingStatus is not a status")
+    if values.get("RecordingStatus") not in _STATUSES:
+        raise RefusedError(400, "RecordingStatus is not a status of Twilio's")
     return Callback(
         sid=values["RecordingSid"],
         status=values["RecordingStatus"],
@@ -171,3 +179,7 @@ def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Cal
         body=raw,
         received=datetime.now(UTC),
     )
+
+
+def _is_cut(name: str) -> bool:
+    return name not in _NAMES and name.startswith(_NAMES)

@@ -50,9 +50,10 @@ class Health:
         return JSONResponse({"alive": alive}, 200 if alive else 503, headers=_NO_STORE)
 
     async def ready(self, _request: Request) -> JSONResponse:
-        """503 asks to be sent nothing for now."""
+        """503 asks to be sent nothing for now, or tells that nothing gets done."""
         ledger = await self._look_at_ledger()
-        ready = ledger["writable"] is True and not self.stopping
+        stuck = self._worker.stuck
+        ready = ledger["writable"] is True and not stuck and not self.stopping
         heard = self._retry.heard
         failing = {outage.service: outage.since for outage in self._retry.failing}
         services = {
@@ -70,6 +71,7 @@ class Health:
                 "worker": {
                     "alive": self._worker.started and not self._worker.dead,
                     "in_hand": self._worker.in_hand,
+                    "stuck": stuck,
                 },
                 "services": services,
             },

@@ -17,8 +17,10 @@ import uvicorn
 
 from reccli.adapters.ledger import Ledger
 from reccli.core.errors import FailureKind, Service, ServiceError
+from reccli.intake.connection import Connection
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import UnconfiguredError, create_app
+from reccli.watch import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,10 @@ BACKLOG = 2048
 """Connections that wait to be taken: a burst after a restart must not be refused."""
 GRACE = 10
 """Seconds for the answers in hand when the server is told to stop."""
+HANGUP = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+"""The end of the terminal, unless nohup was asked to survive it."""
+LAST_LINES = 2.0
+"""Seconds for what is left of the log, in case nobody reads it."""
 USAGE, INTERRUPTED = 2, 130
 
 _HINTS = {
@@ -52,7 +58,7 @@ class CannotServeError(Exception):
 def serve(
     settings: Settings, run_id: str, ready: Callable[[str], None], stopping: Callable[[], None]
 ) -> int:
-    """Serve until SIGTERM or Ctrl-C; a second Ctrl-C ends the process at once.
+    """Serve until SIGTERM, SIGHUP or Ctrl-C; a second Ctrl-C ends the process at once.
 
     `ready` is told the URL once callbacks are taken, `stopping` when the end begins. Returns the
     exit code: 2 where the configuration kept it from a part of its work. Raises
@@ -65,12 +71,13 @@ def serve(
         server = _Server(
             uvicorn.Config(
                 app,
+                http=Connection,
                 lifespan="on",
                 log_config=None,  # ours, which redacts
                 access_log=False,  # links carry signatures, and Twilio's console has the rest
                 proxy_headers=False,  # whoever sends them is not believed
                 server_header=False,
-                timeout_keep_alive=20,
+                timeout_keep_alive=settings.webhook.keep_alive,
                 timeout_graceful_shutdown=GRACE,
                 **WEBSOCKET,
             ),
@@ -79,9 +86,13 @@ def serve(
         )
         # From now on, and not only once uvicorn runs; it also raises them again when it is done,
         # which would kill us although the end was in order.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *HANGUP):
             signal.signal(number, server.handle_exit)
-        server.run(sockets=[listening])
+        lines = logs.unblock()
+        try:
+            server.run(sockets=[listening])
+        finally:
+            lines.finish(LAST_LINES)
     return USAGE if app.state.misconfigured else 0
 
 

@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None, *, run_id: str = "") -> Starlet
     run_id = run_id or f"s{uuid.uuid4().hex[:11]}"
     if settings is None:
         logs.configure(run_id=run_id)
+        logs.unblock()
         settings = load(None)
         for warning in settings.warnings:
             _log.warning("config_warning", problem=warning)

@@ -50,6 +50,8 @@ LOOKUPS = 4
 """How many calls are looked up side by side."""
 MOST_HELD = 500
 """Claims at once, those that wait to be looked up among them."""
+STUCK_AFTER = 900.0
+"""Seconds without the end of any recording in hand; the largest take a good part of it."""
 REST = 10.0
 """Seconds until a run that ended by itself is begun again."""
 LINKS_LINGER = 0.3
@@ -92,6 +94,7 @@ class Worker:
         self._held: set[Claim] = set()
         self._works: dict[str, list[_Work]] = {}
         self._found: deque[tuple[Claim, list[Seed]]] = deque()
+        self._moved_at = time.monotonic()
         self._over = threading.Event()
         self._failing: dict[Service, Outage] = {}
         self._lookups = ThreadPoolExecutor(LOOKUPS, "reccli-lookup")
@@ -132,6 +135,11 @@ class Worker:
         """Whether it has ended without being told to, as far as a thread can tell."""
         alive = all(thread.is_alive() for thread in self._threads)
         return self.started and not alive and not self._stop.is_set()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it has work in hand and gets nothing done, for whatever reason."""
+        return bool(self.in_hand) and time.monotonic() - self._moved_at > STUCK_AFTER
 
     @property
     def in_hand(self) -> int:
@@ -243,6 +251,8 @@ class Worker:
             if claim not in self._held:
                 return []  # it was given back meanwhile
             fresh = [seed for seed in seeds if seed.ref.sid not in self._works]
+            if not self._works:
+                self._moved_at = time.monotonic()
             for sid in work.waiting:
                 self._works.setdefault(sid, []).append(work)
         if claim.attempts == 1 and claim.status == "completed":
@@ -262,6 +272,7 @@ class Worker:
                 _log.error(ending[0].code, error=ending[0].message, hint=ending[0].hint)
             self._over.set()  # the runner stops, so nothing more is to be taken up for it
         with self._lock:
+            self._moved_at = time.monotonic()
             works = self._works.pop(outcome.sid or "", [])
         for work in works:
             work.outcomes.append(outcome)

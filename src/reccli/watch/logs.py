@@ -16,12 +16,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 from urllib.parse import quote
 
 import structlog
 
 from reccli.watch.numbers import hide_numbers
+from reccli.watch.unblocked import Unblocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +76,11 @@ _HARMLESS = re.compile(  # most of what a busy server logs: words, SIDs, times, 
     r"[a-z_-]{0,60}|[A-Z]{2}[0-9a-f]{32}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z|[a-z][0-9a-f]{11}",
     re.ASCII,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TURNS_OR_HIDES = r"\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_CONTROL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNS_OR_HIDES}]")
+"""What steers a terminal, or turns the direction of what is read; line ends may stay."""
+_NOT_ONE_LINE = re.compile(r"\s*[\t\n]\s*")
+_STRANGE = "\N{REPLACEMENT CHARACTER}"
 
 _secrets: tuple[str, ...] = ()
 
@@ -89,24 +94,27 @@ def redact_values(values: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Hide credentials, signatures and phone numbers in a text; SIDs stay."""
+    """Make one line that may be shown: without credentials, signatures and phone numbers.
+
+    SIDs stay. What came from outside must not steer a terminal either, or look like another line.
+    """
+    return _NOT_ONE_LINE.sub(" ", _hide(text))
+
+
+def _hide(text: str) -> str:
     for secret in _secrets:
         text = text.replace(secret, HIDDEN)
     if _HARMLESS.fullmatch(text):
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return hide_numbers(text, HIDDEN)
+    return _CONTROL.sub(_STRANGE, hide_numbers(text, HIDDEN))
 
 
-def redacted(value: object, depth: int = 0) -> object:  # noqa: PLR0911 - one for each kind
+def redacted(value: object, depth: int = 0) -> object:
     """Do the same at any depth of a JSON-like value; numbers stay as they are."""
     if isinstance(value, str):
-        text = redact(value)
-        if _HARMLESS.fullmatch(text):
-            return text
-        # What came from outside must not steer the operator's terminal either.
-        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+        return _hide(value)  # with its line ends: it may be a traceback
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < DEEPEST and isinstance(value, Mapping):
@@ -203,6 +211,14 @@ def configure(
     logging.getLogger("reccli").setLevel(level)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def unblock() -> Unblocked:
+    """Let a thread of its own write the log from now on: for an event loop, which may not wait."""
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, _Handler))
+    unblocked = Unblocked(handler.stream)
+    handler.setStream(cast("TextIO", unblocked))
+    return unblocked
 
 
 def _our_logger(*_args: object) -> logging.Logger:

@@ -5,6 +5,7 @@ For this package only, which exports `LedgerError`.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -43,6 +44,12 @@ _CAUSES = {
     sqlite3.SQLITE_NOTADB: _CORRUPT,
 }
 
+_REFUSED = re.compile(
+    r"FATAL:(?!.*(starting up|shutting down|recovery|too many|connection slots))"
+    r"|does not support SSL|no password supplied|invalid (sslmode|connection option)|certificate"
+)
+"""How PostgreSQL, or its library, says that no waiting will help; there is no state beside it."""
+_REFUSED_HINT = "check the user, the password, the database and sslmode of ledger.url"
 _POSTGRES_BUSY = {"40001", "40P01", "55P03", "57014"}  # conflict, deadlock, lock or time run out
 
 
@@ -103,12 +110,14 @@ def _translated(location: str, error: SQLAlchemyError | sqlite3.Error) -> Ledger
     if known := _CAUSES.get(primary):
         kind, what, hint = known
         return unusable(location, what, hint, kind=kind, code=name)
-    kind = FailureKind.PERMANENT
-    if isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error):
+    kind, hint = FailureKind.PERMANENT, ""
+    if _REFUSED.search(str(cause)):
+        hint = _REFUSED_HINT
+    elif isinstance(error, OperationalError) and not isinstance(cause, sqlite3.Error):
         kind = FailureKind.OUTAGE  # the server is away
     state = str(getattr(cause, "sqlstate", None))
     if state in _POSTGRES_BUSY:
         kind = FailureKind.BUSY
     if state.startswith("28"):
         kind = FailureKind.DENIED
-    return unusable(location, " ".join(str(cause).split()), kind=kind, code=name)
+    return unusable(location, " ".join(str(cause).split()), hint, kind=kind, code=name)

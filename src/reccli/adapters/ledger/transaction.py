@@ -7,7 +7,7 @@ came in from many at the same time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
@@ -26,7 +26,6 @@ from reccli.adapters.ledger.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from reccli.flow.ports import Event
 
@@ -71,6 +70,9 @@ class Claim:
     fence: int
 
 
+_PROBE = Callback("probe", "probe", "", None, b"", datetime.fromtimestamp(0, UTC))
+"""Is never there for others: it goes in the transaction that it came in."""
+
 End = str | timedelta | None
 """What becomes of a claim: finished for a reason, due again after a time, or as if never taken."""
 
@@ -92,8 +94,10 @@ class Transaction:
         self._db = db
 
     def touch(self) -> None:
-        """Write what is of no use but to see that it reaches the disk."""
+        """Write what is of no use but to see that a callback would reach the disk."""
         self._db.execute(schema.touch)
+        self.add_callbacks([_PROBE])
+        self._db.execute(sa.delete(callbacks).where(callbacks.c.sid == _PROBE.sid))
 
     # --- callbacks
 
