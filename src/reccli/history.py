@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from reccli.adapters.ledger import Ledger, LedgerError, PendingCallback
+from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
+from reccli.config import identity
 from reccli.core.errors import ServiceError
 from reccli.core.model import Reason
 from reccli.flow.callbacks import Finished, verdict
@@ -36,10 +37,16 @@ _log = structlog.get_logger("reccli")
 def open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
     """Open the ledger if that can be done: without it history is missing, nothing else."""
     try:
-        return stack.enter_context(Ledger.open(settings.ledger.url.get_secret_value()))
+        url = settings.ledger.url.get_secret_value()
+        return stack.enter_context(Ledger.open(url, archive(settings)))
     except LedgerError as error:
         _log.warning("ledger_error", error=str(error))
         return None
+
+
+def archive(settings: Settings) -> Archive:
+    """Tell whose entries of the ledger a configuration reads and writes."""
+    return Archive(settings.twilio.account_sid, identity(settings))
 
 
 def pending(ledger: Ledger | None) -> list[PendingCallback]:

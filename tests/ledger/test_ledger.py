@@ -141,7 +141,7 @@ def test_runs(either: Ledger, url: str) -> None:
     either.finish_run("unknown", NOW, 0, {})
     begun = int(NOW.timestamp() * 1_000_000)
     assert execute(url, "SELECT * FROM runs") == [
-        ("r1", "process", begun, begun + 1_000_000, 5, '{"copied": 3}')
+        ("r1", "process", begun, begun + 1_000_000, 5, '{"copied": 3}', "")
     ]
 
 

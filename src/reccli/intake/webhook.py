@@ -17,7 +17,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.responses import Response
 
-from reccli import preflight, wiring
+from reccli import history, preflight, wiring
 from reccli.adapters.ledger import Inbox, Ledger, LedgerError
 from reccli.config import RECORDING_STATUS, ConfigError, load
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
@@ -101,7 +101,8 @@ class _Intake:
         if dying:
             _log.error(dying.code, error=dying.message, hint=dying.hint)
         url = settings.ledger.url.get_secret_value()
-        self._inbox = Inbox(lambda: Ledger.open(url))
+        archive = history.archive(settings)
+        self._inbox = Inbox(lambda: Ledger.open(url, archive))
         self._worker = Worker(
             world,
             wiring.rules(settings, Command.PROCESS, world.book, lasting_links=not dying),

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
@@ -14,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
 from reccli.adapters.ledger.errors import busy, translating, unusable
-from reccli.adapters.ledger.schema import callbacks, from_time, unfinished
+from reccli.adapters.ledger.schema import ANY, Archive, callbacks, from_time, unfinished
 from reccli.adapters.ledger.transaction import Transaction, ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from reccli.adapters.ledger.transaction import Callback, Claim
     from reccli.flow.ports import Event
@@ -43,7 +44,8 @@ class PendingCallback:
 class Ledger:
     """One open ledger; made by `Ledger.open`, safe to use from many threads."""
 
-    def __init__(self, url: sa.URL, *, read_only: bool) -> None:
+    def __init__(self, url: sa.URL, archive: Archive, *, read_only: bool) -> None:
+        self._archive = archive
         self._file = connect.file_of(url)
         self._inode = 0
         # Not the query: a password may stand there too.
@@ -54,10 +56,13 @@ class Ledger:
         self._reader, self._writer = connect.reader_and_writer(url, read_only=read_only)
 
     @classmethod
-    def open(cls, url: str, *, read_only: bool = False) -> Self:
-        """Open a ledger, making it if there is none; with `read_only` there must be one."""
+    def open(cls, url: str, archive: Archive = ANY, *, read_only: bool = False) -> Self:
+        """Open a ledger, making it if there is none; with `read_only` there must be one.
+
+        What others keep in it is left alone: only entries of `archive` are seen and written.
+        """
         try:
-            ledger = cls(sa.make_url(url), read_only=read_only)
+            ledger = cls(sa.make_url(url), archive, read_only=read_only)
         except (SQLAlchemyError, ValueError):  # of which the second quotes a part of the password
             raise unusable("ledger.url", "is not the URL of a database that is known") from None
         except ModuleNotFoundError as error:
@@ -128,6 +133,13 @@ class Ledger:
             start = stop
         return dict(counts)
 
+    def _of(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        return schema.of(self._archive, table)
+
+    @property
+    def _told(self) -> sa.ColumnElement[bool]:
+        return schema.told_to(self._archive, from_time(datetime.now(UTC)))
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Write several things at once; what was written is durable when the block has ended."""
@@ -142,7 +154,7 @@ class Ledger:
                 with self._writer.connect() as db:
                     db.execution_options(**{connect.DEADLINE: deadline})
                     with db.begin():
-                        yield Transaction(db)
+                        yield Transaction(db, self._archive)
         finally:
             self._line.release()
 
@@ -172,15 +184,16 @@ class Ledger:
         """Count events by name, from `since` on and before `until`; 0 for those not seen."""
         events, counts = schema.events, dict.fromkeys(names, 0)
         for name in names:
-            this = (events.c.name, events.c.at_us, events.c.name == name)
+            this = (events.c.name, events.c.at_us, events.c.name == name, self._of(events))
             counts |= self._count(*this, since=since, until=until)
         return counts
 
     def last_event(self, name: str) -> datetime | None:
         """Tell when an event of this name was last kept."""
-        latest, known = sa.func.max(schema.events.c.at_us), schema.events.c.name == name
-        ((at,),) = self._read(sa.select(latest).where(known))
-        return None if at is None else schema.to_time(at)
+        events = schema.events
+        query = sa.select(events.c.at_us).where(events.c.name == name, self._of(events))
+        latest = self._read(query.order_by(events.c.at_us.desc()).limit(1))
+        return schema.to_time(latest[0][0]) if latest else None
 
     # --- callbacks
 
@@ -193,7 +206,7 @@ class Ledger:
         """List what has unfinished callbacks, claimed or not, those that wait longest first."""
         sid = callbacks.c.sid
         oldest = sa.func.min(callbacks.c.received_us)
-        query = sa.select(sid, oldest).where(unfinished).group_by(sid)
+        query = sa.select(sid, oldest).where(unfinished, self._told).group_by(sid)
         found = self._read(query.order_by(oldest, sid).limit(limit))
         pending = []
         for start in range(0, len(found), _PAGE):
@@ -209,12 +222,13 @@ class Ledger:
 
     def callbacks_pending(self) -> int:
         """Count the recordings and calls with unfinished callbacks."""
-        different = sa.select(callbacks.c.sid).where(unfinished).distinct().subquery()
+        different = sa.select(callbacks.c.sid).where(unfinished, self._told).distinct().subquery()
         return int(self._read(sa.select(sa.func.count()).select_from(different))[0][0])
 
     def count_callbacks(self, since: datetime, until: datetime) -> dict[str, int]:
         """Count what came in by status, from `since` on and before `until`."""
-        return self._count(callbacks.c.status, callbacks.c.received_us, since=since, until=until)
+        this = (callbacks.c.status, callbacks.c.received_us, self._of(callbacks))
+        return self._count(*this, since=since, until=until)
 
     def finish_callback(self, sid: str, at: datetime, reason: str) -> bool:
         """Mark what had come in by `at` as done; a later callback stays. False if none was."""

@@ -7,6 +7,7 @@ bodies are raw bytes, as PostgreSQL takes no NUL in a text. For `ledger` only.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,26 @@ _CREATION_LOCK = 0x72656363  # any number, as long as every version uses the sam
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # STRICT tables of SQLite know INTEGER (64 bits there) and no BIGINT.
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Whose entries are read and written: those of one account, in one configuration."""
+
+    account_sid: str = ""
+    name: str = ""
+
+
+LEFT_FOR = timedelta(days=1)
+"""How long a callback is overdue until every configuration of its account may take it up."""
+ANY = Archive()
+"""Of what is kept without saying whose it is."""
+
+
+def _archive() -> sa.Column[str]:
+    """Make the column that says whose an entry is; empty from before entries did."""
+    return sa.Column("archive", sa.Text, nullable=False, server_default="")
+
 
 metadata = sa.MetaData()
 _schema = sa.Table(
@@ -50,6 +71,7 @@ callbacks = sa.Table(
     sa.Column("fence", _BIG, nullable=False, server_default="0"),  # grows with every claim
     sa.Column("owner", sa.Text),
     sa.Column("lease_until_us", _BIG),
+    _archive(),
     sqlite_strict=True,
 )
 unfinished = callbacks.c.finished_us.is_(None)
@@ -66,7 +88,12 @@ sa.Index(
     sqlite_where=unfinished,
     postgresql_where=unfinished,
 )
-sa.Index("callbacks_received", callbacks.c.received_us, callbacks.c.status)
+sa.Index(
+    "callbacks_received_archive",
+    callbacks.c.received_us,
+    callbacks.c.status,
+    callbacks.c.archive,
+)
 events = sa.Table(
     "events",
     metadata,
@@ -77,7 +104,8 @@ events = sa.Table(
     sa.Column("recording_sid", sa.Text),
     sa.Column("call_sid", sa.Text),
     sa.Column("detail", sa.Text, nullable=False),
-    sa.Index("events_name_at", "name", "at_us"),
+    _archive(),
+    sa.Index("events_name_at_archive", "name", "at_us", "archive"),
     sqlite_strict=True,
 )
 runs = sa.Table(
@@ -89,6 +117,7 @@ runs = sa.Table(
     sa.Column("finished_us", _BIG),
     sa.Column("exit_code", sa.Integer),
     sa.Column("summary", sa.Text),
+    _archive(),
     sqlite_strict=True,
 )
 
@@ -98,7 +127,41 @@ def create(db: sa.Connection) -> None:
     if db.dialect.name != "sqlite":  # there BEGIN IMMEDIATE has the lock already
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
     metadata.create_all(db)
+    _extend(db)
     add_new(db, _schema, {"only": 1, "version": VERSION})
+
+
+def _extend(db: sa.Connection) -> None:
+    """Give a ledger from before entries said whose they are what it lacks.
+
+    Nothing else changes, so that a server of that version can go on writing to it.
+    """
+    if any(column["name"] == "archive" for column in sa.inspect(db).get_columns(callbacks.name)):
+        return
+    for table in (callbacks, events, runs):
+        db.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN archive TEXT NOT NULL DEFAULT ''"))
+        for index in table.indexes:
+            index.create(db, checkfirst=True)
+    for name in ("callbacks_received", "events_name_at"):
+        db.execute(sa.text(f"DROP INDEX IF EXISTS {name}"))
+
+
+def of(archive: Archive, table: sa.Table) -> sa.ColumnElement[bool]:
+    """Pick what is an archive's, and what nobody has said of whose it is."""
+    return table.c.archive.in_(sorted({archive.name, ""}))
+
+
+def told_to(archive: Archive, now: int) -> sa.ColumnElement[bool]:
+    """Pick the callbacks of an archive: of every one it is known whose account it is of.
+
+    And those of its account at which nobody has worked for long: a configuration that was mended
+    is another one, and what came in before must not be forgotten.
+    """
+    ours = of(archive, callbacks)
+    if not archive.account_sid:
+        return ours
+    left = callbacks.c.due_us < now - LEFT_FOR // timedelta(microseconds=1)
+    return sa.and_(sa.or_(ours, left), callbacks.c.account_sid == archive.account_sid)
 
 
 def add_new(db: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> None:

@@ -27,6 +27,7 @@ from reccli.adapters.ledger.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from reccli.adapters.ledger.schema import Archive
     from reccli.flow.ports import Event
 
 T = TypeVar("T")
@@ -89,9 +90,9 @@ def ends(
 class Transaction:
     """One open transaction."""
 
-    def __init__(self, db: sa.Connection) -> None:
+    def __init__(self, db: sa.Connection, archive: Archive) -> None:
         """`db` has begun, and is committed or rolled back by whoever made it."""
-        self._db = db
+        self._db, self._archive = db, archive
 
     def touch(self) -> None:
         """Write what is of no use but to see that a callback would reach the disk."""
@@ -116,6 +117,7 @@ class Transaction:
                 "body": one.body,
                 "received_us": from_time(one.received),
                 "due_us": due,
+                "archive": self._archive.name,
             }
             for key, one in reversed(list(zip(keys, told, strict=True)))  # the first one counts
         }
@@ -129,6 +131,7 @@ class Transaction:
         update = (
             sa.update(callbacks)
             .where(callbacks.c.sid == sid, unfinished)
+            .where(schema.told_to(self._archive, now_us(self._db)))
             .where(callbacks.c.received_us <= from_time(at))
             .values(
                 finished_us=from_time(at),
@@ -148,6 +151,7 @@ class Transaction:
         until, due = callbacks.c.lease_until_us, callbacks.c.due_us
         # What lies too far ahead was written by a clock that has been put right since.
         free = sa.or_(until.is_(None), until <= now, until > now + _us(max(lease, LONGEST_LEASE)))
+        ours = schema.told_to(self._archive, now)
         claims: list[Claim] = []
         for is_due in (due <= now, due > now + _us(LONGEST_WAIT)):  # each is a range of the index
             query = (
@@ -159,7 +163,7 @@ class Transaction:
                     callbacks.c.attempts,
                     callbacks.c.fence,
                 )
-                .where(unfinished, is_due, free)
+                .where(unfinished, ours, is_due, free)
                 .order_by(due)
                 .limit(limit - len(claims))
                 .with_for_update(skip_locked=True)  # SQLite has the lock on everything already
@@ -250,6 +254,7 @@ class Transaction:
                 "recording_sid": from_text(event.recording_sid),
                 "call_sid": from_text(event.call_sid),
                 "detail": from_detail(event.detail),
+                "archive": self._archive.name,
             }
             for run_id, event in told
         ]
@@ -259,6 +264,7 @@ class Transaction:
     def start_run(self, run_id: str, command: str, at: datetime) -> None:
         """Note that a run has begun."""
         row = {"run_id": run_id, "command": command, "started_us": from_time(at)}
+        row |= {"archive": self._archive.name}
         add_new(self._db, runs, row)
 
     def finish_run(

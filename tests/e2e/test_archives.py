@@ -1,0 +1,37 @@
+"""Two accounts with one ledger, as the default path makes it: none does the other's work."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reccli.adapters.ledger import Callback, Ledger
+
+if TYPE_CHECKING:
+    from tests.e2e.lab import Lab
+
+OTHER = "AC" + "0b" * 16
+
+
+def test_the_callbacks_of_another_account_are_left_alone(lab: Lab) -> None:
+    _, mine = lab.call()
+    assert lab.run("process").code == 0
+    theirs = "RE" + "0b" * 16
+    ledger = lab.home / "state" / "ledger.sqlite3"
+    with Ledger.open(f"sqlite:///{ledger}") as opened:
+        long_ago = datetime.now(UTC) - timedelta(hours=3)
+        opened.add_callbacks([Callback(theirs, "completed", OTHER, None, b"", long_ago)])
+    lab.sandbox.twilio.clear_requests()
+    told = lab.json("process")
+    assert (told.code, told.doc["recordings"]) == (0, [])
+    assert not [r for r in lab.sandbox.twilio.requests if theirs in r.path]
+    with closing(sqlite3.connect(ledger)) as db:
+        assert db.execute("SELECT finished_us FROM callbacks").fetchall() == [(None,)]
+    report = lab.json("report").doc["report"]
+    assert report["callbacks_pending"] == 0
+    # The other account has its own history: its first run looks at everything, as ours did.
+    first = lab.json("report", AWS_S3_RECORDINGS_PREFIX="elsewhere/").doc["report"]
+    assert (report["s3_success_rate"], first["s3_success_rate"]) == (1.0, None)
+    assert lab.archived(mine)
