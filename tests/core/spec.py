@@ -38,8 +38,9 @@ class World:
 
     @property
     def had_audio(self) -> bool:
-        """Neither still recording nor a recording that never came to be."""
-        return self.seen.twilio not in {TwilioState.PENDING, TwilioState.FAILED}
+        """Neither still recording nor without audio, now or for ever."""
+        none = {TwilioState.PENDING, TwilioState.FAILED, TwilioState.NO_MEDIA}
+        return self.seen.twilio not in none
 
     @property
     def archived(self) -> bool:
@@ -60,6 +61,11 @@ class World:
     def to_copy(self) -> bool:
         """Twilio has it, S3 surely lacks it, and the rows can be read."""
         return self.finished and self.seen.s3 is S3State.ABSENT and not self.airtable_silent
+
+    @property
+    def not_handed_over(self) -> bool:
+        """S3 lacks it, and it could not be brought there for reasons that are not S3's."""
+        return self.seen.s3 is S3State.UNCOPIED
 
     @property
     def links_last(self) -> bool:
@@ -125,6 +131,26 @@ RULES = (
         Reason.NOT_COMPLETED,
     ),
     Rule(
+        "no link is made to audio that Twilio does not have",
+        lambda w: w.seen.twilio is TwilioState.NO_MEDIA,
+        StepKind.HOLD,
+        Reason.NO_MEDIA,
+    ),
+    Rule(
+        "an empty field takes Twilio's link when the audio could not be fetched",
+        lambda w: w.finished and w.not_handed_over and w.empty,
+        StepKind.LINK_TWILIO,
+        Reason.REACHABLE,
+    ),
+    Rule(
+        "what could not be fetched stays where it is",
+        lambda w: (
+            w.finished and w.not_handed_over and not (w.empty or w.elsewhere or w.airtable_silent)
+        ),
+        StepKind.HOLD,
+        Reason.UNCOPIED,
+    ),
+    Rule(
         "a recording that came to nothing needs nothing",
         lambda w: w.seen.twilio is TwilioState.FAILED,
         StepKind.DONE,
@@ -144,7 +170,12 @@ RULES = (
     ),
     Rule(
         "an empty field takes the fallback when S3 can't take the audio, or no lasting link",
-        lambda w: w.finished and w.empty and not w.to_copy and not (w.archived and w.links_last),
+        lambda w: (
+            w.finished
+            and w.empty
+            and not (w.to_copy or w.not_handed_over)
+            and not (w.archived and w.links_last)
+        ),
         StepKind.LINK_TWILIO,
         Reason.FALLBACK,
     ),
@@ -284,7 +315,9 @@ RULES = (
     ),
     Rule(
         "what became of a deleted recording is unclear without S3",
-        lambda w: w.gone and w.seen.s3 is S3State.UNKNOWN and not w.elsewhere,
+        lambda w: (
+            w.gone and (w.seen.s3 is S3State.UNKNOWN or w.not_handed_over) and not w.elsewhere
+        ),
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
@@ -317,7 +350,9 @@ RULES = (
     Rule(
         "with Airtable silent, nothing can be said of a deleted recording",
         lambda w: (
-            w.gone and w.airtable_silent and w.seen.s3 not in {S3State.UNKNOWN, S3State.NO_KEY}
+            w.gone
+            and w.airtable_silent
+            and w.seen.s3 not in {S3State.UNKNOWN, S3State.NO_KEY, S3State.UNCOPIED}
         ),
         StepKind.HOLD,
         Reason.NOT_OBSERVED,

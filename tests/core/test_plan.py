@@ -54,6 +54,7 @@ class Line(NamedTuple):
 TABLE = [
     Line("failed", {T.FAILED}, ANY_S3, ANY_ROWS, StepKind.DONE, Reason.NOTHING_RECORDED),
     Line("pending", {T.PENDING}, ANY_S3, ANY_ROWS, StepKind.WAIT, Reason.NOT_COMPLETED),
+    Line("no audio", {T.NO_MEDIA}, ANY_S3, ANY_ROWS, StepKind.HOLD, Reason.NO_MEDIA),
     Line("no copy", {T.COMPLETED}, {S.ABSENT}, KNOWN_ROWS, StepKind.COPY, Reason.NO_COPY),
     Line(
         "named elsewhere, no copy to make",
@@ -78,6 +79,22 @@ TABLE = [
         {L.EMPTY},
         StepKind.LINK_TWILIO,
         Reason.FALLBACK,
+    ),
+    Line(
+        "not fetched",
+        {T.COMPLETED},
+        {S.UNCOPIED},
+        {L.EMPTY},
+        StepKind.LINK_TWILIO,
+        Reason.REACHABLE,
+    ),
+    Line(
+        "not fetched, nothing to write",
+        {T.COMPLETED},
+        {S.UNCOPIED},
+        KNOWN_ROWS - {L.EMPTY, L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.UNCOPIED,
     ),
     Line(
         "S3 unreachable, fallback in place",
@@ -225,7 +242,7 @@ TABLE = [
     Line(
         "deleted, S3 unknown",
         {T.DELETED},
-        {S.UNKNOWN},
+        {S.UNKNOWN, S.UNCOPIED},
         ANY_ROWS - {L.ELSEWHERE},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
@@ -233,7 +250,7 @@ TABLE = [
     Line(
         "Airtable unknown",
         {T.COMPLETED},
-        {S.ABSENT, S.NO_KEY, S.VERIFIED, S.UNFIT},
+        {S.ABSENT, S.UNCOPIED, S.NO_KEY, S.VERIFIED, S.UNFIT},
         {L.UNKNOWN},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,

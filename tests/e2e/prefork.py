@@ -8,6 +8,7 @@ tests of start-up, kills and signals start `python -m reccli`.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -49,11 +50,22 @@ class Prefork:
         self._process.wait(10)
         self._home.cleanup()
 
-    def run(self, arguments: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> Finished:
-        """Run one command to its end."""
+    def run(
+        self,
+        arguments: tuple[str, ...],
+        env: Mapping[str, str],
+        cwd: Path,
+        patches: Mapping[str, float] | None = None,
+    ) -> Finished:
+        """Run one command to its end; `patches` are other constants, by "module:NAME"."""
         if not self._process.stdin or not self._process.stdout:
             raise RuntimeError
-        asked = {"arguments": arguments, "env": dict(env), "cwd": str(cwd)}
+        asked = {
+            "arguments": arguments,
+            "env": dict(env),
+            "cwd": str(cwd),
+            "patches": patches or {},
+        }
         with self._one:
             print(json.dumps(asked), file=self._process.stdin, flush=True)
             code = int(self._process.stdout.readline())
@@ -88,6 +100,9 @@ def _become(asked: dict[str, object], home: Path) -> NoReturn:
         os.chdir(str(asked["cwd"]))
         os.environ.clear()
         os.environ.update(asked["env"])  # type: ignore[call-overload]
+        for name, value in asked["patches"].items():  # type: ignore[attr-defined]
+            module, _, constant = name.partition(":")
+            setattr(importlib.import_module(module), constant, value)
         sys.argv = ["reccli", *asked["arguments"]]  # type: ignore[misc]
         from reccli.cli import main
 

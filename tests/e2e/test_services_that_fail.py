@@ -2,12 +2,91 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.services import LINK
 
 if TYPE_CHECKING:
+    from reccli.sandbox.airtable_table import FakeRow
+    from reccli.sandbox.recordings import FakeRecording
     from tests.e2e.lab import Lab
+
+FOR_EVER = 1_000_000
+SOON = {"reccli.adapters.twilio.media:NOT_READY_SECONDS": 0.01}
+
+
+def call(lab: Lab, ago: timedelta) -> tuple[FakeRow, FakeRecording]:
+    """Let a call come in whose audio Twilio never gives: it lies in external storage."""
+    began = datetime.now(UTC) - ago
+    recording = lab.sandbox.twilio.add(duration=2, created=began, media_404_times=FOR_EVER)
+    return lab.row(recording.call_sid), recording
+
+
+@pytest.mark.parametrize(("hours", "code"), [(2, 1), (0, 5)])
+def test_no_link_leads_to_audio_that_twilio_does_not_have(lab: Lab, hours: int, code: int) -> None:
+    """That of a recording that has just ended may still come."""
+    lab.patches = SOON
+    row, mine = call(lab, timedelta(hours=hours))
+    linked, old = call(lab, timedelta(hours=hours))
+    linked.fields[LINK] = link = lab.sandbox.twilio.recording_url(old)
+    for command in ("process", "migrate-fallbacks"):
+        told = lab.json(command, *([mine.sid, old.sid] if command == "process" else []))
+        assert told.code == code
+        assert told.summary["held"] == told.summary["failed"] == told.summary["seen"]
+        entry = told.of(old)
+        assert (entry["steps"], entry["step"]) == ([], "Hold")
+        assert entry["reason"] == "Twilio has no audio of it to give: a link to it would be dead"
+        assert "external storage" in told.doc["errors"][0]["hint"]
+        assert not {"recording_s3_fallback_to_twilio", "twilio_recording_preserved"} & {*told.names}
+        assert "S3" not in told.stderr + told.stdout
+    assert (lab.holds(row, mine), lab.link(linked)) == ("empty", link)
+    mine.media_404_times = old.media_404_times = 0
+    assert lab.json("process", mine.sid, old.sid).code == 0
+    assert (lab.holds(row, mine), lab.holds(linked, old)) == ("s3", "s3")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "error"),
+    [
+        (Fault(FaultKind.STATUS, status=429, headers={"Retry-After": "0"}), 5, "http_429"),
+        (Fault(FaultKind.GZIP), 5, "compressed"),
+        (Fault(FaultKind.HTML), 1, "not_the_recording"),
+    ],
+)
+def test_what_twilio_does_not_hand_over_is_no_failure_of_s3(
+    lab: Lab, fault: Fault, code: int, error: str
+) -> None:
+    row, mine = lab.call()
+    linked, old = lab.call(linked=True)
+    fault.times = None
+    lab.sandbox.twilio.media.faults.add(fault)
+    told = lab.json("process", mine.sid, old.sid)
+    lab.sandbox.twilio.media.faults.clear()
+    assert (told.code, error in told.error_codes) == (code, True)
+    assert told.summary == {"seen": 2, "fallback": 1, "held": 2, "failed": 2}
+    for recording, steps in ((mine, ["LinkTwilio"]), (old, [])):
+        entry = told.of(recording)
+        assert (entry["steps"], entry["step"]) == (steps, "Hold")
+        assert entry["reason"] == "no copy could be made now: the one at Twilio is untouched"
+    assert (lab.holds(row, mine), lab.holds(linked, old)) == ("twilio", "twilio")
+    assert told.names["recording_download_failed"] == 2
+    assert told.names["recording_saved_to_airtable_twilio"] == 1
+    assert told.names["twilio_recording_preserved"] == 2
+    assert told.names["recording_s3_fallback_to_twilio"] == 0
+    assert "unreachable" not in told.stdout + told.stderr
+    report = lab.json("report").doc["report"]
+    assert (report["fallback_rate"], report["s3_success_rate"]) == (None, None)
+
+
+def test_a_key_that_needs_the_row_is_no_failure_of_s3(lab: Lab) -> None:
+    row, mine = lab.call()
+    told = lab.json("process", RECCLI_S3__KEY_TEMPLATE="{employee}/{recording_sid}.{ext}")
+    assert (lab.holds(row, mine), told.of(mine)["steps"]) == ("twilio", ["LinkTwilio"])
+    assert told.names["recording_s3_fallback_to_twilio"] == 0
 
 
 def test_a_table_that_is_not_there_is_no_recording_that_twilio_has_forgotten(lab: Lab) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reccli.core.errors import FailureKind, Service
-from reccli.core.model import LinkState, Reason, Row, S3State, StepKind, StoredObject
+from reccli.core.model import LinkState, Reason, Row, S3State, StepKind, StoredObject, TwilioState
 from reccli.flow.commands import Command
 from reccli.flow.effects import (
     AskGuard,
@@ -143,6 +143,36 @@ def test_a_copy_counts_when_the_object_is_the_recording(state: S3State) -> None:
     if state in held:
         assert outcome.step.reason == held[state]
         assert "twilio_recording_preserved" in stage.told
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "steps", "reason", "fell_back"),
+    [
+        (Service.TWILIO, FailureKind.OUTAGE, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
+        (Service.TWILIO, FailureKind.PERMANENT, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
+        (Service.DISK, FailureKind.PERMANENT, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
+        (Service.TWILIO, FailureKind.GONE, [], Reason.NO_MEDIA, False),
+        (Service.TWILIO, FailureKind.NOT_YET, [], Reason.NO_MEDIA, False),
+        (Service.S3, FailureKind.OUTAGE, [StepKind.LINK_TWILIO], Reason.S3_UNREACHABLE, True),
+        (Service.S3, FailureKind.GONE, [StepKind.LINK_TWILIO], Reason.S3_UNREACHABLE, True),
+        (
+            Service.RECCLI,
+            FailureKind.PERMANENT,
+            [StepKind.LINK_TWILIO],
+            Reason.S3_UNREACHABLE,
+            True,
+        ),
+    ],
+)
+def test_whose_failure_a_copy_met_decides_what_the_row_gets(
+    service: Service, kind: FailureKind, steps: list[StepKind], reason: Reason, *, fell_back: bool
+) -> None:
+    stage = Stage((make_row(),), {}).will_say(Copy, failed(service, kind))
+    outcome = stage.command(Command.PROCESS).play()
+    assert ([*outcome.steps], outcome.step.reason) == (steps, reason)
+    assert ("recording_s3_fallback_to_twilio" in stage.told) is fell_back
+    assert ("recording_saved_to_airtable_twilio" in stage.told) is bool(steps)
+    assert (outcome.twilio is TwilioState.NO_MEDIA) is (reason is Reason.NO_MEDIA)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ class FakeTwilio:
     def media(self, recording: Recording, extension: str) -> Iterator[Media]:
         fault = self._wire.enter("twilio.media", Service.TWILIO)
         if self._world.tapes.now[recording.sid].state is not TwilioState.COMPLETED:
-            failure = Failure(Service.TWILIO, FailureKind.BUSY, "media_not_ready", "404")
+            failure = Failure(Service.TWILIO, FailureKind.GONE, "no_media", "404")
             raise ServiceError(failure)
         body = self._world.originals[recording.sid][extension]
         if fault in BODY:

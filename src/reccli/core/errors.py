@@ -29,6 +29,8 @@ class FailureKind(StrEnum):
     """The service is well but cannot do this now (429, media not there yet). Transient."""
     DENIED = "denied"
     """The service refused our credentials or permissions. Opens the circuit: exit code 4."""
+    NOT_YET = "not yet"
+    """What was just made is not there yet. Transient."""
     ANEW = "anew"
     """What was begun is forgotten (a cursor): begin it again, not this call. Transient."""
     PERMANENT = "permanent"
@@ -41,6 +43,12 @@ class FailureKind(StrEnum):
     """Only another configuration helps: the run ends before it does damage. Exit code 2."""
     FATAL = "fatal"
     """No further call in this run can succeed (the monthly cap of Airtable)."""
+
+
+_TRANSIENT = frozenset(
+    {FailureKind.OUTAGE, FailureKind.BUSY, FailureKind.NOT_YET, FailureKind.ANEW}
+)
+_LASTING = frozenset({FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Failure:
     @property
     def transient(self) -> bool:
         """Whether the next run may succeed with nothing changed."""
-        return self.kind in {FailureKind.OUTAGE, FailureKind.BUSY, FailureKind.ANEW}
+        return self.kind in _TRANSIENT
 
     @property
     def repeatable(self) -> bool:
@@ -70,7 +78,7 @@ class Failure:
     @property
     def lasting(self) -> bool:
         """Whether only a person can help, and with this recording alone."""
-        return self.kind in {FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED}
+        return self.kind in _LASTING
 
     @property
     def ends_run(self) -> bool:

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 class TwilioState(StrEnum):
-    """The Twilio copy. DELETED is only ever positive proof, never a bare 404."""
+    """The Twilio copy. DELETED is only ever positive proof, never a bare 404.
+
+    NO_MEDIA: completed, and its media is answered with 404: in external storage, or not there yet.
+    """
 
     COMPLETED = "completed"
+    NO_MEDIA = "no-media"
     PENDING = "pending"
     DELETED = "deleted"
     FAILED = "failed"
@@ -31,12 +35,14 @@ class S3State(StrEnum):
 
     NO_KEY: the key template needs fields of a row, and there is no such row or field yet.
     UNFIT: verified, but no lasting copy that opens: in an archive class, or about to go.
+    UNCOPIED: absent, and no copy could be made in this run for reasons that are not S3's.
     """
 
     VERIFIED = "verified"
     UNFIT = "unfit"
     ABSENT = "absent"
     CONFLICT = "conflict"
+    UNCOPIED = "uncopied"
     NO_KEY = "no-key"
     UNKNOWN = "unknown"
 
@@ -79,6 +85,9 @@ class Reason(StrEnum):
     ELSEWHERE = "the row names the recording at another place: a person must look"
     NEEDS_ROW = "its key is made of fields of a row that is not there yet"
     FALLBACK = "S3 cannot take it now: the fallback link keeps it reachable"
+    REACHABLE = "no copy could be made now: the Twilio link keeps it reachable"
+    UNCOPIED = "no copy could be made now: the one at Twilio is untouched"
+    NO_MEDIA = "Twilio has no audio of it to give: a link to it would be dead"
     S3_UNREACHABLE = "S3 unreachable, Twilio copy preserved"
     CONFLICT = "another object has the key: a person must look"
     UNFIT = "stored, but not for keeps"

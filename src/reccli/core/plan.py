@@ -35,11 +35,14 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     ==========================  ===================  =======================  ===========
     failed                      any                  any                      Done
     pending                     any                  any                      Wait
+    no-media                    any                  any                      Hold
     completed                   absent               any but Unknown          Copy
     any                         any                  elsewhere                Hold
     completed                   Unknown, conflict,   empty                    LinkTwilio
-                                no-key, unfit
+                                no-key, unfit,
+                                uncopied
     completed                   Unknown              twilio-link              Hold
+    completed                   uncopied             any but Unknown          Hold
     completed                   conflict             any                      Hold
     completed                   no-key               any but Unknown          Wait
     completed                   unfit                any but Unknown          Hold
@@ -61,6 +64,9 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     Where no link would last (`policy.lasting_links`), LinkTwilio stands for the Relink of an empty
     cell while Twilio has the recording, and Hold for every other Relink, Resign and Delete.
 
+    Uncopied is what a copy leaves behind that failed, and not for want of S3: nothing is said of S3
+    then. No-media is what it leaves where Twilio has no audio, so that no link to it is made.
+
     `now` only serves to say when a Wait ends; how long it has lasted, the observation says.
     """
     step = _table(observation, policy, now)
@@ -78,12 +84,18 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
             step = Step(StepKind.DONE, Reason.NOTHING_RECORDED)
         case _T.PENDING, _, _:
             step = Step(StepKind.WAIT, Reason.NOT_COMPLETED)
+        case _T.NO_MEDIA, _, _:
+            step = Step(StepKind.HOLD, Reason.NO_MEDIA)
         case _T.COMPLETED, _S.ABSENT, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.COPY, Reason.NO_COPY)
         case _, _, _L.ELSEWHERE:
             step = Step(StepKind.HOLD, Reason.ELSEWHERE)
         case _T.COMPLETED, (_S.UNKNOWN | _S.CONFLICT | _S.NO_KEY | _S.UNFIT), _L.EMPTY:
             step = Step(StepKind.LINK_TWILIO, Reason.FALLBACK)
+        case _T.COMPLETED, _S.UNCOPIED, _L.EMPTY:
+            step = Step(StepKind.LINK_TWILIO, Reason.REACHABLE)
+        case _T.COMPLETED, _S.UNCOPIED, rows if rows is not _L.UNKNOWN:
+            step = Step(StepKind.HOLD, Reason.UNCOPIED)
         case _T.COMPLETED, _S.UNKNOWN, _L.TWILIO_LINK:
             step = Step(StepKind.HOLD, Reason.S3_UNREACHABLE)
         case _T.COMPLETED, _S.CONFLICT, _:

@@ -136,7 +136,7 @@ class _Case:
                 self.taken.append(StepKind.COPY)
             yield from telling.copied(key, reply, recording.duration)
         else:
-            sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
+            sides.not_copied(reply)
             yield telling.not_copied(reply)
 
     def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:

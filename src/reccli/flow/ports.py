@@ -92,7 +92,7 @@ class TwilioPort(Protocol):
         """
 
     def media(self, recording: Recording, extension: str) -> AbstractContextManager[Media]:
-        """Open the audio with all its channels; a 404 is a BUSY failure, for it often passes."""
+        """Open the audio with all its channels; a 404 is NOT_YET, or GONE if it is old."""
 
     def delete(self, recording: Recording) -> ServiceError | None:
         """Ask for it to be deleted for ever; returns a refusal that may be an earlier delete's."""

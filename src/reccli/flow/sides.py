@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.audio import proves_length
-from reccli.core.errors import Failure, forgotten_by_twilio
+from reccli.core.errors import Failure, FailureKind, Service, forgotten_by_twilio
 from reccli.core.links import host_only, without_query
 from reccli.core.model import (
     LinkState,
@@ -58,6 +58,8 @@ class Sides:
     key: str | None = None
     siblings: tuple[str, ...] = ()
     failures: list[Failure] = field(default_factory=list)
+    no_media: bool = False
+    """Twilio answered in this run that it has no audio of it, or none yet."""
     read_back: StoredObject | None = None
     """The object whose bytes were read and hashed in this run: once is enough."""
 
@@ -137,6 +139,15 @@ class Sides:
         self.siblings = reply if sid in reply else (*reply, sid)
         yield from self.observe_rows()
 
+    def not_copied(self, failure: Failure) -> None:
+        """Keep what a failed copy says of each side: of S3 nothing, where S3 was not asked."""
+        of_twilio = failure.service is Service.TWILIO
+        self.no_media = of_twilio and failure.kind in {FailureKind.NOT_YET, FailureKind.GONE}
+        unasked = of_twilio or failure.service is Service.DISK
+        self.stored = StoredObject(
+            S3State.UNCOPIED if unasked else S3State.UNKNOWN, failure=failure
+        )
+
     def noted(self, reply: Any) -> Any:  # noqa: ANN401 - the type depends on the effect
         """Keep a failure, and hand the reply on."""
         if isinstance(reply, Failure):
@@ -149,6 +160,12 @@ class Sides:
     def known(self) -> Recording | None:
         """The recording as Twilio tells it, if it does."""
         return self.recording if isinstance(self.recording, Recording) else None
+
+    @property
+    def twilio(self) -> TwilioState:
+        """How the Twilio copy stands, as far as Twilio tells."""
+        state = self.known.state if self.known else TwilioState.UNKNOWN
+        return TwilioState.NO_MEDIA if self.no_media and state is TwilioState.COMPLETED else state
 
     @property
     def known_rows(self) -> tuple[Row, ...]:
@@ -172,7 +189,7 @@ class Sides:
         """Put the three sides together, as `decide` wants them."""
         known, stored = self.known, self.stored
         return Observation(
-            known.state if known else TwilioState.UNKNOWN,
+            self.twilio,
             stored.state,
             self.survey().state,
             stored.age,
@@ -201,7 +218,7 @@ class Sides:
             next(links, None),
             self.key,
             size,
-            known.state if known else TwilioState.UNKNOWN,
+            self.twilio,
             self.stored.state,
             known,
             telling.unproven(known, self.stored)

@@ -88,13 +88,14 @@ def failed(name: str, failure: Failure) -> Record:
 
 
 def linked(kind: StepKind, slots: Sequence[Slot], stored: StoredObject) -> Iterator[Record]:
-    """Tell which link the rows have now, and why if it is the fallback."""
+    """Tell which link the rows have now, and why if S3 could not take the audio."""
     detail = {"rows": ",".join(sorted({slot.row_id for slot in slots}))}
     if kind is not StepKind.LINK_TWILIO:
         yield Record("recording_saved_to_airtable_s3", detail)
         return
-    reason = stored.failure.message if stored.failure else stored.state.value
-    yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
+    if stored.state not in {S3State.UNCOPIED, S3State.NO_KEY}:  # there S3 was not asked
+        reason = stored.failure.message if stored.failure else stored.state.value
+        yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
     yield Record("recording_saved_to_airtable_twilio", detail)
 
 
@@ -107,7 +108,10 @@ def ended(
             yield Record("recording_lost", {"key": key})
         case StepKind.HOLD, Reason.UNREFERENCED if rows is LinkState.NO_ROW:
             yield Record("call_log_not_found", {"key": key})
-        case StepKind.HOLD, Reason.S3_UNREACHABLE | Reason.CONFLICT | Reason.UNFIT:
+        case (
+            StepKind.HOLD,
+            Reason.S3_UNREACHABLE | Reason.UNCOPIED | Reason.CONFLICT | Reason.UNFIT,
+        ):
             yield Record("twilio_recording_preserved", {"reason": step.reason.value})
         case StepKind.WAIT, Reason.IN_RETENTION if taken:
             until = step.until.isoformat() if step.until else None

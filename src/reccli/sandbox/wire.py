@@ -4,6 +4,7 @@ It parses requests itself: the head of one costs a fraction of what `BaseHTTPReq
 and the benchmark shares its two cores with the services that sit on this.
 """
 
+import gzip
 import hashlib
 import json
 import socket
@@ -180,6 +181,9 @@ class Connection(socketserver.StreamRequestHandler):
         lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
         body, lives_on = response.body, True
+        if fault and fault.kind is FaultKind.GZIP:
+            body = gzip.compress(body, mtime=0)
+            lines.append("Content-Encoding: gzip")
         if response.status != HTTPStatus.NO_CONTENT:
             lines.append(f"Content-Type: {response.content_type}")
             framing, body, lives_on = framed(body, fault)

@@ -94,6 +94,9 @@ _FIXES = {
     Reason.UNREFERENCED: "create the call's row, or empty one of its link fields",
     Reason.NOT_A_LINK: "correct the link in the row, or configure its account or region",
     Reason.NOT_OBSERVED: "run again; if it stays, look at the recording in Twilio",
+    Reason.UNCOPIED: "see the error above; migrate-fallbacks copies it as soon as it can",
+    Reason.NO_MEDIA: "was it completed just now, run again; else look into the account's external "
+    "storage (an S3 bucket of your own), and copy the recording from there",
     Reason.S3_UNREACHABLE: "run migrate-fallbacks when S3 is back",
     Reason.UNSAFE: "nothing was deleted; see the error above",
     Reason.STOPPED: "run again: it goes on from what it finds",

@@ -60,7 +60,7 @@ def test_a_body_left_unread_does_no_harm(server: Server, adapter: TwilioAdapter)
 @pytest.mark.parametrize(
     ("reply", "kind", "code"),
     [
-        (Reply(404), FailureKind.BUSY, "media_not_ready"),
+        (Reply(404), FailureKind.NOT_YET, "media_not_ready"),
         (Reply(401), FailureKind.DENIED, "http_401"),
         (Reply(403), FailureKind.DENIED, "http_403"),
         (Reply(429), FailureKind.BUSY, "http_429"),

@@ -109,7 +109,7 @@ class TestChannels:
     @pytest.mark.parametrize(
         ("refusal", "verdict"),
         [
-            (Reply(404), (FailureKind.BUSY, "media_not_ready")),
+            (Reply(404), (FailureKind.NOT_YET, "media_not_ready")),
             (Reply(400), (FailureKind.PERMANENT, "http_400")),
             (as_json({"code": 16114}, 400), (FailureKind.BUSY, "16114")),
             (as_json({"code": 16109}, 400), (FailureKind.PERMANENT, "16109")),

@@ -58,7 +58,7 @@ def test_media_that_has_not_arrived_is_asked_for_again_soon(
 ) -> None:
     recording = seen(twilio.add(media_404_times=1))
     failure = failure_of(lambda: download(adapter, recording))
-    assert (failure.kind, failure.code) == (FailureKind.BUSY, "media_not_ready")
+    assert (failure.kind, failure.code) == (FailureKind.NOT_YET, "media_not_ready")
     assert failure.retry_after == pytest.approx(1.5)
     assert download(adapter, recording) == wav(recording.sid, 4)
 

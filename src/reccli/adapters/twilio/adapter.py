@@ -139,7 +139,7 @@ class TwilioAdapter:
 
     @contextmanager
     def media(self, recording: Recording, extension: str) -> Iterator[Media]:
-        """Open the audio with all its channels; a 404 is a BUSY failure, for it often passes."""
+        """Open the audio with all its channels; a 404 is NOT_YET, or GONE if it is old."""
         session = self._session(recording.region)
         _check(session.origin, recording.ref)
         with open_media(session, recording, extension) as media:

@@ -8,6 +8,7 @@ chain of redirects that has once left it.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,6 +28,9 @@ MAX_REDIRECTS = 5
 CHUNK = 256 * 1024
 NOT_READY_SECONDS = 1.5
 """Twilio advises 1 to 3 s after an early 404 (help article 44750147594523)."""
+
+YOUNG = timedelta(hours=1)
+"""How long after its end a recording's audio may be late."""
 
 _EXCERPT = 16 * 1024
 _MONO, _DUAL = 1, 2
@@ -62,20 +66,20 @@ def _granted(
     plain = httpx.URL(twilio_url(session.origin.api_base, recording.ref, extension))
     what = f"GET {plain.path}"
     if recording.channels not in {None, _DUAL}:
-        return _follow(session, plain, what), None
+        return _follow(session, recording, plain, what), None
     # Without it a conference recording comes as mono (Twilio's Recording resource page).
     dual = plain.copy_merge_params({"RequestedChannels": str(_DUAL)})
     try:
-        response = _follow(session, dual, f"{what} with RequestedChannels={_DUAL}")
+        response = _follow(session, recording, dual, f"{what} with RequestedChannels={_DUAL}")
     except ServiceError as error:
         # Of one that is said to have two, a refusal is final: the other would go with the delete.
         if recording.channels is not None or error.failure.code != _IS_MONO:
             raise
-        return _follow(session, plain, what), _MONO
+        return _follow(session, recording, plain, what), _MONO
     return response, _DUAL if recording.channels is None else None
 
 
-def _follow(session: Session, url: httpx.URL, what: str) -> httpx.Response:
+def _follow(session: Session, recording: Recording, url: httpx.URL, what: str) -> httpx.Response:
     """Walk to the 200 whose body is the audio, without ever taking credentials elsewhere."""
     origin = session.origin
     trusted = True
@@ -92,6 +96,9 @@ def _follow(session: Session, url: httpx.URL, what: str) -> httpx.Response:
         body = _excerpt(response)
         if response.next_request is None:  # which httpx makes of a Location, and does not send
             asked = what if trusted else f"{what}, redirected to {url.host},"
+            if response.status_code == httpx.codes.NOT_FOUND:
+                said = refused(response, body, asked, origin).failure.message
+                raise _absent(recording, said)
             raise _failure(session, response, body, what=asked, trusted=trusted)
         url = response.next_request.url
         if url.scheme not in {"https", origin.url.scheme} or url.userinfo:
@@ -120,13 +127,24 @@ def _failure(
         message = f"{what} was answered {status} instead of 200 and the whole file"
         return failed(FailureKind.PERMANENT, "unexpected_status", message)
     failure = refused(response, body, what, session.origin).failure
-    if status == httpx.codes.NOT_FOUND:
-        hint = "not there yet, deleted, in external storage, or of another region"
-        return failed(FailureKind.BUSY, "media_not_ready", failure.message, hint, NOT_READY_SECONDS)
     if failure.kind is FailureKind.DENIED and not trusted:
         # Our credentials were not shown, so they were not refused: a signed URL has run out.
         return failed(FailureKind.BUSY, "media_refused", failure.message)
     return ServiceError(failure)
+
+
+def _absent(recording: Recording, message: str) -> ServiceError:
+    """Say whether audio that is not there may still come: it does within moments of the end."""
+    age = datetime.now(UTC) - recording.created if recording.created else timedelta()
+    if age - timedelta(seconds=recording.duration or 0) < YOUNG:
+        hint = "not there yet, deleted, in external storage, or of another region"
+        kind, code = FailureKind.NOT_YET, "media_not_ready"
+        return failed(kind, code, message, hint, NOT_READY_SECONDS)
+    hint = (
+        "is the account's external storage on? Then the audio lies in your own bucket, under "
+        "{account}/{recording}; or it was deleted, or is of another region"
+    )
+    return failed(FailureKind.GONE, "no_media", message, hint)
 
 
 def _excerpt(response: httpx.Response) -> bytes:
