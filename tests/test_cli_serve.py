@@ -9,6 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
+
+from reccli.intake.server import _listen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +101,22 @@ def test_a_ledger_that_can_never_be_used_is_told_at_once(tmp_path: Path, url: st
     assert "error: ledger: " in done.stderr
     assert "fix: set ledger.url" in done.stderr
     assert "serving" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["::", "[::]"])
+def test_any_address_of_ipv6_takes_ipv4_as_well(host: str) -> None:
+    with _listen(host, 0) as taken:
+        port = taken.getsockname()[1]
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, port), timeout=5).close()
+
+
+def test_where_ipv4_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with capture_logs() as logs, _listen("::", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+    assert [log["event"] for log in logs] == ["ipv6_only"]
+    with capture_logs() as logs, _listen("::1", 0):
+        assert logs == []

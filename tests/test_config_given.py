@@ -32,6 +32,7 @@ HEADERS = {
     "airtable": ("api_key",),
 }
 """What is sent in a header as it is."""
+ROUTE = "/api/twilio/recording-status"
 BESIDE: dict[str, dict[str, Any]] = {
     "api_key_secret": {"api_key_sid": "SK" + "0" * 32},
     "access_key_id": {"secret_access_key": "s"},
@@ -151,6 +152,17 @@ def test_credential_files_come_with_marks_quotes_and_line_ends(tmp_path: Path) -
     assert settings.twilio.auth_token.get_secret_value() == "f00d"
     assert settings.s3.access_key_id == "AKIA"
     assert settings.s3.secret_access_key.get_secret_value() == "s3cr3t"
+
+
+@pytest.mark.parametrize("path", ["", "/hooks", "/a/b%20c"])
+@pytest.mark.parametrize("end", ["", "/", ROUTE, f"{ROUTE}/", f"/{ROUTE}", f"{ROUTE}\n"])
+def test_the_public_url_may_be_the_whole_that_twilio_was_given(path: str, end: str) -> None:
+    base = f"https://calls.example.com{path}"
+    webhook = made("webhook", "public_url", f"{base}{end}").webhook
+    assert webhook.public_url == base
+    assert webhook.recording_status_url == f"{base}{ROUTE}"
+    assert webhook.stream_url == f"wss://calls.example.com{path}/stream"
+    assert webhook.path == path.replace("%20", " ")
 
 
 # --- the file

@@ -310,3 +310,18 @@ def test_a_permalink_leads_to_the_very_bytes(lab: Lab) -> None:
             assert (part.status_code, len(part.content)) == (206, 100)
             assert http.head(local).status_code == 200
             assert http.get(f"{local[:-1]}x").status_code == 403
+
+
+def test_the_callback_url_is_told_and_every_family_is_taken(lab: Lab) -> None:
+    url = f"{PUBLIC_URL}{ROUTE}"  # whole, as it stands in the TwiML
+    row, recording = lab.call()
+    environment = lab.environment(RECCLI_WEBHOOK__PUBLIC_URL=url, RECCLI_WEBHOOK__HOST="::")
+    with Server(environment, lab.home) as server:
+        assert server.wait_for_event("serving")["callback_url"] == url
+        form = parameters(recording)
+        headers = {**signed(form), "Content-Type": "application/x-www-form-urlencoded"}
+        for host in ("127.0.0.1", "[::1]"):
+            to = f"http://{host}:{server.http.base_url.port}{ROUTE}"
+            answer = httpx.post(to, content=urlencode(form), headers=headers, trust_env=False)
+            assert answer.status_code == 204
+        wait_until(lambda: lab.holds(row, recording) == "s3")

@@ -11,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from structlog.testing import capture_logs
+from websockets.sync.client import connect
 
 from reccli.adapters.twilio import Signatures
 from reccli.intake.webhook import create_app
@@ -66,6 +67,25 @@ def test_a_mount_without_the_lifespan_takes_callbacks_and_says_what_is_missing(
         ready = httpx.get(f"{url}/x/readyz", trust_env=False)
         assert (ready.status_code, ready.json()["worker"]["alive"]) == (200, False)
     assert [log["event"] for log in logs].count("worker_not_started") == 1
+
+
+@pytest.mark.parametrize("end", ["", ROUTE])
+def test_below_a_path_a_proxy_may_pass_it_on_or_take_it_away(tmp_path: Path, end: str) -> None:
+    base = f"{PUBLIC_URL}/hooks/a%20b"
+    signature = Signatures({"main": AUTH_TOKEN}).sign(base + ROUTE, list(FORM.items()))
+    with running(tmp_path, RECCLI_WEBHOOK__PUBLIC_URL=base + end) as server:
+        for path in (ROUTE, f"/hooks/a%20b{ROUTE}"):
+            answer = post(server.url, path, **{"X-Twilio-Signature": signature})
+            assert answer.status_code == 204
+            assert post(server.url, path).status_code == 403  # signed for another path
+        assert post(server.url, f"/hooks{ROUTE}").status_code == 404
+        for path in ("/stream", "/hooks/a%20b/stream"):
+            url = f"{server.url.replace('http', 'ws')}{path}"
+            stream = Signatures({"main": AUTH_TOKEN}).sign(
+                f"{base.replace('https', 'wss')}/stream", []
+            )
+            with connect(url, additional_headers={"X-Twilio-Signature": stream}, proxy=None):
+                pass
 
 
 @pytest.mark.parametrize("dies", ["_drive", "_renew"])

@@ -70,8 +70,9 @@ def _serve(request: Request, begun: Begun, host: str | None, port: int | None) -
                 os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
     def ready(url: str) -> None:
-        log.info("serving", url=url)
-        say(f"taking callbacks on {url}; Ctrl-C ends it")
+        callback = webhook.recording_status_url
+        log.info("serving", url=url, callback_url=callback)
+        say(f"taking callbacks on {url}; give Twilio {callback}\nCtrl-C ends it")
 
     def stopping() -> None:
         say("finishing what is in hand, for some seconds; Ctrl-C again ends it now")

@@ -6,8 +6,9 @@ As `sections`, to be read beside config.example.toml.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from reccli.config.checks import (
     NO_SECRET,
@@ -57,15 +58,25 @@ class Safety(Section):
 RECORDING_STATUS, STREAM = "/api/twilio/recording-status", "/stream"
 
 
+def _without_route(url: str) -> str:
+    """Take the whole URL that Twilio was given for its base."""
+    return url.removesuffix(RECORDING_STATUS).rstrip("/")
+
+
 class Webhook(Section):
     """Where callbacks come in."""
 
-    public_url: Url = ""
+    public_url: Annotated[Url, AfterValidator(_without_route)] = ""
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     password: Annotated[Secret, long_enough(16, "openssl rand -hex 16"), NotRead] = NO_SECRET
     # Below what a load balancer waits, it would send requests into connections that we close.
     keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
+
+    @property
+    def path(self) -> str:
+        """The path of the public URL, decoded as a server decodes what is asked for; or ""."""
+        return unquote(urlsplit(self.public_url).path)
 
     @property
     def recording_status_url(self) -> str:

@@ -13,6 +13,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from reccli.adapters.ledger import Ledger
@@ -44,6 +45,8 @@ _HINTS = {
     errno.EADDRINUSE: "end what listens there, or set webhook.port or --port",
     errno.EACCES: "ports below 1024 need rights: set webhook.port or --port to a higher one",
 }
+
+_log = structlog.get_logger("reccli")
 
 
 class CannotServeError(Exception):
@@ -138,10 +141,19 @@ def _make(settings: Settings, run_id: str) -> Starlette:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port ourselves: uvicorn would end the process without saying why."""
+    """Take the port ourselves: uvicorn would end the process without saying why.
+
+    `::` takes IPv4 as well, where the system can do that.
+    """
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == "::" and socket.has_dualstack_ipv6()
+    if host == "::" and not both:
+        _log.warning("ipv6_only", hint="for IPv4 set webhook.host to 0.0.0.0, behind a proxy")
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
+        )
     except OSError as error:
         code = error.errno or 0
         why = os.strerror(code) if code > 0 else error.strerror or str(error)

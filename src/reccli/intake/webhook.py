@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.applications import Starlette
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
 
 from reccli import history, preflight, wiring
 from reccli.adapters.ledger import Inbox, Ledger, LedgerError
@@ -112,16 +113,19 @@ class _Intake:
             concurrency=concurrency,
         )
         self._health = Health(self._inbox, self._worker, world.retry)
-        account_sid = settings.twilio.account_sid
-        self._streams = MediaStream(settings.webhook.stream_url, account_sid, signatures, self.keep)
+        account_sid, webhook = settings.twilio.account_sid, settings.webhook
+        self._streams = MediaStream(webhook.stream_url, account_sid, signatures, self.keep)
+        callbacks = RecordingStatus(
+            webhook.recording_status_url, account_sid, signatures, self.keep
+        )
+        calls: list[BaseRoute] = [callbacks.route, self._streams.route]
         self.app = Starlette(
             routes=[
-                RecordingStatus(
-                    settings.webhook.recording_status_url, account_sid, signatures, self.keep
-                ).route,
-                self._streams.route,
+                *calls,
                 permalink_route(world.book, world.s3.presign),
                 *self._health.routes,
+                # A proxy may pass the path of the public URL on, or take it away as a mount does.
+                *([Mount(webhook.path, routes=calls)] if webhook.path else []),
             ],
             lifespan=self._lifespan,
             exception_handlers={404: _nowhere},
