@@ -72,4 +72,5 @@ def main() -> None:
         usage = getattr(end.__context__, "format_message", None)
         if usage and "--json" in sys.argv[1:]:
             tell_usage(sys.argv[1:], usage())
-        raise
+        code = end.code if isinstance(end.code, int) else 0
+        sys.exit(streams.finish(code))

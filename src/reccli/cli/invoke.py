@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from reccli.cli.signals import INTERRUPTED, Signals
-from reccli.cli.streams import say
+from reccli.cli.streams import finish, say
 from reccli.cli.telling import Begun, RefusedError, tell_refusal
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def invoke(request: Request) -> None:
     if text:
         say(text)
     if code == INTERRUPTED:  # do not wait for transfers that a stopped run has given up
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        os._exit(finish(code))
     raise typer.Exit(code)
 
 
