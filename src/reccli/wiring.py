@@ -72,6 +72,7 @@ def rules(
         Policy(retention, lasting_links),
         book,
         Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
+        conference_sid_field=settings.airtable.conference_sid_field,
     )
 
 
@@ -162,5 +163,6 @@ def airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
         call_sid_field=airtable.call_sid_field,
         link_fields=airtable.link_fields,
         key_fields={name: field for name, field in airtable.key_fields.items() if name in wanted},
+        conference_sid_field=airtable.conference_sid_field,
         needles=("twilio.com", *(host for host in hosts if not host.endswith("twilio.com"))),
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.links import LinkBook
-from reccli.core.model import Recording, Row
+from reccli.core.model import Recording, Ref, Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ ACCOUNT = "AC" + "a1" * 16
 OTHER_ACCOUNT = "AC" + "b2" * 16
 RE1, RE2, RE3 = ("RE" + digit * 32 for digit in "123")
 CA1, CA2 = ("CA" + digit * 32 for digit in "12")
-CF1 = "CF" + "1" * 32
+CF1, CF2 = ("CF" + digit * 32 for digit in "12")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BUCKET = "calls"
 KEY = f"call-recordings/{CA1}/{RE1}.mp3"
@@ -46,16 +46,22 @@ def make_recording(**changes: Any) -> Recording:  # noqa: ANN401  # any field of
     return Recording(**(settings | changes))
 
 
+def make_ref(sid: str = RE1, call: str | None = CA1, conference: str | None = None) -> Ref:
+    """Name a recording by its SIDs."""
+    return Ref(sid, ACCOUNT, "us1", call, conference)
+
+
 def make_row(
     *cells: str,
     row_id: str = "rec1",
     call: str = CA1,
     fields: Mapping[str, str] | None = None,
+    conference: str = "",
 ) -> Row:
     """Make a row whose link fields hold these cells, in order; those not given are empty."""
     texts = (*cells, "", "")[: max(2, len(cells))]
     names = (MAIN, TRANSFER, *(f"More {n}" for n in range(len(cells))))
-    return Row(row_id, call, dict(zip(names, texts, strict=False)), fields or {})
+    return Row(row_id, call, dict(zip(names, texts, strict=False)), fields or {}, conference)
 
 
 def twilio_cell(sid: str, extension: str = ".mp3", account: str = ACCOUNT) -> str:

@@ -8,14 +8,25 @@ from itertools import permutations
 import pytest
 
 from reccli.core.links import ObjectLink
-from reccli.core.model import LinkState, Row
-from reccli.core.rows import Slot, Subject, Survey, concerns, linked_keys, named_sids, survey
+from reccli.core.model import LinkState, Ref, Row
+from reccli.core.rows import (
+    Slot,
+    Subject,
+    Survey,
+    concerns,
+    linked_keys,
+    named_sids,
+    shared,
+    survey,
+)
 
 from .samples import (
     ACCOUNT,
     BUCKET,
     CA1,
     CA2,
+    CF1,
+    CF2,
     KEY,
     MAIN,
     NOW,
@@ -25,6 +36,7 @@ from .samples import (
     RE3,
     TRANSFER,
     make_book,
+    make_ref,
     make_row,
     presigned,
     twilio_cell,
@@ -32,6 +44,7 @@ from .samples import (
 
 BOOK = make_book()
 SIBLINGS = (RE1, RE2, RE3)
+REFS = tuple(make_ref(sid) for sid in SIBLINGS)
 PERSON = "https://drive.example.com/my-recording"
 L = LinkState
 
@@ -44,7 +57,8 @@ def look(
     *rows: Row, sid: str = RE1, call: str | None = CA1, siblings: tuple[str, ...] = SIBLINGS
 ) -> Survey:
     key = f"call-recordings/{CA1}/{sid}.mp3"
-    return survey(rows, Subject(sid, call, siblings, key), BOOK, NOW)
+    refs = tuple(make_ref(sibling, call) for sibling in siblings)
+    return survey(rows, Subject(make_ref(sid, call), refs, key), BOOK, NOW)
 
 
 def cells(*slots: Slot) -> list[tuple[str, str, LinkState]]:
@@ -100,14 +114,14 @@ class TestOneRow:
         assert look(make_row(s3_cell(RE1, folder="old"))).state is L.S3_LINK_EXPIRING
 
     def test_a_link_counts_as_expiring_when_no_key_is_known(self) -> None:
-        found = survey([make_row(s3_cell(RE1))], Subject(RE1, CA1), BOOK, NOW)
+        found = survey([make_row(s3_cell(RE1))], Subject(make_ref()), BOOK, NOW)
         assert found.state is L.S3_LINK_EXPIRING
 
     @pytest.mark.parametrize(
         ("hours", "state"), [(0, L.S3_LINK), (119, L.S3_LINK_EXPIRING), (999, L.S3_LINK_EXPIRING)]
     )
     def test_a_link_is_expiring_from_its_margin_on(self, hours: int, state: LinkState) -> None:
-        subject = Subject(RE1, CA1, SIBLINGS, KEY)
+        subject = Subject(make_ref(), REFS, KEY)
         row = make_row(s3_cell(RE1))
         assert survey([row], subject, BOOK, NOW + timedelta(hours=hours)).state is state
 
@@ -230,11 +244,64 @@ class TestSeveralRows:
 
 def test_what_a_row_is_about() -> None:
     row = make_row(twilio_cell(RE1))
-    assert concerns(row, RE2, CA1)
-    assert concerns(row, RE1, CA2)
-    assert concerns(row, RE1, None)
-    assert not concerns(row, RE2, CA2)
-    assert not concerns(row, RE2, None)
+    assert concerns(row, make_ref(RE2, CA1))
+    assert concerns(row, make_ref(RE1, CA2))
+    assert concerns(row, make_ref(RE1, None))
+    assert not concerns(row, make_ref(RE2, CA2))
+    assert not concerns(row, make_ref(RE2, None))
+    assert not concerns(make_row(call=""), make_ref(RE2, None))
+
+
+class TestConferences:
+    """A row may stand for a conference, for a call, or for both."""
+
+    @pytest.mark.parametrize(
+        ("row", "ref", "mine"),
+        [
+            (make_row(call="", conference=CF1), make_ref(RE1, None, CF1), True),
+            (make_row(call="", conference=CF1), make_ref(RE1, CA1, CF1), True),
+            (make_row(call=CA1, conference=CF1), make_ref(RE1, None, CF1), True),
+            (make_row(call=CA1, conference=CF1), make_ref(RE1, CA1, None), True),
+            (make_row(call=CA1, conference=CF1), make_ref(RE1, CA2, CF2), False),
+            (make_row(call="", conference=CF1), make_ref(RE1, None, CF2), False),
+            (make_row(call="", conference=""), make_ref(RE1, None, None), False),
+            (make_row(call=CF1, conference=""), make_ref(RE1, None, CF1), False),
+            (make_row(call="", conference=CA1), make_ref(RE1, CA1, None), False),
+            (make_row(twilio_cell(RE1), call=""), make_ref(RE1, None, CF1), True),
+        ],
+    )
+    def test_what_a_row_stands_for(self, row: Row, ref: Ref, mine: bool) -> None:  # noqa: FBT001
+        assert concerns(row, ref) is mine
+
+    def test_recordings_of_one_conference_take_its_cells_in_order_of_creation(self) -> None:
+        refs = tuple(make_ref(sid, None, CF1) for sid in SIBLINGS)
+        row = make_row(call="", conference=CF1)
+        found = [survey([row], Subject(ref, refs), BOOK, NOW).slots[0].field for ref in refs]
+        assert found == [MAIN, TRANSFER, ""]
+
+    def test_a_row_of_both_is_shared_by_both_and_each_only_counts_where_it_belongs(self) -> None:
+        of_call, of_conference = make_ref(RE1, CA1), make_ref(RE2, None, CF1)
+        both = make_row(conference=CF1)
+        calls, talks = make_row(row_id="rec2"), make_row(row_id="rec3", call="", conference=CF1)
+        everyone = (of_call, of_conference)
+
+        def take(ref: Ref) -> list[tuple[str, str, LinkState]]:
+            return cells(*survey([both, calls, talks], Subject(ref, everyone), BOOK, NOW).slots)
+
+        assert take(of_call) == [("rec1", MAIN, L.EMPTY), ("rec2", MAIN, L.EMPTY)]
+        assert take(of_conference) == [("rec1", TRANSFER, L.EMPTY), ("rec3", MAIN, L.EMPTY)]
+
+    @pytest.mark.parametrize(
+        ("row", "of"),
+        [
+            (make_row(), {CA1}),
+            (make_row(conference=CF1), {CA1, CF1}),
+            (make_row(call="n/a", conference=CF1), {CF1}),
+            (make_row(call="", conference=f"{CF1}0"), set()),
+        ],
+    )
+    def test_whose_recordings_may_want_a_free_cell(self, row: Row, of: set[str]) -> None:
+        assert shared(row) == of
 
 
 def test_whom_the_links_of_a_row_name() -> None:

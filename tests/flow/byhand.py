@@ -10,7 +10,7 @@ from typing import Any
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.links import LinkBook
-from reccli.core.model import Policy, Recording, Row, S3State, StepKind, StoredObject
+from reccli.core.model import Policy, Recording, Ref, Row, S3State, StepKind, StoredObject
 from reccli.core.naming import Naming
 from reccli.flow.case import reconcile
 from reccli.flow.commands import MAY, Command
@@ -27,7 +27,7 @@ from reccli.flow.effects import (
     WriteLinks,
 )
 from reccli.flow.outcome import Outcome, Rules, Seed
-from tests.core.samples import KEY, NOW, RE1, make_book, make_recording
+from tests.core.samples import KEY, NOW, make_book, make_recording, make_ref
 
 EVERYTHING = frozenset().union(*MAY.values())
 OLD = timedelta(days=30)
@@ -47,7 +47,7 @@ class Stage:
     rows: tuple[Row, ...] = ()
     objects: dict[str, StoredObject] = field(default_factory=lambda: {KEY: GOOD})
     recording: Recording | Failure = field(default_factory=lambda: make_recording(duration=4))
-    siblings: tuple[str, ...] | Failure = (RE1,)
+    siblings: tuple[Ref, ...] | Failure = (make_ref(),)
     may: frozenset[StepKind] = EVERYTHING
     book: LinkBook = field(default_factory=make_book)
     naming: Naming = NAMING
@@ -67,7 +67,7 @@ class Stage:
         """Run the case to its end."""
         policy = Policy(timedelta(hours=24))
         rules = Rules(self.may, policy, self.book, self.naming, dry_run=self.dry_run)
-        case = reconcile(seed or Seed(make_recording().ref, (RE1,)), rules, NOW)
+        case = reconcile(seed or Seed(make_recording().ref, (make_ref(),)), rules, NOW)
         reply: Any = None
         try:
             while True:

@@ -23,7 +23,7 @@ from reccli.flow.effects import (
 )
 from reccli.flow.outcome import Seed
 from reccli.flow.telling import VANISHED
-from tests.core.samples import KEY, RE1, RE2, make_recording, make_row, twilio_cell
+from tests.core.samples import KEY, RE1, RE2, make_recording, make_ref, make_row, twilio_cell
 
 from .byhand import GOOD, Stage, codes, failed, presigned_link
 
@@ -82,7 +82,7 @@ def test_a_cell_that_changed_is_looked_at_and_decided_on_again() -> None:
 
 
 def test_who_else_wants_a_free_cell_is_asked_first() -> None:
-    stage = Stage((make_row(),), siblings=(RE2, RE1)).command(Command.PROCESS)
+    stage = Stage((make_row(),), siblings=(make_ref(RE2), make_ref())).command(Command.PROCESS)
     stage.play(KNOWN)
     assert (len(stage.of(ObserveSiblings)), len(stage.of(ObserveRows))) == (1, 2)
     (write,) = stage.of(WriteLinks)
@@ -90,7 +90,7 @@ def test_who_else_wants_a_free_cell_is_asked_first() -> None:
 
 
 def test_one_that_twilio_does_not_list_comes_after_all_that_it_does() -> None:
-    stage = Stage((make_row(),), siblings=(RE2,)).command(Command.PROCESS)
+    stage = Stage((make_row(),), siblings=(make_ref(RE2),)).command(Command.PROCESS)
     stage.play(KNOWN)
     (write,) = stage.of(WriteLinks)
     assert [slot.field for slot in write.slots] == ["Transfer Recording URL"]

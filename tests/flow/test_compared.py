@@ -249,7 +249,7 @@ def test_siblings_are_named_unless_the_listing_may_have_cut_the_call(
     for hours, known in ((1, False), (25, True)):
         since = tape.created - timedelta(hours=hours)
         (seed,) = Bench(world).sources.unlinked(since, None, compare=compare)
-        assert seed.siblings == ((tape.sid,) if known else ())
+        assert seed.siblings == ((tape.ref,) if known else ())
 
 
 def test_the_oldest_come_first_and_bring_their_rows() -> None:

@@ -16,7 +16,7 @@ def lane(waiting: int, **how: Any) -> Lane:  # noqa: ANN401 - fields of Lane
     made = Lane(size=100, linger=60, carry_out=lambda effects, _world: effects, **how)
     for _ in range(waiting):
         task = Task(Seed(Ref("RE", "AC")), None)  # type: ignore[arg-type]
-        made.put(task, ObserveRows("RE", None))
+        made.put(task, ObserveRows(Ref("RE", "AC")))
     return made
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
-from reccli.core.model import LinkState
+from reccli.core.model import LinkState, Ref
 from reccli.core.rows import Slot
 from reccli.flow.effects import Rows, Stale, WriteLinks
 from reccli.flow.linking import FRESH, write_links
 from reccli.flow.retry import Backoff
 from reccli.flow.turn import Turn
+from tests.core.samples import ACCOUNT
 from tests.sim.faults import Fault, Plan
 from tests.sim.ports import FakeS3
 from tests.sim.world import FIELDS, World, re_sid
@@ -44,7 +45,7 @@ def effect(bench: Bench, number: int, seen_at: datetime) -> WriteLinks:
     world, sid = bench.world, re_sid(number)
     text = world.rows.now[f"row{number}"].links[FIELDS[0]]
     slot = Slot(f"row{number}", FIELDS[0], LinkState.TWILIO_LINK, text)
-    rows = bench.reach.airtable.find([(sid, world.tapes.now[sid].call_sid)])
+    rows = bench.reach.airtable.find([world.tapes.now[sid].ref])
     assert rows
     ref = world.tapes.now[sid].ref
     return WriteLinks(ref, "mp3", world.key(sid), (slot,), seen_at)
@@ -214,7 +215,7 @@ def test_a_free_cell_is_not_filled_when_another_names_the_recording_by_now() -> 
     world.store(sid)
     world.add_row("row1", 1)
     bench = Bench(world)
-    bench.reach.airtable.find([(sid, world.tapes.now[sid].call_sid)])
+    bench.reach.airtable.find([world.tapes.now[sid].ref])
     slot = Slot("row1", FIELDS[0], LinkState.EMPTY, "")
     ref, old = world.tapes.now[sid].ref, world.now() - OLD
     decided = WriteLinks(ref, "mp3", world.key(sid), (slot,), old)
@@ -308,7 +309,7 @@ def two_cells() -> tuple[Bench, list[WriteLinks]]:
     decided = []
     for sid, name in zip(sids, FIELDS, strict=False):
         slot = Slot("row1", name, LinkState.TWILIO_LINK, world.rows.now["row1"].links[name])
-        bench.reach.airtable.find([(sid, None)])
+        bench.reach.airtable.find([Ref(sid, ACCOUNT)])
         ref = world.tapes.now[sid].ref
         decided.append(WriteLinks(ref, "mp3", world.key(sid), (slot,), world.now()))
     return bench, decided

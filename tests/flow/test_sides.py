@@ -26,6 +26,7 @@ from tests.core.samples import (
     RE1,
     RE2,
     make_recording,
+    make_ref,
     make_row,
     twilio_cell,
 )
@@ -179,8 +180,8 @@ def test_what_the_source_has_seen_is_not_asked_for_again() -> None:
 
 def test_rows_are_found_by_the_call_that_twilio_tells() -> None:
     stage = Stage(LINKED)
-    stage.play(Seed(replace(make_recording().ref, call_sid=None, region=None), (RE1,)))
-    assert {look.call_sid for look in stage.of(ObserveRows)} == {CA1}
+    stage.play(Seed(replace(make_recording().ref, call_sid=None, region=None), (make_ref(),)))
+    assert {look.ref.call_sid for look in stage.of(ObserveRows)} == {CA1}
     first, *later = stage.of(ObserveRecording)
     assert first.ref.region is None
     assert {look.ref.region for look in later} == {"us1"}
@@ -191,7 +192,7 @@ def test_links_are_dying_by_the_time_at_which_the_rows_were_seen(*, given: bool)
     later = Rows(LINKED, NOW + timedelta(days=30))
     stage = Stage(may=frozenset())
     stage.will_say(ObserveRows, later)
-    outcome = stage.play(Seed(make_recording().ref, (RE1,), rows=later if given else None))
+    outcome = stage.play(Seed(make_recording().ref, (make_ref(),), rows=later if given else None))
     assert outcome.rows is LinkState.S3_LINK_EXPIRING
 
 

@@ -347,16 +347,16 @@ class FakeAirtable:
             self._saw(row, self._named_in(row.links.values()), version)
         return answer
 
-    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
+    def find(self, refs: Sequence[Ref]) -> Sequence[Row]:
         def look(rows: Mapping[str, Row]) -> list[Row]:
-            return [row for row in rows.values() if any(concerns(row, *who) for who in subjects)]
+            return [row for row in rows.values() if any(concerns(row, ref) for ref in refs)]
 
         answer, version = self._read("airtable.find", look)
-        for sid, call_sid in subjects:
+        for ref in refs:
             for row in answer:
-                if concerns(row, sid, call_sid):
-                    self._saw(row, {sid}, version)
-            self._wire.looked["rows", sid] = self._wire.glance(version)
+                if concerns(row, ref):
+                    self._saw(row, {ref.sid}, version)
+            self._wire.looked["rows", ref.sid] = self._wire.glance(version)
         return answer
 
     def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
@@ -463,7 +463,8 @@ class FakeAirtable:
 
 def _listed(tape: Recording, listing: Listing) -> bool:
     created = tape.created
-    if tape.status == "deleted" or listing.call_sid not in {None, tape.call_sid}:
+    shared = (listing.call_sid, tape.call_sid), (listing.conference_sid, tape.conference_sid)
+    if tape.status == "deleted" or any(asked not in {None, told} for asked, told in shared):
         return False
     if created is None:
         return True

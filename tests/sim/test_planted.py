@@ -290,7 +290,7 @@ def siblings_are_not_asked_for(patch: Patch) -> None:
 
     def make(honest: Honest) -> object:
         def reconcile(seed: Seed, rules: object, now: object) -> object:
-            return honest(replace(seed, siblings=seed.siblings or (seed.ref.sid,)), rules, now)
+            return honest(replace(seed, siblings=seed.siblings or (seed.ref,)), rules, now)
 
         return reconcile
 

@@ -150,12 +150,13 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Enough to ask for a recording. `region` None: try every configured one."""
+    """Enough to ask for a recording and to find its rows. `region` None: try every one."""
 
     sid: str
     account_sid: str
     region: str | None = None
     call_sid: str | None = None
+    conference_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class Recording:
     @property
     def ref(self) -> Ref:
         """How to ask for it again."""
-        return Ref(self.sid, self.account_sid, self.region, self.call_sid)
+        return Ref(self.sid, self.account_sid, self.region, self.call_sid, self.conference_sid)
 
     @property
     def state(self) -> TwilioState:
@@ -205,12 +206,17 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One Airtable row: `links` maps each configured link field to its raw cell ("" = empty)."""
+    """One Airtable row: `links` maps each configured link field to its raw cell ("" = empty).
+
+    It may stand for a call, for a conference (where `airtable.conference_sid_field` is set), or
+    for both.
+    """
 
     id: str
     call_sid: str
     links: Mapping[str, str]
     fields: Mapping[str, str] = field(default_factory=dict)
+    conference_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """What the rows of a call say about one recording, and which cells a step would write.
 
-The link fields of a row are slots. A link says by its SID whose slot it is; recordings that
-no slot names take the free ones in the order of their creation, so that two runs that look at
-the same time choose the same slots.
+The link fields of a row are slots. A link says by its SID whose slot it is; recordings of the
+row's call or conference that no slot names take the free ones in the order of their creation, so
+that two runs that look at the same time choose the same slots.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.links import Link, LinkBook
-    from reccli.core.model import Row
+    from reccli.core.model import Ref, Row
 
 _FURTHEST_FIRST = (
     LinkState.TWILIO_LINK,
@@ -31,14 +32,21 @@ _FURTHEST_FIRST = (
 )
 
 
+_SHARED = re.compile(r"(?:CA|CF)[0-9a-fA-F]{32}")
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose link is looked for. `siblings` are the SIDs of the call in order of creation."""
+    """Whose link is looked for. `siblings` may want the same cells, in order of creation."""
 
-    sid: str
-    call_sid: str | None
-    siblings: tuple[str, ...] = ()
+    ref: Ref
+    siblings: tuple[Ref, ...] = ()
     key: str | None = None
+
+    @property
+    def sid(self) -> str:
+        """The recording's own SID."""
+        return self.ref.sid
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,19 @@ def named_sids(row: Row, book: LinkBook) -> frozenset[str]:
     return frozenset(link.sid for link in links if isinstance(link, TwilioLink | ObjectLink))
 
 
-def concerns(row: Row, sid: str, call_sid: str | None) -> bool:
-    """Whether a row is about a recording: by its call, or because a link mentions the SID."""
-    return (call_sid is not None and row.call_sid == call_sid) or _mentions(row, sid)
+def concerns(row: Row, ref: Ref) -> bool:
+    """Whether a row is about a recording: by call, by conference, or as a link mentions the SID."""
+    return _stands_for(row, ref) or _mentions(row, ref.sid)
+
+
+def shared(row: Row) -> frozenset[str]:
+    """Tell the call and the conference whose recordings may all want a free cell of the row."""
+    return frozenset(filter(_SHARED.fullmatch, (row.call_sid, row.conference_sid)))
+
+
+def _stands_for(row: Row, ref: Ref) -> bool:
+    pairs = ((row.call_sid, ref.call_sid), (row.conference_sid, ref.conference_sid))
+    return any(told is not None and named == told for named, told in pairs)
 
 
 def _mentions(row: Row, sid: str) -> bool:
@@ -98,7 +116,7 @@ def survey(rows: Iterable[Row], subject: Subject, book: LinkBook, now: datetime)
     slots = tuple(
         slot
         for row in rows
-        if concerns(row, subject.sid, subject.call_sid)
+        if concerns(row, subject.ref)
         for slot in _slots(row, subject, book, now)
     )
     present = {slot.state for slot in slots}
@@ -132,7 +150,8 @@ def _free_slot(
     row: Row, subject: Subject, book: LinkBook, links: Mapping[str, Link | None]
 ) -> Slot:
     named = named_sids(row, book)
-    waiting = [sid for sid in subject.siblings if sid not in named and not _mentions(row, sid)]
+    siblings = (one.sid for one in subject.siblings if _stands_for(row, one))
+    waiting = [sid for sid in siblings if sid not in named and not _mentions(row, sid)]
     place = waiting.index(subject.sid) if subject.sid in waiting else 0
     free = [name for name, link in links.items() if link is None]
     if place < len(free):

@@ -142,10 +142,10 @@ class _Case:
     def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:
         sides = self.sides
         slots = sides.survey().holding(*_WRITES[kind])
-        if not (sides.siblings or self.seed.siblings):
+        if sharing := sides.sharing(slots):
             named = tuple(slot for slot in slots if slot.state is not LinkState.EMPTY)
             if not named:  # which of the free cells is ours, others have a say in
-                yield from sides.observe_siblings()
+                yield from sides.observe_siblings(sharing)
                 return
             slots = named
         fallback = kind is StepKind.LINK_TWILIO

@@ -27,17 +27,16 @@ class ObserveRecording:
 
 @dataclass(frozen=True, slots=True)
 class ObserveSiblings:
-    """Ask Twilio for the recordings of a call → their SIDs in order of creation."""
+    """Ask Twilio for the recordings of calls and conferences → `Ref`s in order of creation."""
 
-    call_sid: str
+    of: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ObserveRows:
     """Ask Airtable for every row about a recording → `Rows`."""
 
-    sid: str
-    call_sid: str | None
+    ref: Ref
 
 
 @dataclass(frozen=True, slots=True)

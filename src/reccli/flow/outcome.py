@@ -24,6 +24,7 @@ class Rules:
     book: LinkBook
     naming: Naming
     dry_run: bool = False
+    conference_sid_field: str = ""
     accept_length: bool = False
     """A person has listened: what is shorter than Twilio says is taken as it is."""
 
@@ -36,7 +37,7 @@ class Seed:
     """
 
     ref: Ref
-    siblings: tuple[str, ...] = ()
+    siblings: tuple[Ref, ...] = ()
     recording: Recording | None = None
     rows: Rows | None = None
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
-from reccli.core.model import Recording, StoredObject, TwilioState
+from reccli.core.model import Recording, Ref, StoredObject, TwilioState
 from reccli.core.rows import concerns
 from reccli.flow.copy import copy
 from reccli.flow.effects import (
@@ -60,7 +60,7 @@ class World:
     checks: Checks
 
 
-Answer = Recording | tuple[str, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
+Answer = Recording | tuple[Ref, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
 
 
 def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for each effect
@@ -69,8 +69,8 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
         match effect:
             case ObserveRecording(ref):
                 return world.retry(Service.TWILIO, world.twilio.fetch, ref)
-            case ObserveSiblings(call_sid):
-                return by_creation(of_call(call_sid, world))
+            case ObserveSiblings(of):
+                return by_creation(one for sid in of for one in recordings_of(sid, world))
             case ObserveObject(key, sid, read_back):
                 return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
             case Copy():
@@ -96,10 +96,12 @@ def _proven(recording: Recording, refusal: ServiceError | None, world: World) ->
     return None
 
 
-def of_call(call_sid: str, world: World) -> Iterator[Recording]:
-    """List the recordings of a call in every region; raises `ServiceError`."""
+def recordings_of(sid: str, world: World) -> Iterator[Recording]:
+    """List the recordings of a call or conference in every region; raises `ServiceError`."""
+    call_sid, conference_sid = (None, sid) if sid.startswith("CF") else (sid, None)
     for region in world.twilio.regions:
-        yield from listed(Listing(region, call_sid=call_sid), world)
+        listing = Listing(region, call_sid=call_sid, conference_sid=conference_sid)
+        yield from listed(listing, world)
 
 
 def listed(listing: Listing, world: World) -> Iterator[Recording]:
@@ -122,11 +124,11 @@ def listed(listing: Listing, world: World) -> Iterator[Recording]:
         raise ServiceError(odd[0])
 
 
-def by_creation(recordings: Iterable[Recording]) -> tuple[str, ...]:
-    """Order the recordings of a call that can ever have a link."""
+def by_creation(recordings: Iterable[Recording]) -> tuple[Ref, ...]:
+    """Order the recordings that can ever have a link, each of them once."""
     dead = {TwilioState.DELETED, TwilioState.FAILED}
-    living = [recording for recording in recordings if recording.state not in dead]
-    return tuple(recording.sid for recording in sorted(living, key=age_order))
+    living = {one.sid: one for one in recordings if one.state not in dead}
+    return tuple(one.ref for one in sorted(living.values(), key=age_order))
 
 
 def age_order(recording: Recording) -> tuple[datetime, str]:
@@ -136,16 +138,16 @@ def age_order(recording: Recording) -> tuple[datetime, str]:
 
 def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:
     """Observe the rows of many cases in one go; answers in the order of the effects."""
-    subjects = [(effect.sid, effect.call_sid) for effect in effects]
+    refs = [effect.ref for effect in effects]
     at = world.now()  # before asking: what is seen is at least as new as this
     try:
-        rows = world.retry(Service.AIRTABLE, world.airtable.find, subjects)
+        rows = world.retry(Service.AIRTABLE, world.airtable.find, refs)
     except ServiceError as error:
         return [error.failure] * len(effects)
-    return [Rows(about(rows, effect.sid, effect.call_sid), at) for effect in effects]
+    return [Rows(about(rows, ref), at) for ref in refs]
 
 
-def about(rows: Sequence[Row], sid: str, call_sid: str | None) -> tuple[Row, ...]:
+def about(rows: Sequence[Row], ref: Ref) -> tuple[Row, ...]:
     """Pick the rows that concern one recording, in a stable order."""
-    mine = {row.id: row for row in rows if concerns(row, sid, call_sid)}
+    mine = {row.id: row for row in rows if concerns(row, ref)}
     return tuple(mine[row_id] for row_id in sorted(mine))

@@ -28,6 +28,7 @@ class Listing:
     since: datetime | None = None
     until: datetime | None = None
     call_sid: str | None = None
+    conference_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,8 @@ class AirtablePort(Protocol):
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         """List one page of the rows in which some link field holds a Twilio address."""
 
-    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
-        """Find every row about these (recording SID, call SID) pairs, by call or by mention."""
+    def find(self, refs: Sequence[Ref]) -> Sequence[Row]:
+        """Find every row about these recordings, by call, by conference or by mention."""
 
     def read(self, row_ids: Sequence[str]) -> Sequence[Row]:
         """Read rows by id; those that are gone are missing from the answer."""

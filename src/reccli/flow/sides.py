@@ -23,7 +23,7 @@ from reccli.core.model import (
     StoredObject,
     TwilioState,
 )
-from reccli.core.rows import Subject, Survey, linked_keys, survey
+from reccli.core.rows import Subject, Survey, linked_keys, shared, survey
 from reccli.flow import telling
 from reccli.flow.effects import (
     Effect,
@@ -36,9 +36,11 @@ from reccli.flow.effects import (
 from reccli.flow.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from reccli.core.model import Step, StepKind
+    from reccli.core.model import Ref, Step, StepKind
+    from reccli.core.rows import Slot
     from reccli.flow.outcome import Rules, Seed
 
 Looking = Generator[Effect, Any, None]
@@ -56,19 +58,26 @@ class Sides:
     rows: tuple[Row, ...] | Failure = ()
     stored: StoredObject = _UNKNOWN
     key: str | None = None
-    siblings: tuple[str, ...] = ()
+    siblings: tuple[Ref, ...] = ()
+    listed: frozenset[str] = frozenset()
+    """The calls and conferences of which `siblings` are all recordings."""
     failures: list[Failure] = field(default_factory=list)
     no_media: bool = False
     """Twilio answered in this run that it has no audio of it, or none yet."""
     read_back: StoredObject | None = None
     """The object whose bytes were read and hashed in this run: once is enough."""
 
+    def __post_init__(self) -> None:
+        """Take over what the source knows of the other recordings of the call."""
+        self.siblings, call_sid = self.seed.siblings, self.seed.ref.call_sid
+        if self.siblings and call_sid:
+            self.listed = frozenset({call_sid})
+
     def observe(
         self, recording: Recording | None = None, rows: Rows | None = None, *, prove: bool = False
     ) -> Looking:
         """Look at all three sides; what is given need not be asked for again."""
-        ref = self.known.ref if self.known else self.seed.ref
-        found = recording or self.noted((yield ObserveRecording(ref)))
+        found = recording or self.noted((yield ObserveRecording(self.ref)))
         if isinstance(found, Recording) and found.odd:
             found = self.noted(telling.odd(found))
         self.recording = found
@@ -80,7 +89,7 @@ class Sides:
 
     def observe_rows(self) -> Looking:
         """Look at every row about the recording."""
-        reply = self.noted((yield ObserveRows(self.seed.ref.sid, self.call_sid)))
+        reply = self.noted((yield ObserveRows(self.ref)))
         if isinstance(reply, Rows):
             self.rows, self.now = reply.rows, reply.at
         else:
@@ -129,14 +138,15 @@ class Sides:
             return StoredObject(S3State.UNKNOWN, failure=reply)
         return reply
 
-    def observe_siblings(self) -> Looking:
+    def observe_siblings(self, of: frozenset[str]) -> Looking:
         """Look who else may take a free cell, and then at what they have taken by now."""
-        sid = self.seed.ref.sid
-        reply = self.noted((yield ObserveSiblings(self.call_sid or "")))
+        reply = self.noted((yield ObserveSiblings(tuple(sorted(of)))))
         if isinstance(reply, Failure):
             self.rows = reply
             return
-        self.siblings = reply if sid in reply else (*reply, sid)
+        mine = self.ref
+        among = any(one.sid == mine.sid for one in reply)
+        self.siblings, self.listed = (reply if among else (*reply, mine)), of
         yield from self.observe_rows()
 
     def not_copied(self, failure: Failure) -> None:
@@ -173,16 +183,24 @@ class Sides:
         return () if isinstance(self.rows, Failure) else self.rows
 
     @property
-    def call_sid(self) -> str | None:
-        """The call, as far as anybody has told it."""
-        return self.known.call_sid if self.known else self.seed.ref.call_sid
+    def ref(self) -> Ref:
+        """The recording, with its call and conference as far as anybody has told them."""
+        return self.known.ref if self.known else self.seed.ref
+
+    def sharing(self, slots: Iterable[Slot]) -> frozenset[str]:
+        """Tell the calls and conferences whose recordings may want these free cells as well.
+
+        Empty where all of them are known already: then it is certain which cell is whose.
+        """
+        free = {slot.row_id for slot in slots if slot.state is LinkState.EMPTY}
+        of = frozenset[str]().union(*(shared(row) for row in self.known_rows if row.id in free))
+        return frozenset() if of <= self.listed else of
 
     def survey(self) -> Survey:
         """Say what the rows hold for the recording."""
         if isinstance(self.rows, Failure):
             return Survey(LinkState.UNKNOWN)
-        siblings = self.siblings or self.seed.siblings
-        subject = Subject(self.seed.ref.sid, self.call_sid, siblings, self.key)
+        subject = Subject(self.ref, self.siblings, self.key)
         return survey(self.rows, subject, self.rules.book, self.now)
 
     def observation(self) -> Observation:
@@ -208,10 +226,9 @@ class Sides:
             for slot in survey.slots
             if sid in slot.text
         )
-        objects = self.stored.state in {S3State.CONFLICT, S3State.UNFIT}
         return Outcome(
             sid,
-            self.call_sid,
+            self.ref.call_sid,
             step,
             taken,
             self._failures_that_matter(),
@@ -221,11 +238,19 @@ class Sides:
             self.twilio,
             self.stored.state,
             known,
-            telling.unproven(known, self.stored)
-            if step.reason is Reason.LENGTH_UNPROVEN
-            else (self.stored.failure if objects else None),
+            self._objection(step, survey),
             survey.state,
         )
+
+    def _objection(self, step: Step, survey: Survey) -> Failure | None:
+        """Say what keeps the recording from going on, where nothing failed."""
+        known, stored = self.known, self.stored
+        if step.reason is Reason.LENGTH_UNPROVEN:
+            return telling.unproven(known, stored)
+        rowless = step.reason is Reason.UNREFERENCED and survey.state is LinkState.NO_ROW
+        if rowless and known and known.conference_sid:
+            return telling.unreferenced(known, self.rules.conference_sid_field)
+        return stored.failure if stored.state in {S3State.CONFLICT, S3State.UNFIT} else None
 
     def _failures_that_matter(self) -> tuple[Failure, ...]:
         """Leave out that Twilio has forgotten a recording that is proven in S3.

@@ -19,7 +19,7 @@ from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.found import Found, found_between
 from reccli.flow.outcome import Seed
-from reccli.flow.perform import age_order, by_creation, find_rows, listed, of_call
+from reccli.flow.perform import age_order, by_creation, find_rows, listed, recordings_of
 from reccli.flow.ports import Listing
 from reccli.flow.tables import TableSources
 
@@ -65,7 +65,7 @@ class Sources(TableSources):
         if not sid.startswith("CA"):
             yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid))
             return
-        recordings = list(of_call(sid, self.world))
+        recordings = list(recordings_of(sid, self.world))
         self.calls[sid] = tuple(recording.sid for recording in recordings)
         for recording in recordings:
             yield Seed(recording.ref, by_creation(recordings), recording)
@@ -151,7 +151,7 @@ class Sources(TableSources):
             known = rows if isinstance(rows, Rows) else None
             if known and not told and self._settled(recording, known, missing):
                 continue
-            whole = found.has_whole_call_of(recording)
+            whole = recording.call_sid and found.has_whole_call_of(recording)
             siblings = self._siblings(family[recording.call_sid]) if whole else ()
             taken.add(recording.sid)
             yield Seed(recording.ref, siblings, recording, known)
@@ -161,7 +161,7 @@ class Sources(TableSources):
     ) -> Iterator[tuple[Recording, Rows | Failure]]:
         everyone = iter(recordings)
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
-            effects = [ObserveRows(recording.sid, recording.call_sid) for recording in chunk]
+            effects = [ObserveRows(recording.ref) for recording in chunk]
             yield from zip(chunk, find_rows(effects, self.world), strict=True)
 
     def _without_object(
@@ -201,12 +201,12 @@ class Sources(TableSources):
         """Whether the rows link it, and the object is there; fallbacks are for another command."""
         book = self.world.book
         key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
-        subject = Subject(recording.sid, recording.call_sid, (), key)
+        subject = Subject(recording.ref, (), key)
         state = survey(rows.rows, subject, book, rows.at).state
         there = state is LinkState.S3_LINK and recording.sid not in missing
         return there or state is LinkState.TWILIO_LINK
 
-    def _siblings(self, recordings: Iterable[Recording]) -> tuple[str, ...]:
+    def _siblings(self, recordings: Iterable[Recording]) -> tuple[Ref, ...]:
         """Name them only if all are known: which free cell is whose depends on every one."""
         return () if self._cut else by_creation(recordings)
 

@@ -107,8 +107,14 @@ class TableSources:
             if isinstance(link, TwilioLink):
                 mentions[link.sid].append(row)
         for sid, (row, link) in by_sid.items():
-            ref = Ref(sid, link.account_sid, link.region, link.call_sid or row.call_sid or None)
-            yield Seed(ref, rows=Rows(about(mentions[sid], sid, None), at))
+            ref = Ref(
+                sid,
+                link.account_sid,
+                link.region,
+                link.call_sid or row.call_sid or None,
+                row.conference_sid or None,
+            )
+            yield Seed(ref, rows=Rows(about(mentions[sid], ref), at))
 
     def _scan(self, read: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
         """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
@@ -143,4 +149,12 @@ class TableSources:
                 if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:
                     continue
                 seen.add(link.sid)
-                yield Seed(Ref(link.sid, book.account_sid, None, row.call_sid or None))
+                yield Seed(
+                    Ref(
+                        link.sid,
+                        book.account_sid,
+                        None,
+                        row.call_sid or None,
+                        row.conference_sid or None,
+                    )
+                )

@@ -66,6 +66,20 @@ def unproven(known: Recording | None, stored: StoredObject) -> Failure:
     return Failure(Service.S3, FailureKind.PERMANENT, "length_unproven", message)
 
 
+def unreferenced(known: Recording, conference_sid_field: str) -> Failure:
+    """Say what a recording of a conference lacks: its rows are not those of a call."""
+    conference = known.conference_sid
+    message = f"it is of the conference {conference}, which no row names"
+    if conference_sid_field:
+        fix = f'create the conference\'s row, with {conference} in "{conference_sid_field}"'
+    else:
+        fix = (
+            "set airtable.conference_sid_field to the field in which rows name conferences; or put "
+            "the recording's Twilio link into a row, and run migrate-fallbacks"
+        )
+    return Failure(Service.AIRTABLE, FailureKind.PERMANENT, "no_conference_row", message, fix)
+
+
 def copied(key: str, reply: Copied, duration: int | None) -> Iterator[Record]:
     """Tell a copy that arrived, or found another object in its place; lengths are in seconds."""
     yield Record("recording_download_success", {"bytes": reply.size, "seconds": reply.seconds})

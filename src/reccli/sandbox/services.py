@@ -36,7 +36,8 @@ TABLE = "Call Logs"
 BUCKET = "recordings"
 PUBLIC_URL = "https://calls.example.com"
 CALL, LINK, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
-FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee"]
+CONFERENCE = "ConferenceSid"
+FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee", CONFERENCE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _EXPLAINED = frozenset(
-    {Reason.UNFIT, Reason.LAST_COPY_UNFIT, Reason.LENGTH_UNPROVEN, Reason.NOT_A_LINK}
+    {
+        Reason.UNFIT,
+        Reason.LAST_COPY_UNFIT,
+        Reason.LENGTH_UNPROVEN,
+        Reason.NOT_A_LINK,
+        Reason.UNREFERENCED,
+    }
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
 from reccli.core.errors import Failure, Service, ServiceError
+from reccli.core.model import Ref
 from reccli.flow.pacer import Pacer
 from reccli.sandbox.standin import Fault, FaultKind
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 API_KEY = "patSecret.0123456789"
 BASE, TABLE = "appBase", "Call Logs/2026 & more"
-CALL, MAIN, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
+CALL, CONFERENCE = "CallSid", "ConferenceSid"
+MAIN, TRANSFER = "Recording URL (Twilio/S3)", "Transfer Recording URL"
 PROVIDER, EMPLOYEE = "Provider", "Employee's name"
-FIELDS = (CALL, MAIN, TRANSFER, PROVIDER, EMPLOYEE, "Notes")
+FIELDS = (CALL, MAIN, TRANSFER, PROVIDER, EMPLOYEE, "Notes", CONFERENCE)
 ACCOUNT = "AC" + "a" * 32
 S3_LINK = "https://calls.s3.amazonaws.com/x.mp3"
 
@@ -32,6 +34,10 @@ def recording(number: int) -> str:
 
 def call(number: int) -> str:
     return f"CA{number:032x}"
+
+
+def about(number: int, call_sid: str | None = None, conference_sid: str | None = None) -> Ref:
+    return Ref(recording(number), ACCOUNT, None, call_sid, conference_sid)
 
 
 def fallback(number: int) -> str:
@@ -82,7 +88,7 @@ class Base:
 
     def add(self, **cells: object) -> str:
         names = {"call": CALL, "main": MAIN, "transfer": TRANSFER, "provider": PROVIDER}
-        names |= {"employee": EMPLOYEE, "notes": "Notes"}
+        names |= {"employee": EMPLOYEE, "notes": "Notes", "conference": CONFERENCE}
         return self.server.add_row(**{names[key]: cell for key, cell in cells.items()}).id
 
 

@@ -28,10 +28,10 @@ from .samples import (
     S3_LINK,
     TRANSFER,
     Base,
+    about,
     call,
     fallback,
     make_options,
-    recording,
 )
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def test_threads_share_it_and_each_gets_its_own_answer(base: Base) -> None:
     def rewrite(number: int) -> bool:
         link = f"{S3_LINK}?{number}"
         (written,) = base.adapter.write({rows[number]: {MAIN: link}})
-        (found,) = base.adapter.find([(recording(10_000), call(number))])
+        (found,) = base.adapter.find([about(10_000, call(number))])
         return written.id == found.id == rows[number] and found.links[MAIN] == link
 
     with ThreadPoolExecutor(20) as pool:

@@ -8,21 +8,27 @@ import pytest
 
 from reccli.adapters.airtable import formulas
 from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.model import Ref
 from reccli.sandbox.airtable import AirtableStandIn
 
 from .samples import (
+    ACCOUNT,
     API_KEY,
     BASE,
     CALL,
+    CONFERENCE,
     MAIN,
     S3_LINK,
     TABLE,
     TRANSFER,
     Base,
+    about,
     call,
     fallback,
     recording,
 )
+
+TALK = "CF" + "1" * 32
 
 
 class TestFind:
@@ -31,13 +37,27 @@ class TestFind:
         other = base.add(call=call(9), transfer=fallback(1))
         second = base.add(call=call(2), main=fallback(2))
         base.add(call=call(3), main=fallback(3), notes=fallback(1))
-        found = base.adapter.find([(recording(1), call(1)), (recording(2), call(2))])
+        found = base.adapter.find([about(1, call(1)), about(2, call(2))])
         assert sorted(row.id for row in found) == sorted([own, other, second])
 
     def test_without_a_call(self, base: Base) -> None:
         row = base.add(main=fallback(1))
         base.add(main=S3_LINK)
-        assert [r.id for r in base.adapter.find([(recording(1), None)])] == [row]
+        assert [r.id for r in base.adapter.find([about(1)])] == [row]
+
+    def test_by_conference_where_a_field_names_it(self, base: Base) -> None:
+        own = base.add(conference=TALK)
+        both = base.add(conference=f" {TALK}\n", call=call(1))
+        base.add(conference="CF" + "2" * 32, call=call(2))
+        base.add(call=TALK)
+        adapter = base.adapt(conference_sid_field=CONFERENCE)
+        found = adapter.find([about(1, None, TALK)])
+        assert [(row.id, row.conference_sid) for row in found] == [(own, TALK)]
+        found = adapter.find([about(1, call(1), TALK)])
+        assert {row.id for row in found} == {own, both}
+        assert {row.conference_sid for row in found} == {TALK}
+        assert base.adapter.find([about(1, None, TALK)]) == []
+        assert adapter.find([about(1, None, f"{TALK}') , TRUE(), FIND('")]) == []
 
     @pytest.mark.parametrize(
         "odd",
@@ -56,12 +76,12 @@ class TestFind:
         base.add(call=call(1))
         base.add(call=odd)
         mention = base.add(main=fallback(1))
-        assert [row.id for row in base.adapter.find([(recording(1), odd)])] == [mention]
+        assert [row.id for row in base.adapter.find([about(1, odd)])] == [mention]
 
     @pytest.mark.parametrize("odd", ["", "RE1", "x') , TRUE(), FIND('", call(1)])
     def test_a_recording_sid_that_is_none_is_refused(self, base: Base, odd: str) -> None:
         with pytest.raises(ServiceError) as caught:
-            base.adapter.find([(odd, call(1))])
+            base.adapter.find([Ref(odd, ACCOUNT, None, call(1))])
         assert (caught.value.failure.kind, caught.value.failure.code) == (
             FailureKind.PERMANENT,
             "odd_id",
@@ -70,7 +90,7 @@ class TestFind:
 
     def test_hundreds_of_subjects_in_few_requests_and_short_urls(self, base: Base) -> None:
         rows = {base.add(call=call(n), main=fallback(n)) for n in range(1, 301)}
-        subjects = [(recording(n), call(n)) for n in range(1, 301)]
+        subjects = [about(n, call(n)) for n in range(1, 301)]
         assert {row.id for row in base.adapter.find(subjects)} == rows
         targets = [f"{base.server.url}{request.target}" for request in base.server.requests]
         assert {request.method for request in base.server.requests} == {"GET"}
@@ -80,12 +100,12 @@ class TestFind:
 
     def test_many_rows_for_few_subjects_are_paged(self, base: Base) -> None:
         rows = {base.add(call=call(1)) for _ in range(230)}
-        assert {row.id for row in base.adapter.find([(recording(1), call(1))])} == rows
+        assert {row.id for row in base.adapter.find([about(1, call(1))])} == rows
         assert base.pacer.waits == 3
 
     def test_a_row_that_two_requests_find_comes_once(self, base: Base) -> None:
         row = base.add(call=call(1), main=fallback(200))
-        subjects = [(recording(n), call(n)) for n in range(1, 201)]
+        subjects = [about(n, call(n)) for n in range(1, 201)]
         assert [found.id for found in base.adapter.find(subjects)] == [row]
 
     def test_nobody_is_looked_for_without_a_request(self, base: Base) -> None:
@@ -98,7 +118,7 @@ class TestFind:
             wide = Base(server)
             row = server.add_row(**{names[4]: fallback(1)}).id
             adapter = wide.adapt(link_fields=names, key_fields={})
-            assert [found.id for found in adapter.find([(recording(1), None)])] == [row]
+            assert [found.id for found in adapter.find([about(1)])] == [row]
             assert {request.method for request in server.requests} == {"POST"}
             adapter.close()
 
@@ -115,7 +135,7 @@ class TestFind:
         self, base: Base, name: str
     ) -> None:
         adapter = base.adapt(link_fields=(name,))
-        for ask in (lambda: adapter.fallbacks(None), lambda: adapter.find([(recording(1), None)])):
+        for ask in (lambda: adapter.fallbacks(None), lambda: adapter.find([about(1)])):
             with pytest.raises(ServiceError) as caught:
                 ask()
             failure = caught.value.failure
@@ -132,7 +152,7 @@ class TestFind:
 
 
 def test_the_filter_as_it_is_sent(base: Base) -> None:
-    base.adapter.find([(recording(1), call(1))])
+    base.adapter.find([about(1, call(1))])
     (formula,) = base.server.requests[0].query["filterByFormula"]
     assert formula == (
         f"OR({{{CALL}}}='{call(1)}',FIND('{recording(1)}',{{{MAIN}}}),"

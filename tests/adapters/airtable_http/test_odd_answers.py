@@ -20,6 +20,7 @@ from .samples import (
     TABLE,
     Base,
     CountingPacer,
+    about,
     answer,
     failure_of,
     fallback,
@@ -59,7 +60,7 @@ class TestOddAnswers:
     def test_a_page_that_leads_to_itself_ends(self, base: Base) -> None:
         body = b'{"records": [], "offset": "itrA/recB"}'
         base.server.faults.add(Fault(FaultKind.STATUS, status=200, body=body, times=None))
-        failure = failure_of(lambda: base.adapter.find([("RE" + "1" * 32, None)]))
+        failure = failure_of(lambda: base.adapter.find([about(1)]))
         assert failure.code == "odd_answer"
         assert base.pacer.waits == 2
 

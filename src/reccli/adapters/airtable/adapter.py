@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from reccli.adapters.airtable.options import AirtableOptions
+    from reccli.core.model import Ref
     from reccli.flow.pacer import Pacer
 
 PAGE = 100
@@ -110,10 +111,9 @@ class AirtableAdapter:
         """
         return self._page(formulas.signed_until(day, self._options.link_fields, holding), cursor)
 
-    def find(self, subjects: Sequence[tuple[str, str | None]]) -> Sequence[Row]:
-        """Find every row about these (recording SID, call SID) pairs, by call or by mention."""
-        options = self._options
-        wanted = formulas.about(subjects, options.call_sid_field, options.link_fields)
+    def find(self, refs: Sequence[Ref]) -> Sequence[Row]:
+        """Find every row about these recordings, by call, by conference or by mention."""
+        wanted = formulas.about(refs, self._options)
         found = chain.from_iterable(self._all(formula) for formula in wanted)
         return list({row.id: row for row in found}.values())
 
@@ -210,6 +210,7 @@ class AirtableAdapter:
                     _words(fields.get(options.call_sid_field)).strip(),
                     {name: _link(fields.get(name)) for name in options.link_fields},
                     {name: _words(fields.get(text)) for name, text in options.key_fields.items()},
+                    _words(fields.get(options.conference_sid_field)).strip(),
                 )
         raise ServiceError(odd_answer("a record without an ID or fields"))
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
+    from reccli.adapters.airtable.options import AirtableOptions
+    from reccli.core.model import Ref
+
 LONGEST_FORMULA = 14_000
 """As it stands in a URL, of which Airtable takes less than 16,000 characters."""
 
@@ -27,6 +30,7 @@ SHORTEST_ADDRESS = 50
 
 _FIRST_DAY = "20200101"
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
+_CONFERENCE_SID = re.compile(r"CF[0-9a-fA-F]{32}")
 _RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
 _ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 
@@ -75,19 +79,20 @@ def days_until(day: date) -> list[str]:
     return [prefix for prefix in before if prefix.ljust(len(last), "9") >= _FIRST_DAY] + [last]
 
 
-def about(
-    subjects: Iterable[tuple[str, str | None]], call_sid_field: str, link_fields: Sequence[str]
-) -> Iterator[str]:
-    """Filter the rows about (recording SID, call SID) pairs, in as few formulas as URLs allow.
+def about(refs: Iterable[Ref], options: AirtableOptions) -> Iterator[str]:
+    """Filter the rows about these recordings, in as few formulas as URLs allow.
 
     A call SID that is none cannot be that of a row; the mention of the recording still counts.
     """
     wanted: dict[str, None] = {}
-    for recording_sid, call_sid in subjects:
-        _check(_RECORDING_SID, recording_sid, "recording SID")
-        if call_sid is not None and _CALL_SID.fullmatch(call_sid):
-            wanted[f"{_field(call_sid_field)}={quoted(call_sid)}"] = None
-        wanted |= dict.fromkeys(_find(recording_sid, name) for name in link_fields)
+    for ref in refs:
+        _check(_RECORDING_SID, ref.sid, "recording SID")
+        if ref.call_sid and _CALL_SID.fullmatch(ref.call_sid):
+            wanted[f"{_field(options.call_sid_field)}={quoted(ref.call_sid)}"] = None
+        conference = ref.conference_sid and _CONFERENCE_SID.fullmatch(ref.conference_sid)
+        if conference and options.conference_sid_field:
+            wanted[f"{_field(options.conference_sid_field)}={quoted(conference[0])}"] = None
+        wanted |= dict.fromkeys(_find(ref.sid, name) for name in options.link_fields)
     return _packed(wanted)
 
 
@@ -132,8 +137,8 @@ def _field(name: str) -> str:
                 "unusable_field_name",
                 f"no Airtable formula can name the field {name!r}: it has a closing brace or a "
                 "backslash",
-                "rename the field in Airtable and in airtable.call_sid_field or "
-                "airtable.link_fields",
+                "rename the field in Airtable and in airtable.call_sid_field, "
+                "airtable.conference_sid_field or airtable.link_fields",
             )
         )
     return field_name(name)

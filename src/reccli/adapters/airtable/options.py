@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class AirtableOptions:
     """`[airtable]` of the configuration, with the names that object keys really use.
 
-    `needles` are the hosts that give a Twilio address away in a link field.
+    `needles` are the hosts that give a Twilio address away in a link field. No field of
+    conferences: rows stand for calls alone.
     """
 
     api_key: str = field(repr=False)
@@ -24,9 +25,11 @@ class AirtableOptions:
     link_fields: tuple[str, ...]
     key_fields: Mapping[str, str]
     needles: tuple[str, ...]
+    conference_sid_field: str = ""
 
     @property
     def columns(self) -> list[str]:
         """Every column that is asked for, once: rows may be wide, and an answer costs time."""
-        names = (self.call_sid_field, *self.link_fields, *self.key_fields.values())
-        return list(dict.fromkeys(names))
+        talks = (self.call_sid_field, self.conference_sid_field)
+        names = (*talks, *self.link_fields, *self.key_fields.values())
+        return list(dict.fromkeys(filter(None, names)))

@@ -205,6 +205,8 @@ def _filters(listing: Listing) -> dict[str, str]:
         filters["date_created_before"] = f"{following:%Y-%m-%d}"
     if listing.call_sid is not None:
         filters["call_sid"] = listing.call_sid
+    if listing.conference_sid is not None:
+        filters["conference_sid"] = listing.conference_sid
     return filters
 
 
