@@ -35,7 +35,6 @@ KEYS = [(section, key) for section in Settings.model_fields for key in fields((s
 IN_VAIN: dict[tuple[str, str], Any] = {
     ("twilio", "minute_price"): 0.001,
     ("twilio", "free_minutes"): 0,
-    ("airtable", "conference_sid_field"): "Conference",
     ("airtable", "monthly_calls"): 100_000,
     ("ledger", "keep_days"): 30,
     ("engine", "scheduler"): "tcp://host:8786",

@@ -151,7 +151,7 @@ class Airtable(Section):
     endpoint_url: GivenUrl = "https://api.airtable.com"
     requests_per_second: Annotated[float, Field(gt=0, le=50)] = 4.5
     call_sid_field: Text = "CallSid"
-    conference_sid_field: Annotated[str, NotRead] = ""
+    conference_sid_field: str = ""
     monthly_calls: Annotated[int, Field(ge=0), NotRead] = 0
     link_fields: FieldNames = ("Recording URL (Twilio/S3)", "Transfer Recording URL")
     key_fields: dict[Annotated[str, like(r"[a-z][a-z0-9_]*", "a lower-case word")], Text] = (

@@ -32,6 +32,7 @@ from .samples import (
     call,
     fallback,
     make_options,
+    recording,
 )
 
 if TYPE_CHECKING:
