@@ -64,6 +64,7 @@ smoke: $(SYNCED) ## build the wheel, install it alone in a new environment, and 
 	$(UV) venv --quiet build/smoke/venv
 	$(UV) pip install --quiet --python build/smoke/venv --constraints build/smoke/locked.txt build/smoke/*.whl
 	cd build/smoke && venv/bin/reccli --version && venv/bin/reccli --help
+	cd build/smoke && venv/bin/reccli config init && cmp reccli.toml ../../config.example.toml
 
 bench: $(SYNCED) ## measure a migration (BENCH=intake the webhook, BENCH=streams media streams)
 	$(RUN) python -m bench.$(BENCH) $(ARGS)

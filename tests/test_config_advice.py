@@ -136,7 +136,10 @@ def with_mode(mode: int, text: str) -> tuple[str, ...]:
 
 SECRETS = [
     ("twilio.auth_token", '[twilio]\nauth_token = "s3cr3t"\n'),
-    ("twilio.regions.0.auth_token", '[[twilio.regions]]\nregion="au1"\nedge="x"\nauth_token="s"\n'),
+    (
+        "twilio.regions[0].auth_token",
+        '[[twilio.regions]]\nregion="au1"\nedge="x"\nauth_token="s"\n',
+    ),
     ("links.secret", '[links]\nsecret = "s3cr3t"\n'),
     ("ledger.url", '[ledger]\nurl = "postgresql://u:s3cr3t@h/d"\n'),
     ("ledger.url", '[ledger]\nurl = "postgresql://h/d?password=s3cr3t"\n'),

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from reccli.cli import (
+    config,
     migrate_fallbacks,
     process,
     purge_twilio,
@@ -41,7 +42,8 @@ Exit codes: 0 done, 1 a recording failed or is lost, 2 usage or configuration,
 
 for _command in (process, migrate_fallbacks, purge_twilio, report, serve, sandbox):
     app.command(name=_command.NAME)(_command.command)
-app.add_typer(webhook.app)
+for _group in (config, webhook):
+    app.add_typer(_group.app)
 
 
 def _version(value: bool) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _FAILED, _USAGE, _LOCKED = 1, 2, 11
 _BUG_HINT = "this is a bug: please report it with the traceback in the log"
 _LOCKED_HINT = "wait for it to end; --wait 10m does so by itself"
-_CONFIG_HINT = "see config.example.toml for every key"
+CONFIG_HINT = "see config.example.toml for every key; `reccli config init` writes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
             hooks = Hooks(signals.stop, _confirm(request, progress, signals), progress.update)
             result, report = run(settings, options, hooks)
     except ConfigError as error:
-        problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
+        problems = [("config", problem, CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error
     except LockedError as error:
         raise RefusedError(_LOCKED, ("locked", str(error), _LOCKED_HINT)) from error
@@ -137,7 +137,7 @@ def read_settings(request: Request, begun: Begun) -> Settings:
     try:
         settings = load(request.config)
     except ConfigError as error:
-        problems = [("config", problem, _CONFIG_HINT) for problem in error.problems]
+        problems = [("config", problem, CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error
     logs.redact_values(settings.secret_values())
     for warning in settings.warnings:

@@ -47,17 +47,25 @@ class Begun:
 def tell_refusal(begun: Begun, refused: RefusedError, *, in_words: bool = True) -> None:
     """Print the document, if one is wanted, and what a person has to know."""
     from reccli.flow.result import Exit
-    from reccli.watch.document import error, failed_document
+    from reccli.watch.document import bare_document, error
 
     errors = [error(*problem) for problem in refused.problems]
     if begun.as_json:
-        say(json.dumps(failed_document(begun.run(), Exit(refused.code), errors), indent=2))
+        say(json.dumps(bare_document(begun.run(), Exit(refused.code), errors), indent=2))
     if not in_words:
         return
     for problem in errors:
         print(f"error: {problem['message']}", file=sys.stderr)
     for hint in dict.fromkeys(problem["hint"] for problem in errors if problem["hint"]):
         print(f"fix: {hint}", file=sys.stderr)
+
+
+def tell(begun: Begun, **more: object) -> None:
+    """Print the document of a command that has looked at no recording, with what it found."""
+    from reccli.flow.result import Exit
+    from reccli.watch.document import bare_document
+
+    say(json.dumps({**bare_document(begun.run(), Exit.OK, []), **more}, indent=2))
 
 
 def tell_usage(arguments: list[str], message: str) -> None:

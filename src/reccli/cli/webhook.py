@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reccli.cli import options as o
-from reccli.cli.invoke import Request, read_settings
+from reccli.cli.invoke import CONFIG_HINT, Request, read_settings
 from reccli.cli.streams import say
 from reccli.cli.telling import Begun, RefusedError, tell_refusal
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 NAME = "webhook"
 _USAGE = 2
-_CONFIG_HINT = "see config.example.toml for every key"
 
 app = typer.Typer(
     name=NAME,
@@ -185,7 +184,7 @@ def _require(settings: Settings) -> None:
     if not (settings.twilio.auth_tokens or settings.twilio.regions):
         missing.append("twilio.auth_token: missing; callbacks are signed with it")
     if missing:
-        raise RefusedError(_USAGE, *(("config", one, _CONFIG_HINT) for one in missing))
+        raise RefusedError(_USAGE, *(("config", one, CONFIG_HINT) for one in missing))
 
 
 def _checked(url: str) -> SplitResult:

@@ -22,6 +22,7 @@ from reccli.config.own import (
 )
 from reccli.config.problems import ConfigError
 from reccli.config.sections import S3, Airtable, Links, Region, Twilio
+from reccli.config.showing import shown, write_example
 from reccli.config.sources import find_config
 from reccli.config.state import state_dir
 
@@ -43,5 +44,7 @@ __all__ = [
     "find_config",
     "identity",
     "load",
+    "shown",
     "state_dir",
+    "write_example",
 ]

@@ -11,6 +11,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from reccli.config.model import PREFIX
+from reccli.config.problems import as_written
 from reccli.config.section import NotRead
 from reccli.config.sources import REGION_TOKEN, one_underscore_less
 
@@ -64,8 +65,10 @@ def open_to_others(settings: Settings) -> Iterator[str]:
         return
     ours = found.st_uid == os.geteuid()
     if stat.S_ISREG(found.st_mode) and found.st_mode & (_OTHERS | _GROUP if ours else _OTHERS):
-        owner = "" if ours else "make it belong to the user that runs reccli, then "
-        yield f"{file}: others may read it, and it holds {inside[0]}: {owner}chmod 600 {file}"
+        fix = f"chmod 600 {file}"
+        if not ours:
+            fix = f"make it belong to the user that runs reccli, then {fix}"
+        yield f"{file}: others may read it, and it holds {as_written(inside[0])}: {fix}"
 
 
 def state_is_temporary(directory: Path, why: str) -> Iterator[str]:

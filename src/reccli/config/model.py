@@ -76,7 +76,7 @@ class Settings(Section):
     def secret_keys(self) -> list[str]:
         """Name every key whose value is a secret, as `twilio.regions.0.auth_token`."""
         hidden = dict(_secrets_in(self))
-        if not _passwords(hidden["ledger.url"]):
+        if not passwords(hidden["ledger.url"]):
             del hidden["ledger.url"]
         return [key for key, value in hidden.items() if value]
 
@@ -87,7 +87,7 @@ class Settings(Section):
         found += [token for region in self.twilio.regions for token in region.auth_tokens]
         url = self.ledger.url.get_secret_value()
         found.remove(url)  # as a whole it is a path, which people need to see
-        found += _passwords(url)
+        found += passwords(url)
         return [text for text in dict.fromkeys(found) if text]
 
     @field_validator("airtable")
@@ -136,7 +136,7 @@ def _secrets_in(value: object, at: str = "") -> Iterator[tuple[str, str]]:
             yield from _secrets_in(item, f"{at}.{number}")
 
 
-def _passwords(url: str) -> list[str]:
+def passwords(url: str) -> list[str]:
     """Tell the passwords in the URL of a database, as written and as meant."""
     split = urlsplit(url)
     found = [split.password, unquote(split.password)] if split.password else []

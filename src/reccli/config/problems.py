@@ -46,9 +46,13 @@ def _line(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
         message = f"unknown {'key' if len(path) > 1 else 'section'}, {_advice(path)}"
     elif kind == "model_type":
         message = "must be a table"
-    shown = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", where)
     origin = _origin(where, origins)
-    return f"{shown}: {message} ({origin})" if origin else f"{shown}: {message}"
+    return f"{as_written(where)}: {message}" + (f" ({origin})" if origin else "")
+
+
+def as_written(key: str) -> str:
+    """Write a key with numbers in it as people do: `twilio.regions[0].edge`."""
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key)
 
 
 def _advice(path: tuple[int | str, ...]) -> str:

@@ -128,7 +128,7 @@ def _make(settings: Settings, run_id: str) -> Starlette:
         app = create_app(settings, run_id=run_id)
         Ledger.open(settings.ledger.url.get_secret_value()).close()
     except UnconfiguredError as error:
-        hint = "see config.example.toml for every key"
+        hint = "see config.example.toml for every key; `reccli config init` writes it"
         raise CannotServeError("config", str(error), hint) from error
     except ServiceError as error:
         failure = error.failure

@@ -61,14 +61,14 @@ def document(run: Run, result: Result, report: Report | None = None) -> dict[str
     return made
 
 
-def failed_document(run: Run, code: Exit, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    """Build the document of a run that never began."""
+def bare_document(run: Run, code: Exit, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Build the document of a run that never began, or that looks at no recording."""
     return {
         "schema": SCHEMA,
         "command": run.command,
         "run_id": run.run_id,
         "dry_run": run.dry_run,
-        "ok": False,
+        "ok": code is Exit.OK,
         "exit_code": int(code),
         "started_at": run.started_at.isoformat(),
         "finished_at": run.finished_at.isoformat(),
