@@ -23,8 +23,9 @@ from reccli.flow.callbacks import (
 )
 from reccli.flow.outcome import Outcome
 
+K = FailureKind
 NEW = timedelta(seconds=1)
-LASTING = {FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED}
+LASTING = {K.PERMANENT, K.GONE, K.ARCHIVED, K.TOO_LARGE}
 
 
 def outcome(kind: StepKind, reason: Reason, *kinds: FailureKind) -> Outcome:
@@ -67,6 +68,12 @@ def test_one_recording_that_is_not_settled_keeps_it_pending(open_: Outcome) -> N
 def test_what_may_pass_is_tried_for_ever(kind: FailureKind) -> None:
     failed = outcome(StepKind.HOLD, Reason.NOT_OBSERVED, kind)
     assert verdict([failed], 100 * GIVE_UP, 1000) == Again(LONGEST, why(failed))
+
+
+def test_a_field_that_takes_no_link_makes_nobody_give_up() -> None:
+    refused = Failure(Service.AIRTABLE, FailureKind.PERMANENT, "x", "it failed", field="Link")
+    open_ = replace(outcome(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(refused,))
+    assert verdict([open_], 100 * GIVE_UP, 1000) == Again(LONGEST_FOR_PEOPLE, why(open_))
 
 
 @pytest.mark.parametrize(

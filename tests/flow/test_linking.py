@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from reccli.core.model import Row
-    from reccli.flow.linking import Cells
+    from reccli.flow.refusals import Cells
 
     Write = Callable[[Cells], Sequence[Row]]
 
@@ -376,7 +376,7 @@ def test_an_answer_that_leaves_a_row_out_is_odd() -> None:
     assert (bad.code, isinstance(good, Rows)) == ("odd_answer", True)
 
 
-def test_what_a_refused_batch_has_written_is_not_written_again() -> None:
+def test_what_a_refused_request_has_written_all_the_same_does_no_harm() -> None:
     bench = Bench(many(5))
 
     def refused(cells: Cells, write: Write) -> Sequence[Row]:
@@ -386,14 +386,15 @@ def test_what_a_refused_batch_has_written_is_not_written_again() -> None:
         return write(cells)
 
     asked = writing(bench, refused)
-    honest, row99 = bench.reach.airtable.read, replace(bench.world.rows.now["row1"], id="row99")
-    bench.reach.airtable.read = lambda ids: [row99, *honest(ids)]  # type: ignore[method-assign, assignment]
     replies = write_links(effects(bench, range(1, 6), timedelta()), bench.reach)
     assert all(isinstance(reply, Rows) for reply in replies)
-    assert asked[1:] == [["row2"], ["row3", "row5"]]
+    assert asked[1:] == [["row1"], ["row5"], ["row3"], ["row2", "row4"]]
+    assert bench.count("airtable.read") == 0
 
 
-@pytest.mark.parametrize("kind", sorted(set(FailureKind) - {FailureKind.PERMANENT}))
+@pytest.mark.parametrize(
+    "kind", [kind for kind in FailureKind if not failure(kind).failure.lasting]
+)
 def test_a_batch_that_fails_for_another_cause_than_its_rows_is_not_split(kind: FailureKind) -> None:
     bench = Bench(many(3), backoff=Backoff(attempts=1))
 

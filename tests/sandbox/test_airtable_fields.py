@@ -83,6 +83,33 @@ def test_links_sort_by_their_text(airtable: AirtableStandIn, table: Table) -> No
     assert [row["id"] for row in table.all(sort=["CallSid"])] == [row.id for row in rows]
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "taken"),
+    [
+        ("formula", "INVALID_VALUE_FOR_COLUMN", None),
+        ("multipleLookupValues", "INVALID_VALUE_FOR_COLUMN", None),
+        ("number", "INVALID_VALUE_FOR_COLUMN", 7),
+        ("singleSelect", "INVALID_MULTIPLE_CHOICE_OPTIONS", None),
+        ("multipleAttachments", "INVALID_ATTACHMENT_OBJECT", [{"url": S3}]),
+    ],
+)
+def test_fields_that_take_no_text(
+    airtable: AirtableStandIn, table: Table, kind: str, code: str, taken: Any
+) -> None:
+    airtable.types[LINK] = kind
+    row = airtable.add_row(CallSid="CA1")
+    assert refused(table.update, row.id, {LINK: S3}) == (422, code)
+    if taken is not None:
+        assert table.update(row.id, {LINK: taken})["fields"][LINK] == taken
+
+
+def test_a_request_that_is_too_large(airtable: AirtableStandIn, table: Table) -> None:
+    row = airtable.add_row(CallSid="CA1")
+    airtable.longest_body = 100
+    assert refused(table.update, row.id, {LINK: "x" * 100}) == (413, "REQUEST_TOO_LARGE")
+    assert table.update(row.id, {LINK: "x"})
+
+
 def test_the_schema_tells_types(airtable: AirtableStandIn, api: Api) -> None:
     airtable.types.update({"CallSid": "multipleRecordLinks", LINK: "richText"})
     fields = api.base(BASE).schema().table("Call Logs").fields
@@ -128,6 +155,7 @@ def spoil(airtable: AirtableStandIn) -> None:
     airtable.types[LINK] = "richText"
     airtable.locked_fields.add(LINK)
     airtable.linked("CA1")
+    airtable.longest_body = 1
     airtable.rich_text_escapes = airtable.formulas_take_ids = airtable.may_read_schema = False
 
 
@@ -140,6 +168,7 @@ def shape(airtable: AirtableStandIn) -> tuple[object, ...]:
         columns.rich_text_escapes,
         columns.formulas_take_ids,
         airtable.may_read_schema,
+        airtable.longest_body,
     )
 
 

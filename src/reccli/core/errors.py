@@ -39,6 +39,8 @@ class FailureKind(StrEnum):
     """The service itself says that there is no such thing. That proves nothing."""
     ARCHIVED = "archived"
     """It is there, and opens for nobody until it is restored. Says nothing of others."""
+    TOO_LARGE = "too large"
+    """The request is longer than somebody on the way takes: a part of it may pass."""
     CONFIG = "config"
     """Only another configuration helps: the run ends before it does damage. Exit code 2."""
     FATAL = "fatal"
@@ -48,14 +50,17 @@ class FailureKind(StrEnum):
 _TRANSIENT = frozenset(
     {FailureKind.OUTAGE, FailureKind.BUSY, FailureKind.NOT_YET, FailureKind.ANEW}
 )
-_LASTING = frozenset({FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED})
+_LASTING = frozenset(
+    {FailureKind.PERMANENT, FailureKind.GONE, FailureKind.ARCHIVED, FailureKind.TOO_LARGE}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One failed call, in words that an engineer on call can act on.
 
-    `retry_after` is in seconds and is what the service asked for, if it asked.
+    `retry_after` is in seconds and is what the service asked for, if it asked. `field` is the field
+    of a table that takes no link at all, whoever's: one such answer is enough.
     """
 
     service: Service
@@ -64,6 +69,7 @@ class Failure:
     message: str
     hint: str = ""
     retry_after: float | None = None
+    field: str | None = None
 
     @property
     def transient(self) -> bool:

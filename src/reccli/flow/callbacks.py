@@ -70,7 +70,7 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
         wait = later(attempts)
     else:
         wait = later(attempts, LONGEST_FOR_PEOPLE)
-    if passing or age < GIVE_UP:
+    if passing or age < GIVE_UP or any(map(_refused_by_a_field, unsettled)):
         return Again(wait, reason)
     return Finished(reason, given_up=True)
 
@@ -106,3 +106,8 @@ def _settled(outcome: Outcome) -> bool:
 
 def _may_pass(outcome: Outcome) -> bool:
     return any(not failure.lasting for failure in outcome.failures)
+
+
+def _refused_by_a_field(outcome: Outcome) -> bool:
+    """Whether the right to a field is wanting, or its type is wrong: the same for every call."""
+    return any(failure.field is not None for failure in outcome.failures)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ class Checks:
         self._bucket = _Once(now, _CONFIG)
         self._link = _Once(now, remembers=frozenset({FailureKind.DENIED}))
         self._permalink = _Once(now)
+        self.refusals = Refusals(now)
 
     def before_write(self) -> None:
         """Raise if there is surely no bucket; what cannot be told now is no reason to stop."""

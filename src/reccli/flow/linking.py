@@ -7,17 +7,17 @@ simulator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Row
 from reccli.flow.checks import TEMPORARY
 from reccli.flow.effects import Rows, Stale
+from reccli.flow.refusals import Cell, Cells, batches, each, named
 from reccli.flow.turn import Turn
 from reccli.flow.unexpected import unexpected
 
@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     from reccli.flow.effects import WriteLinks
     from reccli.flow.perform import World
 
-BATCH = 10
-"""How many rows Airtable updates in one request."""
 FRESH = timedelta(seconds=3)
 """How old a look at a cell may be when it is written."""
 _ROUNDS = 4
 """How often rows that were not written in time are looked at again, as after a pause of 30 s."""
 _STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
+_KNOWN = Failure(Service.RECCLI, FailureKind.PERMANENT, "known", "another answer has decided it")
 
-Cells = Mapping[str, Mapping[str, str]]
-Answers = Mapping[str, Row | Failure]
+Answers = Mapping[Cell, Row | Failure]
 Each = Callable[[Callable[[Cells], Answers], Iterable[Cells]], Iterable[Answers]]
 """`map`, or that of an executor: what is paced must not wait for answers as well."""
 
@@ -76,7 +74,7 @@ class _Group:
     effects: dict[int, tuple[WriteLinks, str]] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
-    answers: dict[str, Row | Failure] = field(default_factory=dict)
+    answers: dict[Cell, Row | Failure] = field(default_factory=dict)
 
     def add(self, number: int, effect: WriteLinks, url: str) -> None:
         """Take an effect in, unless another one writes one of its cells."""
@@ -90,18 +88,20 @@ class _Group:
 
     def write(self) -> None:
         """Look and write; what was not written in time is looked at again, a few times."""
+        refusals = self.world.checks.refusals
         for _ in range(_ROUNDS):
             self.turn.begin()
             try:
+                self.answers |= refusals.sieve(self._cells())[1]
                 self._look_again()
-                batches = list(_batches(self._cells()))
-                self.turn.expect(len(batches))
-                under_way = self.each(self._write_batch, batches)
+                requests = list(batches(self._cells(), refusals.batch))
+                self.turn.expect(len(requests))
+                under_way = self.each(self._write_batch, requests)
             finally:
                 self.turn.sent()
             for answers in under_way:
-                self.answers |= {row: a for row, a in answers.items() if a is not _STALE}
-            if not batches:
+                self.answers |= {cell: a for cell, a in answers.items() if a is not _STALE}
+            if not requests:
                 return
 
     def reply(
@@ -110,7 +110,8 @@ class _Group:
         """Say what became of one effect; the rows as Airtable answered them are the read-back."""
         rows = []
         for slot in effect.slots:
-            answer = self.answers.get(slot.row_id) if number in self.effects else None
+            cell = slot.row_id, slot.field
+            answer = self.answers.get(cell) if number in self.effects else None
             if answer is None:
                 return Stale()
             if isinstance(answer, Failure):
@@ -125,20 +126,22 @@ class _Group:
         cells: dict[str, dict[str, str]] = {}
         for effect, url in self.effects.values():
             for slot in effect.slots:
-                if slot.row_id not in self.answers:
+                if (slot.row_id, slot.field) not in self.answers:
                     cells.setdefault(slot.row_id, {})[slot.field] = url
         return cells
 
     def _look_again(self) -> None:
         """Look at the rows that were seen too long ago, and drop what holds something else now."""
         at = self.world.now()
-        old = [row_id for row_id in self._cells() if at - self.seen[row_id] > FRESH]
+        cells = self._cells()
+        old = [row_id for row_id in cells if at - self.seen[row_id] > FRESH]
         if not old:
             return
         try:
             rows = self.world.retry(Service.AIRTABLE, self.world.airtable.read, old)
         except ServiceError as error:
-            self.answers |= dict.fromkeys(old, error.failure)
+            unseen = {row_id: cells[row_id] for row_id in old}
+            self.answers |= dict.fromkeys(each(unseen), error.failure)
             return
         self.seen |= dict.fromkeys(old, at)
         found = {row.id: row.links for row in rows}
@@ -159,38 +162,40 @@ class _Group:
             try:
                 return self._write(cells, stack.close)
             except Exception as error:  # noqa: BLE001 - must not undo what others have written
-                return dict.fromkeys(cells, unexpected(error))
+                return dict.fromkeys(each(cells), unexpected(error))
 
     def _write(self, cells: Cells, sent: Callable[[], None]) -> Answers:
-        """Write rows; when the batch is refused, find the bad row so that it blocks no other.
+        """Write cells; what is refused is found, so that it blocks no other.
 
-        Whether a refused batch was written in part is not documented, so it is read first.
+        Whether a refused request was written in part is not documented. It is asked for anew in
+        parts, and the same link twice does no harm.
         """
-        world = self.world
+        world, refusals = self.world, self.world.checks.refusals
+        left, known = refusals.sieve(cells)
+        if not left:
+            return known
 
         def check() -> None:
-            if world.now() - min(self.seen[row_id] for row_id in cells) > FRESH:
+            if world.now() - min(self.seen[row_id] for row_id in left) > FRESH:
                 raise ServiceError(_STALE)
+            if refusals.sieve(left)[1]:
+                raise ServiceError(_KNOWN)
             sent()
 
+        answers: dict[Cell, Row | Failure] = {**known}
         try:
-            rows = world.retry(Service.AIRTABLE, world.airtable.write, cells, before=check)
-            return _by_id(cells, rows)
+            rows = world.retry(Service.AIRTABLE, world.airtable.write, left, before=check)
         except ServiceError as error:
-            failure = error.failure
-        if failure.kind is not FailureKind.PERMANENT or failure is _STALE or len(cells) == 1:
-            return dict.fromkeys(cells, failure)
-        try:
-            current = world.retry(Service.AIRTABLE, world.airtable.read, list(cells))
-        except ServiceError as error:
-            return dict.fromkeys(cells, error.failure)
-        stored = (row for row in current if row.id in cells)
-        done = {row.id: row for row in stored if cells[row.id].items() <= row.links.items()}
-        left = [row_id for row_id in cells if row_id not in done]
-        answers: dict[str, Row | Failure] = {**done}
-        for half in (left[: len(left) // 2], left[len(left) // 2 :]):
-            if half:
-                answers |= self._write({row_id: cells[row_id] for row_id in half}, sent)
+            failure = named(error.failure, left)
+        else:
+            refusals.took(left)
+            return answers | _by_cell(left, rows)
+        if failure is _KNOWN:
+            return {**answers, **self._write(left, sent)}
+        parts = refusals.learn(left, failure) if failure.lasting and failure is not _STALE else ()
+        answers |= dict.fromkeys(each(left), failure)
+        for part in parts:
+            answers |= self._write(part, sent)
         return answers
 
 
@@ -199,12 +204,6 @@ def _as_decided(effect: WriteLinks, slot: Slot, links: Mapping[str, str]) -> boo
     free = slot.state is LinkState.EMPTY
     named = free and any(effect.recording.sid in text for text in links.values())
     return links.get(slot.field) == slot.text and not named
-
-
-def _batches(cells: Cells) -> Iterator[Cells]:
-    items = iter(cells.items())
-    while batch := dict(islice(items, BATCH)):
-        yield batch
 
 
 def _minted(effect: WriteLinks, world: World) -> str | Failure:
@@ -237,11 +236,12 @@ def _not_stored(row_id: str, name: str) -> Failure:
     )
 
 
-def _by_id(cells: Mapping[str, object], rows: Sequence[Row]) -> dict[str, Row | Failure]:
+def _by_cell(cells: Cells, rows: Sequence[Row]) -> dict[Cell, Row | Failure]:
     missing = Failure(
         Service.AIRTABLE,
         FailureKind.OUTAGE,
         "odd_answer",
         "Airtable's answer to an update does not name this row",
     )
-    return dict.fromkeys(cells, missing) | {r.id: r for r in rows if r.id in cells}
+    found = {row.id: row for row in rows}
+    return {cell: found.get(cell[0], missing) for cell in each(cells)}

@@ -24,10 +24,11 @@ from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
 from reccli.flow.lane import Lane, Task
-from reccli.flow.linking import BATCH, write_links
+from reccli.flow.linking import write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
 from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
+from reccli.flow.refusals import BATCH
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
 from reccli.flow.turn import Turn

@@ -33,10 +33,11 @@ class AirtableStandIn(LimitedStandIn):
 
     Settable while it runs: `paging`, `iterator_ttl` (seconds), `types`, `formulas_take_ids`,
     `rich_text_escapes`, `read_only`, `locked_fields` (names that the token may not write),
-    `may_read_schema`, `plural_errors` (the 429 body as seen in the wild), `object_404`, and by
-    record ID `refuse` (a write with that row fails) and `ignore_writes` (answered 200 with the row
-    as it was). `throttled` counts the 429s of the rate limit. `linked(text)` gives the record ID
-    that a cell of linked records holds, `linked_names` the texts by record ID.
+    `may_read_schema`, `longest_body` (bytes; a longer request is answered 413),
+    `plural_errors` (the 429 body as seen in the wild), `object_404`, and by record ID `refuse` (a
+    write with that row fails) and `ignore_writes` (answered 200 with the row as it was).
+    `throttled` counts the 429s of the rate limit. `linked(text)` gives the record ID that a cell of
+    linked records holds, `linked_names` the texts by record ID.
     """
 
     def __init__(  # noqa: PLR0913
@@ -66,6 +67,7 @@ class AirtableStandIn(LimitedStandIn):
         self.read_only = False
         self.object_404 = False
         self.may_read_schema = True
+        self.longest_body: int | None = None
 
     @property
     def paging(self) -> Paging:
@@ -107,7 +109,7 @@ class AirtableStandIn(LimitedStandIn):
         """Make the fields as they were at first: types, locks, links."""
         with self.lock:
             self.table.columns.reset()
-            self.may_read_schema = True
+            self.may_read_schema, self.longest_body = True, None
 
     def expire_iterators(self) -> None:
         """Forget every listing under way."""
@@ -130,8 +132,7 @@ class AirtableStandIn(LimitedStandIn):
     def _route(self, request: Request) -> object:
         if request.authorization != self._accepted:
             raise AirtableError(401, "AUTHENTICATION_REQUIRED", "Authentication required")
-        if len(self.url + request.target) >= LONGEST_URL:
-            raise AirtableError(414, "INVALID_REQUEST_UNKNOWN", "The URL is too long")
+        self._check_size(request)
         match request.method, request.segments:
             case "GET", ["v0", "meta", "whoami"]:
                 return {"id": made_id("usr", self.base_id)}
@@ -153,6 +154,12 @@ class AirtableStandIn(LimitedStandIn):
                 self._check(base, table)
                 return self._one(method, row_id, request)
         raise AirtableError(404, "NOT_FOUND")
+
+    def _check_size(self, request: Request) -> None:
+        if len(self.url + request.target) >= LONGEST_URL:
+            raise AirtableError(414, "INVALID_REQUEST_UNKNOWN", "The URL is too long")
+        if self.longest_body is not None and len(request.body) > self.longest_body:
+            raise AirtableError(413, "REQUEST_TOO_LARGE", "The request is too large")
 
     def _check(self, base: str, table: str) -> None:
         if base != self.base_id or table not in {self.table.name, self.table.id}:
@@ -204,11 +211,11 @@ class AirtableStandIn(LimitedStandIn):
         return {"records": [show(row) for row in changed]}
 
     def _allow_write(self, cells: Mapping[str, object]) -> None:
+        if self.read_only:
+            message = "You are not permitted to perform this operation"
+            raise AirtableError(403, "INVALID_PERMISSIONS", message)
         named = [self.table.field(name) for name in cells]
-        barred = [name for name in named if self.read_only or name in self.locked_fields]
-        if self.read_only and not named:
-            barred = [self.table.fields[0]]
-        if barred:
+        if barred := [name for name in named if name in self.locked_fields]:
             field = f"{barred[0]} ({self.table.field_ids[barred[0]]})"
             message = f"You are not permitted to write cell values in field {field}"
             raise AirtableError(403, "INVALID_PERMISSIONS", message)

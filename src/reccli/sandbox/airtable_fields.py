@@ -18,7 +18,12 @@ LONGEST_TEXT = 100_000
 LINKS, RICH_TEXT = "multipleRecordLinks", "richText"
 TEXT_TYPES = {"singleLineText", "multilineText", "url", RICH_TEXT}
 """Field types whose cells the API takes as strings alone."""
-COMPUTED_TYPES = {"formula", "rollup", "lookup", "createdTime", "autoNumber"}
+COMPUTED_TYPES = {
+    *("formula", "rollup", "lookup", "multipleLookupValues", "count"),
+    *("createdTime", "lastModifiedTime", "autoNumber"),
+}
+ATTACHMENTS, SELECT = "multipleAttachments", "singleSelect"
+NUMBER_TYPES = {"number", "currency", "percent", "duration"}
 MARKDOWN = re.compile(r"(?<!\\)[_*]")
 
 
@@ -82,12 +87,22 @@ class FakeFields:
             kind = self.types[name]
             if kind in COMPUTED_TYPES:
                 raise cannot_accept(name, "cannot accept a value because the field is computed")
-            if kind == LINKS and cell is not None:
-                self._check_links(cell)
-            is_text = isinstance(cell, str) and len(cell) <= LONGEST_TEXT
-            if kind in TEXT_TYPES and cell is not None and not is_text:
-                raise cannot_accept(name, "cannot accept the provided value")
+            if cell is not None:
+                self._check(name, kind, cell)
         return known
+
+    def _check(self, name: str, kind: str, cell: object) -> None:
+        is_text = isinstance(cell, str) and len(cell) <= LONGEST_TEXT
+        is_number = isinstance(cell, int | float)
+        if kind == LINKS:
+            self._check_links(cell)
+        elif kind == ATTACHMENTS:
+            check_attachments(name, cell)
+        elif kind == SELECT:  # without typecast an option has to be there already
+            message = f'Insufficient permissions to create new select option "{cell}"'
+            raise AirtableError(422, "INVALID_MULTIPLE_CHOICE_OPTIONS", message)
+        elif (kind in TEXT_TYPES and not is_text) or (kind in NUMBER_TYPES and not is_number):
+            raise cannot_accept(name, "cannot accept the provided value")
 
     def _check_links(self, cell: object) -> None:
         if not isinstance(cell, list) or not all(isinstance(item, str) for item in cell):
@@ -129,6 +144,16 @@ class FakeFields:
             | ({"options": links} if self.types[name] == LINKS else {})
             for name, key in self.ids.items()
         ]
+
+
+def check_attachments(name: str, cell: object) -> None:
+    """Refuse what is no list of files, each given by its address."""
+    files = cell if isinstance(cell, list) else [cell]
+    if not isinstance(cell, list) or not all(
+        isinstance(one, dict) and "url" in one for one in files
+    ):
+        message = f"Invalid attachment for field {name}: parameters must be objects, not strings"
+        raise AirtableError(422, "INVALID_ATTACHMENT_OBJECT", message)
 
 
 def is_empty(cell: object) -> bool:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reccli.adapters.airtable import AirtableAdapter
-from reccli.core.errors import FailureKind
+from reccli.core.errors import Failure, FailureKind
 from reccli.sandbox.standin import Fault, FaultKind
 
 from .samples import (
     API_KEY,
+    MAIN,
+    S3_LINK,
+    TRANSFER,
     Base,
     answer,
     failure_of,
+    fallback,
     make_options,
 )
 
@@ -36,10 +42,10 @@ def error(kind: str, message: str = "words") -> dict[str, object]:
         (404, {"error": "NOT_FOUND"}, K.PERMANENT, "not_found"),
         (404, error("NOT_FOUND"), K.PERMANENT, "not_found"),
         (408, b"", K.OUTAGE, "http_408"),
-        (413, error("REQUEST_TOO_LARGE"), K.PERMANENT, "request_too_large"),
+        (413, error("REQUEST_TOO_LARGE"), K.TOO_LARGE, "request_too_large"),
         (422, error("UNKNOWN_FIELD_NAME"), K.PERMANENT, "unknown_field_name"),
         (422, error("INVALID_FILTER_BY_FORMULA"), K.PERMANENT, "invalid_filter_by_formula"),
-        (422, error("ROW_DOES_NOT_EXIST"), K.PERMANENT, "row_does_not_exist"),
+        (422, error("ROW_DOES_NOT_EXIST"), K.GONE, "row_does_not_exist"),
         (422, error("INVALID_OFFSET_VALUE"), K.ANEW, "iterator_expired"),
         (
             422,
@@ -133,3 +139,87 @@ def test_retry_after_is_told(base: Base) -> None:
     failure = answer(base, 503, error("RETRIABLE_ERROR"), Retry_After="7")
     assert failure.retry_after == 7.0
     assert not base.pacer.pauses
+
+
+class TestRefusedFields:
+    """As answered to an update of two fields of one row."""
+
+    def refused(self, base: Base, status: int, kind: str, message: str) -> Failure:
+        row = base.add(main=fallback(1))
+        body = json.dumps(error(kind, message)).encode()
+        base.server.faults.add(Fault(FaultKind.STATUS, "PATCH", status=status, body=body))
+        return failure_of(lambda: base.adapter.write({row: {TRANSFER: S3_LINK, MAIN: S3_LINK}}))
+
+    @pytest.mark.parametrize(
+        ("status", "kind", "message", "words"),
+        [
+            (
+                403,
+                "INVALID_PERMISSIONS",
+                f"You are not permitted to write cell values in field {MAIN} (fld123)",
+                "let the user of airtable.api_key edit",
+            ),
+            (
+                422,
+                "INVALID_VALUE_FOR_COLUMN",
+                f'Field "{MAIN}" cannot accept a value because the field is computed',
+                "takes no links",
+            ),
+            (
+                422,
+                "INVALID_ATTACHMENT_OBJECT",
+                f"Invalid attachment for field {MAIN}: parameters must be objects, not strings",
+                "takes no links",
+            ),
+            (422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{MAIN}"', "airtable.link_fields"),
+        ],
+    )
+    def test_the_field_is_named(
+        self, base: Base, status: int, kind: str, message: str, words: str
+    ) -> None:
+        failure = self.refused(base, status, kind, message)
+        assert (failure.kind, failure.code, failure.field) == (K.PERMANENT, kind.lower(), MAIN)
+        assert failure.message == f"HTTP {status} {kind}: {message}"
+        assert words in failure.hint
+
+    def test_a_value_may_be_that_of_one_row(self, base: Base) -> None:
+        message = f'Field "{MAIN}" cannot accept the provided value'
+        failure = self.refused(base, 422, "INVALID_VALUE_FOR_COLUMN", message)
+        assert (failure.kind, failure.field) == (K.PERMANENT, None)
+        assert f"{MAIN!r} of airtable.link_fields takes no links" in failure.hint
+
+    @pytest.mark.parametrize(
+        ("status", "kind", "message", "means"),
+        [
+            (403, "INVALID_PERMISSIONS", "You may not perform this operation", K.DENIED),
+            (403, "INVALID_PERMISSIONS", "not permitted in field Notes (fld123)", K.DENIED),
+            (403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", f'not found: "{MAIN}"', K.DENIED),
+            (401, "AUTHENTICATION_REQUIRED", f'to write "{MAIN}"', K.DENIED),
+            (503, "RETRIABLE_ERROR", f'later: "{MAIN}"', K.OUTAGE),
+            (422, "INVALID_REQUEST_UNKNOWN", f"field {MAIN} copy (fld123)", K.PERMANENT),
+        ],
+    )
+    def test_another_refusal_names_none(
+        self, base: Base, status: int, kind: str, message: str, means: K
+    ) -> None:
+        failure = self.refused(base, status, kind, message)
+        assert (failure.kind, failure.field) == (means, None)
+        assert MAIN not in failure.hint
+
+    def test_a_field_whose_name_is_part_of_the_others(self, base: Base) -> None:
+        options = {"link_fields": ("Recording", "Recording URL")}
+        body = error("INVALID_PERMISSIONS", "not permitted in field Recording  URL (fld123)")
+        row = base.add(main=fallback(1))
+        base.server.faults.add(
+            Fault(FaultKind.STATUS, "PATCH", status=403, body=json.dumps(body).encode())
+        )
+        cells = {row: dict.fromkeys(options["link_fields"], S3_LINK)}
+        failure = failure_of(lambda: base.adapt(**options).write(cells))
+        assert failure.field == "Recording URL"
+
+    def test_a_request_that_is_too_large(self, base: Base) -> None:
+        base.server.longest_body = 100
+        row = base.add(main=fallback(1))
+        failure = failure_of(lambda: base.adapter.write({row: {MAIN: S3_LINK * 5}}))
+        assert (failure.kind, failure.field) == (K.TOO_LARGE, None)
+        assert "airtable.endpoint_url" in failure.hint

@@ -162,4 +162,4 @@ class TestTheStandInAgrees:
         row = base.add(main=fallback(1))
         del base.server.rows[row]
         failure = failure_of(lambda: base.adapter.write({row: {MAIN: S3_LINK}}))
-        assert (failure.kind, failure.code) == (K.PERMANENT, "row_does_not_exist")
+        assert (failure.kind, failure.code) == (K.GONE, "row_does_not_exist")

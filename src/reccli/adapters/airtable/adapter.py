@@ -19,11 +19,12 @@ from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answ
 from reccli.adapters.airtable.schema import SCOPE_HINT, fields_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
-from reccli.flow.linking import BATCH, FRESH
+from reccli.flow.linking import FRESH
 from reccli.flow.ports import Page
+from reccli.flow.refusals import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import date
 
     from requests import Response
@@ -131,7 +132,7 @@ class AirtableAdapter:
         `before` is called when the request is about to be sent, after the pacer has let it go;
         what it raises goes up as it is, and nothing is sent. Returns the rows as Airtable
         answered them, which is the read-back. After an odd answer the links may be stored: the
-        caller looks again.
+        caller looks again. A refusal that is about a field alone names it.
         """
         if len(cells) > BATCH:
             raise ValueError(f"{len(cells)} rows in one update: Airtable takes {BATCH}")
@@ -139,8 +140,9 @@ class AirtableAdapter:
             return []
         records = [{"id": row, "fields": dict(fields)} for row, fields in cells.items()]
         # Without typecast Airtable refuses what does not fit instead of inventing options.
+        names = list(dict.fromkeys(name for fields in cells.values() for name in fields))
         body = self._request(
-            "PATCH", self._urls.records, before, json={"records": records, "typecast": False}
+            "PATCH", self._urls.records, before, names, json={"records": records, "typecast": False}
         )
         return self._rows(body)
 
@@ -173,6 +175,7 @@ class AirtableAdapter:
         method: str,
         url: str,
         before: Callable[[], None] = lambda: None,
+        fields: Collection[str] = (),
         **parts: Any,  # noqa: ANN401
     ) -> dict[str, Any]:
         self._pacer.wait()
@@ -182,7 +185,7 @@ class AirtableAdapter:
         except JSONDecodeError as error:
             raise ServiceError(odd_answer("not JSON")) from error
         except RequestException as error:
-            raise self._refused(failure_of(error)) from error
+            raise self._refused(failure_of(error, fields)) from error
         if not isinstance(body, dict):
             raise ServiceError(odd_answer("no JSON object"))
         return body

@@ -14,6 +14,8 @@ from requests.exceptions import HTTPError, RequestException, Timeout, TooManyRed
 from reccli.core.errors import Failure, FailureKind, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from requests import Response
 
 RATE_LIMITED = "rate_limited"
@@ -22,7 +24,6 @@ ODD_ANSWER = "odd_answer"
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
 _ITERATOR = {"LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "INVALID_OFFSET_VALUE"}
-_FIELDS = {"UNKNOWN_FIELD_NAME", "INVALID_FILTER_BY_FORMULA"}
 _CAP = "PUBLIC_API_BILLING_LIMIT_EXCEEDED"
 _CAP_MESSAGE = (
     "the workspace has used up its API calls of this month: Airtable refuses all of them until "
@@ -39,6 +40,18 @@ _FIELD_HINT = (
 )
 
 
+_HINTS = dict.fromkeys(("UNKNOWN_FIELD_NAME", "INVALID_FILTER_BY_FORMULA"), _FIELD_HINT)
+_LOCKED_HINT = (
+    "in Airtable, let the user of airtable.api_key edit {}: the field's own permissions say who may"
+)
+_NO_LINKS_HINT = (
+    "{} takes no links: make it a single line text, a long text or a URL, or name another field"
+)
+_TOO_LARGE_HINT = (
+    "a proxy on the way to airtable.endpoint_url may bound the size of requests: let 32 kB pass"
+)
+
+
 def odd_answer(what: str) -> Failure:
     """Describe a success that is none: a login page, half a document, another document."""
     return Failure(
@@ -50,10 +63,10 @@ def odd_answer(what: str) -> Failure:
     )
 
 
-def failure_of(error: RequestException) -> Failure:
-    """Say what a failed request means."""
+def failure_of(error: RequestException, fields: Collection[str] = ()) -> Failure:
+    """Say what a failed request means, that was to write into these fields."""
     if isinstance(error, HTTPError) and error.response is not None:
-        return _refusal(error.response)
+        return _refused_cells(error.response, fields) or _refusal(error.response)
     if isinstance(error, TooManyRedirects):
         code, text = "redirected", "answered with a redirect, which is not followed"
     elif isinstance(error, Timeout):
@@ -61,6 +74,38 @@ def failure_of(error: RequestException) -> Failure:
     else:
         code, text = "unreachable", f"did not answer: {_cause(error)}"
     return Failure(Service.AIRTABLE, FailureKind.OUTAGE, code, text)
+
+
+def _refused_cells(response: Response, fields: Collection[str]) -> Failure | None:
+    """Say which of the fields is refused, if one is: whoever asks, and whatever the link.
+
+    A value that is not accepted may be that of one row alone; the others are about the field.
+    """
+    status = response.status_code
+    kind, message = _error(response)
+    name = next((name for name in fields if _is_named(name, message)), None)
+    if name is None:
+        return None
+    here = f"{name!r} of airtable.link_fields"
+    whole: str | None = name
+    if status == HTTPStatus.FORBIDDEN and kind == "INVALID_PERMISSIONS":
+        hint = _LOCKED_HINT.format(here)
+    elif status == HTTPStatus.UNPROCESSABLE_ENTITY and kind == "UNKNOWN_FIELD_NAME":
+        hint = _FIELD_HINT
+    elif status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        hint = _NO_LINKS_HINT.format(here)
+        if kind != "INVALID_ATTACHMENT_OBJECT" and "computed" not in message:
+            whole = None
+    else:
+        return None
+    text = f"HTTP {status} {kind}: {message}"
+    return Failure(Service.AIRTABLE, FailureKind.PERMANENT, kind.lower(), text, hint, field=whole)
+
+
+def _is_named(name: str, message: str) -> bool:
+    """Whether a message of the API names this field, in one of its three ways."""
+    line = _line(name)
+    return any(said in message for said in (f'"{line}"', f"field {line} (fld", f"field {line}:"))
 
 
 def _refusal(response: Response) -> Failure:
@@ -81,18 +126,19 @@ def _refusal(response: Response) -> Failure:
             result = failure(FailureKind.BUSY, RATE_LIMITED)
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             result = failure(FailureKind.DENIED, hint=_DENIED_HINT)
-        case HTTPStatus.NOT_FOUND:
-            result = failure(FailureKind.PERMANENT, hint=_NOT_FOUND_HINT)
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            result = failure(FailureKind.TOO_LARGE, hint=_TOO_LARGE_HINT)
+        case HTTPStatus.UNPROCESSABLE_ENTITY if kind == "ROW_DOES_NOT_EXIST":
+            result = failure(FailureKind.GONE)
         case HTTPStatus.UNPROCESSABLE_ENTITY if kind in _ITERATOR:
             result = failure(FailureKind.ANEW, ITERATOR_EXPIRED)
-        case HTTPStatus.UNPROCESSABLE_ENTITY if kind in _FIELDS:
-            result = failure(FailureKind.PERMANENT, hint=_FIELD_HINT)
         case HTTPStatus.REQUEST_TIMEOUT:
             result = failure(FailureKind.OUTAGE)
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             result = failure(FailureKind.OUTAGE)
         case _:
-            result = failure(FailureKind.PERMANENT)
+            where = _NOT_FOUND_HINT if status == HTTPStatus.NOT_FOUND else ""
+            result = failure(FailureKind.PERMANENT, hint=_HINTS.get(kind, where))
     return result
 
 

@@ -1,0 +1,151 @@
+"""What Airtable has refused to take, so that one answer decides for all rows. For `linking`.
+
+A field that is locked or computed is named by the refusal itself. A value that is not accepted may
+be that of one row, as may be whatever else names no field: rows are asked alone, and a field that
+refused three of them in a row, and took none, is asked no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reccli.core.errors import FailureKind, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from reccli.core.errors import Failure
+
+BATCH = 10
+"""How many rows Airtable updates in one request."""
+REMEMBERED = timedelta(minutes=10)
+"""How long a refusal counts for everybody: a server lives for weeks, and people mend fields."""
+_ENOUGH = 3
+"""So many rows in a row, each refused alone, speak for their field."""
+
+Cell = tuple[str, str]
+"""A row's ID and the name of a field."""
+Cells = Mapping[str, Mapping[str, str]]
+"""Links by row ID and field."""
+
+
+class Refusals:
+    """What is known of fields and of the size of requests; threads share it."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        """`now` is our clock (UTC)."""
+        self._now = now
+        self._lock = threading.Lock()
+        self._fields: dict[str, tuple[Failure, datetime]] = {}
+        self._alone: Counter[str] = Counter()
+        self._takes: set[str] = set()
+        self._size, self._until = BATCH, now()
+
+    @property
+    def batch(self) -> int:
+        """Tell how many rows go into one request."""
+        return self._size if self._now() < self._until else BATCH
+
+    def sieve(self, cells: Cells) -> tuple[Cells, dict[Cell, Failure]]:
+        """Part what may be written from what is known to be refused."""
+        now = self._now()
+        with self._lock:
+            known = {name: failure for name, (failure, end) in self._fields.items() if now < end}
+        refused = {cell: known[cell[1]] for cell in each(cells) if cell[1] in known}
+        left = {
+            row: rest
+            for row, links in cells.items()
+            if (rest := {name: link for name, link in links.items() if name not in known})
+        }
+        return left, refused
+
+    def took(self, cells: Cells) -> None:
+        """Take note that these were accepted."""
+        with self._lock:
+            for _, name in each(cells):
+                self._takes.add(name)
+                self._alone.pop(name, None)
+
+    def learn(self, cells: Cells, failure: Failure) -> Sequence[Cells]:
+        """Take note of a refusal; gives the parts to ask for next, none if there is an answer.
+
+        What is known after that has to be sieved out of the parts.
+        """
+        cell, *others = each(cells)
+        with self._lock:
+            if failure.field in fields_of(cells):
+                self._remember(failure)
+                return (cells,)
+            if not others:
+                self._count(cell[1], failure)
+                return ()
+            if failure.kind is FailureKind.TOO_LARGE and len(cells) > 1:
+                self._size = min(self.batch, len(cells) // 2)
+                self._until = self._now() + REMEMBERED
+                return tuple(batches(cells, self._size))
+            return tuple(self._parts(cells))
+
+    def _count(self, name: str, failure: Failure) -> None:
+        if failure.kind is FailureKind.GONE:
+            return  # that row is no more, which says nothing of the field
+        self._alone[name] += 1
+        if self._alone[name] >= _ENOUGH:
+            self._takes.discard(name)
+            self._remember(replace(failure, field=name))
+
+    def _remember(self, failure: Failure) -> None:
+        self._fields[failure.field or ""] = failure, self._now() + REMEMBERED
+
+    def _parts(self, cells: Cells) -> Iterator[Cells]:
+        """Ask for each field by itself, then for rows: of one that never took a link, single ones.
+
+        The first, the last and the middle, for what is wrong with rows is often wrong with
+        neighbours.
+        """
+        names = fields_of(cells)
+        if len(names) > 1:
+            for name in names:
+                yield {row: {name: links[name]} for row, links in cells.items() if name in links}
+            return
+        rows = list(cells)
+        middle = len(rows) // 2
+        if names[0] in self._takes:
+            parts = [rows[:middle], rows[middle:]]
+        else:
+            alone = list(dict.fromkeys((rows[0], rows[-1], rows[middle])))
+            parts = [[row] for row in alone] + [[row for row in rows if row not in alone]]
+        for part in filter(None, parts):
+            yield {row: cells[row] for row in part}
+
+
+def named(failure: Failure, cells: Cells) -> Failure:
+    """Name the field of cells that were refused, where Airtable does not."""
+    name, *others = fields_of(cells)
+    theirs = failure.service is Service.AIRTABLE and failure.kind is FailureKind.PERMANENT
+    if others or not theirs or failure.field or name in failure.message:
+        return failure
+    hint = failure.hint or f"look whether {name!r} of airtable.link_fields takes links"
+    return replace(failure, message=f"field {name!r}: {failure.message}", hint=hint)
+
+
+def each(cells: Cells) -> list[Cell]:
+    """List the cells."""
+    return [(row, name) for row, links in cells.items() for name in links]
+
+
+def fields_of(cells: Cells) -> list[str]:
+    """List the fields, each once."""
+    return list(dict.fromkeys(name for _, name in each(cells)))
+
+
+def batches(cells: Cells, size: int) -> Iterator[Cells]:
+    """Cut by rows."""
+    rows = list(cells)
+    for start in range(0, len(rows), size):
+        yield {row: cells[row] for row in rows[start : start + size]}
