@@ -57,6 +57,7 @@ def lab(services: tuple[Sandbox, S3Client], commands: Prefork, tmp_path: Path) -
     twilio.recordings.clear()
     twilio.deletions.clear()
     twilio.max_concurrent = None
+    twilio.reset_pages()
     airtable.rows.clear()
     airtable.refuse.clear()
     airtable.ignore_writes.clear()

@@ -211,7 +211,7 @@ def test_a_listing_that_breaks_off_still_processes_what_it_saw() -> None:
     pages = iter(range(1, 100))
 
     def choose(_number: int, name: str) -> Fault | None:
-        return Fault.BROKEN if name == "twilio.page" and 2 < next(pages) < 5 else None
+        return Fault.BROKEN if name == "twilio.page" and 2 < next(pages) < 8 else None
 
     bench = Bench(world, plan=Plan(choose=choose))
     result = bench.run(P)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reccli.flow.perform import by_creation
+from reccli.flow.listing import by_creation
 from tests.core.samples import RE1, RE2, make_recording
 
 

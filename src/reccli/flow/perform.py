@@ -7,11 +7,11 @@ Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
-from reccli.core.model import Recording, Ref, StoredObject, TwilioState
+from reccli.core.model import Recording, Ref, StoredObject
 from reccli.core.rows import concerns
 from reccli.flow.copy import copy
 from reccli.flow.effects import (
@@ -26,10 +26,11 @@ from reccli.flow.effects import (
     Stale,
     Unproven,
 )
-from reccli.flow.ports import Listing
+from reccli.flow.listing import by_creation, recordings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from reccli.core.links import LinkBook
     from reccli.core.model import Row
@@ -43,8 +44,6 @@ Single = ObserveRecording | ObserveSiblings | ObserveObject | Copy | Delete
 
 DELETE_WITHIN = timedelta(seconds=60)
 """How old the proof may be when a delete is sent; reading an object back takes its time."""
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,46 +93,6 @@ def _proven(recording: Recording, refusal: ServiceError | None, world: World) ->
     except ServiceError as error:
         return Unproven(error.failure)
     return None
-
-
-def recordings_of(sid: str, world: World) -> Iterator[Recording]:
-    """List the recordings of a call or conference in every region; raises `ServiceError`."""
-    call_sid, conference_sid = (None, sid) if sid.startswith("CF") else (sid, None)
-    for region in world.twilio.regions:
-        listing = Listing(region, call_sid=call_sid, conference_sid=conference_sid)
-        yield from listed(listing, world)
-
-
-def listed(listing: Listing, world: World) -> Iterator[Recording]:
-    """Read all pages of a listing; raises `ServiceError` where it breaks off.
-
-    And at its end if something in it could not be told for what it is: it was not seen whole.
-    """
-    cursor: str | None = None
-    last_page: set[str] = set()
-    odd: list[Failure] = []
-    while True:
-        page = world.retry(Service.TWILIO, world.twilio.page, listing, cursor)
-        yield from (item for item in page.items if item.sid not in last_page)
-        last_page = {item.sid for item in page.items}
-        odd += page.odd
-        cursor = page.cursor
-        if cursor is None:
-            break
-    if odd:
-        raise ServiceError(odd[0])
-
-
-def by_creation(recordings: Iterable[Recording]) -> tuple[Ref, ...]:
-    """Order the recordings that can ever have a link, each of them once."""
-    dead = {TwilioState.DELETED, TwilioState.FAILED}
-    living = {one.sid: one for one in recordings if one.state not in dead}
-    return tuple(one.ref for one in sorted(living.values(), key=age_order))
-
-
-def age_order(recording: Recording) -> tuple[datetime, str]:
-    """Sort by creation, oldest first; the SID makes it one order for everybody."""
-    return recording.created or _BEGINNING, recording.sid
 
 
 def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:

@@ -22,13 +22,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which recordings to list in one region; `since` and `until` (UTC) bound the creation."""
+    """Which recordings to list in one region; `since` and `until` (UTC) bound the creation.
+
+    `size` is how many a page may hold: 1000 at most, by Twilio's spec.
+    """
 
     region: str
     since: datetime | None = None
     until: datetime | None = None
     call_sid: str | None = None
     conference_sid: str | None = None
+    size: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,11 @@ class TwilioPort(Protocol):
         """Name the configured regions, the main one first."""
 
     def page(self, listing: Listing, cursor: str | None) -> Page[Recording]:
-        """List one page, newest first; may hold recordings outside the bounds' exact times."""
+        """List one page, newest first; may hold recordings outside the bounds' exact times.
+
+        A cursor from larger pages goes on where it was; a smaller one may repeat the end of the
+        page before.
+        """
 
     def fetch(self, ref: Ref) -> Recording:
         """Fetch the metadata, of a soft-deleted recording too (status "deleted").

@@ -18,8 +18,9 @@ from reccli.core.model import LinkState, Ref, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.found import Found, found_between
+from reccli.flow.listing import age_order, by_creation, listed, recordings_of
 from reccli.flow.outcome import Seed
-from reccli.flow.perform import age_order, by_creation, find_rows, listed, recordings_of
+from reccli.flow.perform import find_rows
 from reccli.flow.ports import Listing
 from reccli.flow.tables import TableSources
 

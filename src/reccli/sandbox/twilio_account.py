@@ -32,9 +32,19 @@ class TwilioAccount(StandIn):
         self.clock = clock
         self.whole_days = False
         """Ignore the time in date filters (whether Twilio honours it is not documented)."""
+        self.reset_pages()
         self.recordings: dict[str, FakeRecording] = {}
         self.deletions: list[Deletion] = []
         self._pages: dict[str, tuple[datetime, str]] = {}
+
+    def reset_pages(self) -> None:
+        """Page as documented."""
+        self.too_much: Callable[[int, int], bool] = lambda _size, _page: False
+        """Whether a page (its PageSize, its Page) is answered 500, as a slow database does."""
+        self.page_scale = 1
+        """Show one recording for so many asked for: many pages of few recordings."""
+        self.bare_cursors = False
+        """Name the next page by its number alone, without a token."""
 
     def add(  # noqa: PLR0913
         self,
@@ -103,8 +113,11 @@ class TwilioAccount(StandIn):
     ) -> Response:
         """Show a page of the account's recordings, or of one call's."""
         query = flat_query(request, filters | DATE_FILTERS | PAGING)
-        size = whole_number(query, "PageSize", 50, range(1, MAX_PAGE_SIZE + 1))
+        asked = whole_number(query, "PageSize", 50, range(1, MAX_PAGE_SIZE + 1))
         page = whole_number(query, "Page", 0, range(1 << 31))
+        if self.too_much(asked, page):
+            raise TwilioError(500, 20500, "Internal Server Error")
+        size = max(1, asked // self.page_scale)
         with self.lock:
             found = sorted(self._wanted(query, call_sid), key=order, reverse=True)
             start = 0 if "PageToken" in query else page * size
@@ -122,7 +135,7 @@ class TwilioAccount(StandIn):
 
         def uri(number: int, **token: str) -> str:
             kept = {k: v for k, v in query.items() if k not in PAGING}
-            paging = {"PageSize": size, "Page": number, **token}
+            paging = {"PageSize": asked, "Page": number, **({} if self.bare_cursors else token)}
             return f"{request.path}?{urlencode({**kept, **paging})}"
 
         end = page * size + max(0, len(shown) - 1)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -231,3 +232,24 @@ def test_words_of_a_body_are_shown_only_if_they_are_twilios(
     assert failure.message.isprintable()
     assert len(failure.message) < 500
     assert request_id in failure.message
+
+
+@pytest.mark.parametrize(
+    ("cursor", "asked"),
+    [
+        ("PageSize=1000&Page=3&PageToken=PAx", "PageSize=100&Page=30&PageToken=PAx"),
+        ("CallSid=CA&Page=2&PageSize=250", "CallSid=CA&Page=5&PageSize=100"),
+        ("Page=1&PageSize=250", "Page=2&PageSize=100"),  # 250 lie before it: from the 200th on
+        ("PageSize=1000&PageToken=PAx", "PageSize=100&PageToken=PAx&Page=0"),
+        ("PageSize=100&Page=7&PageToken=", "PageSize=100&Page=7&PageToken="),
+        ("PageSize=50&Page=7", "PageSize=50&Page=7"),
+        ("Page=7&PageToken=PAx", "Page=7&PageToken=PAx"),
+        ("PageSize=1000&Page=last", "PageSize=1000&Page=last"),
+    ],
+)
+def test_a_cursor_is_asked_for_in_smaller_pages(
+    server: Server, adapter: TwilioAdapter, cursor: str, asked: str
+) -> None:
+    server.answer = always(listing_page(resource(1)))
+    adapter.page(Listing("us1", size=100), f"{LIST}?{cursor}")
+    assert server.seen[0].query == dict(parse_qsl(asked))

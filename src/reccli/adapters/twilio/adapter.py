@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 from twilio.base.exceptions import TwilioException
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from reccli.adapters.twilio.session import Session
     from reccli.core.model import Recording, Ref
     from reccli.flow.ports import Listing, Media
-
-PAGE_SIZE = 1000
-"""The most that Twilio gives (its spec: 1 to 1000)."""
 
 _UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 """What the SDK raises over JSON of a shape that it does not know."""
@@ -65,11 +63,12 @@ class TwilioAdapter:
         session = self._session(listing.region)
         path = f"/2010-04-01/Accounts/{session.origin.account_sid}/Recordings.json"
         if cursor is None:
-            payload = _ask(session, lambda sdk: sdk.page(page_size=PAGE_SIZE, **_filters(listing)))
+            filters = _filters(listing)
+            payload = _ask(session, lambda sdk: sdk.page(page_size=listing.size, **filters))
         elif not cursor.startswith(f"{path}?"):
             raise bad_answer("Twilio named a next page that is not of this listing")
         else:
-            url = session.origin.api_base.rstrip("/") + cursor
+            url = session.origin.api_base.rstrip("/") + _resized(cursor, listing.size)
             payload = _ask(session, lambda sdk: sdk.get_page(url))
         # Both have to be there: a listing cut short must not look like a short one.
         items, following = payload.get("recordings"), payload.get("next_page_uri", 0)
@@ -190,6 +189,20 @@ def _is_gone(error: ServiceError) -> bool:
 def _says_that_it_is_gone(error: ServiceError) -> int:
     """Tell how surely an error says so: not at all, with a 404 of whomever, in Twilio's words."""
     return isinstance(error, NotFoundError) + _is_gone(error)
+
+
+def _resized(cursor: str, size: int) -> str:
+    """Ask for the same place in smaller pages: `Page` counts pages, a token names the place.
+
+    Where the places do not meet, the page begins before the old one: nothing is passed over.
+    """
+    path, _, query = cursor.partition("?")
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    before, number = asked.get("PageSize", ""), asked.get("Page", "0")
+    if not (before.isdecimal() and number.isdecimal()) or int(before) <= size:
+        return cursor
+    place = {"PageSize": str(size), "Page": str(int(number) * int(before) // size)}
+    return f"{path}?{urlencode(asked | place)}"
 
 
 def _filters(listing: Listing) -> dict[str, str]:
