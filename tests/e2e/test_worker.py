@@ -190,6 +190,26 @@ def test_a_call_is_settled_when_all_its_recordings_are(lab: Lab) -> None:
         wait_until(lambda: settled(lab))
 
 
+def test_a_call_waits_for_the_slowest_of_its_recordings(lab: Lab) -> None:
+    row, (first, second) = lab.sandbox.call(recordings=2)
+    assert lab.run("process", first.sid).code == 0
+    gate = lab.sandbox.twilio.media.faults = Gate()
+    with served(lab) as url:
+        try:
+            stream(url, first.call_sid)
+            assert gate.arrived.wait(20)
+            time.sleep(0.7)  # the first one has come to its end: it is linked, and in retention
+            assert not settled(lab)
+        finally:
+            gate.open.set()
+        wait_until(lambda: lab.holds(row, second, TRANSFER) == "s3")
+        wait_until(lambda: settled(lab))
+
+
+def test_a_lease_outlives_a_renewal_that_failed() -> None:
+    assert timedelta(seconds=2 * worker.RENEW) < worker.LEASE
+
+
 def test_a_call_is_asked_for_until_it_has_a_recording(lab: Lab) -> None:
     """Whether Twilio lists none yet, or refuses to tell at first."""
     call_sid = "CA" + "0f" * 16

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import Command
+from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Seed
+from reccli.flow.perform import find_rows
 from reccli.flow.result import Exit
 from tests.sim.world import FIELDS, World
 
@@ -34,6 +36,17 @@ def test_a_row_that_was_not_written_is_as_old_as_the_look_at_it() -> None:
     assert "amazonaws" in links(world)["rowA"]
     assert world.rows.now["rowB"].links[FIELDS[0]] == PERSON
     assert not world.violations
+
+
+def test_a_look_is_as_old_as_the_question_and_not_as_the_answer() -> None:
+    """What a person has put into a cell while Airtable was slow to answer stays."""
+    world = World()
+    sid = world.record(1, 1)
+    bench = Bench(world, on_call=lambda *_args: world.sleep(4))
+    asked = world.now()
+    (rows,) = find_rows([ObserveRows(sid, None)], bench.reach)
+    assert isinstance(rows, Rows)
+    assert rows.at == asked
 
 
 def test_what_is_left_in_a_former_place_is_not_called_lost() -> None:

@@ -1,7 +1,7 @@
 """The adapter against the local Twilio: listing, fetching, copying, deleting as it really goes."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -77,6 +77,17 @@ def test_bounds_hold_to_the_second_whatever_twilio_makes_of_them(
         "DateCreated<": ["2026-11-04"],
         "PageSize": ["1000"],
     }
+
+
+def test_bounds_are_days_of_utc(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
+    """Where it is the next day already, the recording of the night would be left out."""
+    sydney = timezone(timedelta(hours=11))
+    made = twilio.add(created=NOON.replace(hour=14))
+    since = NOON.replace(hour=13, minute=30).astimezone(sydney)
+    assert since.date() > NOON.date()
+    (found,) = listed(adapter, Listing("us1", since))
+    assert found.created == made.created
+    assert twilio.requests[0].query["DateCreated>"] == [f"{NOON:%Y-%m-%d}"]
 
 
 def test_the_recordings_of_one_call(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:
