@@ -44,7 +44,7 @@ def test_a_look_is_as_old_as_the_question_and_not_as_the_answer() -> None:
     sid = world.record(1, 1)
     bench = Bench(world, on_call=lambda *_args: world.sleep(4))
     asked = world.now()
-    (rows,) = find_rows([ObserveRows(sid, None)], bench.reach)
+    (rows,) = find_rows([ObserveRows(world.tapes.now[sid].ref)], bench.reach)
     assert isinstance(rows, Rows)
     assert rows.at == asked
 
