@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reccli.adapters.ledger import Ledger, PendingCallback
     from reccli.config import Settings
     from reccli.core.errors import Failure
+    from reccli.core.guard import Due
     from reccli.core.naming import Naming
     from reccli.flow.outcome import Outcome, Seed
     from reccli.flow.perform import World
@@ -61,6 +62,7 @@ class Options:
     accept_length: bool = False
     wait: timedelta = timedelta()
     """How long to wait for another run of the same configuration to end."""
+    max_deletes: int | None = None
 
     @property
     def writes(self) -> bool:
@@ -73,7 +75,7 @@ class Hooks:
     """How a run reaches the person who started it."""
 
     stop: threading.Event = field(default_factory=threading.Event)
-    confirm: Callable[[int], bool] = lambda _deletes: True
+    confirm: Callable[[Due], bool] = lambda _due: True
     progress: Callable[[Result], None] = lambda _result: None
 
 
@@ -99,7 +101,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         runner = Runner(
             world,
             replace(rules, dry_run=options.dry_run, accept_length=options.accept_length),
-            _brake(settings, hooks),
+            _brake(settings, options, hooks),
             journal,
             pace=_pace(options, concurrency),
             stop=hooks.stop,
@@ -171,9 +173,9 @@ def _fallback_rows(sources: Sources) -> int | None:
     return found if len(sources.failures) == before else None
 
 
-def _brake(settings: Settings, hooks: Hooks) -> Brake:
-    safety = settings.safety
-    return Brake(Limits(safety.max_deletes, safety.max_delete_fraction), hooks.confirm)
+def _brake(settings: Settings, options: Options, hooks: Hooks) -> Brake:
+    most = settings.safety.max_deletes if options.max_deletes is None else options.max_deletes
+    return Brake(Limits(most, settings.safety.max_delete_fraction), hooks.confirm)
 
 
 def _pace(options: Options, concurrency: int) -> Pace:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 SECRETS = (AUTH_TOKEN, API_KEY, "sandbox-admin-secret", "sandbox-reader-secret")
 SUMMARY = {
     *("seen", "copied", "relinked", "fallback", "resigned", "deleted"),
-    *("waiting", "held", "lost", "failed", "bytes"),
+    *("waiting", "held", "lost", "failed", "done", "bytes"),
 }
+ENDS = ("waiting", "deleted", "done", "held", "lost", "failed")
 STEPS = {"Copy", "LinkTwilio", "Relink", "Resign", "Delete", "Wait", "Hold", "Done", "Lost"}
 CODES = {0, 1, 2, 3, 4, 5, 6, 11, 130}
 DOCUMENT = {
@@ -309,6 +310,7 @@ def check(told: Told, *, as_json: bool) -> None:
     assert {event["run_id"] for event in told.events} <= {doc["run_id"]}
     assert doc["summary"].keys() == SUMMARY
     assert all(type(count) is int for count in doc["summary"].values())
+    assert doc["summary"]["seen"] == sum(doc["summary"][name] for name in ENDS)
     for entry in doc["recordings"]:
         _check_recording(entry)
     for entry in doc["errors"]:

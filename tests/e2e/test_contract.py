@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -49,7 +50,16 @@ def test_from_a_new_recording_to_a_clean_twilio(lab: Lab) -> None:
 
     told = lab.json("process")
     assert told.code == 0
-    assert told.summary == {"seen": 4, "copied": 2, "relinked": 1, "waiting": 2, "held": 1}
+    assert told.summary == {
+        "seen": 4,
+        "copied": 2,
+        "relinked": 1,
+        "waiting": 2,
+        "held": 1,
+        "done": 1,
+    }
+    would = {name: count for name, count in dry.summary.items() if name != "held"}
+    assert would == {name: count for name, count in told.summary.items() if name != "held"}
     assert told.doc["summary"]["bytes"] == 2 * len(mine.media("mp3", 1))
     assert told.doc["dry_run"] is False
     entry = told.of(mine)
@@ -79,7 +89,11 @@ def test_from_a_new_recording_to_a_clean_twilio(lab: Lab) -> None:
     assert told.event("call_log_not_found")["call_sid"] == unlisted.call_sid
 
     quiet = lab.run("process", "-q")
-    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert (quiet.code, quiet.stderr) == (0, "")
+    assert quiet.stdout == (
+        f"held: archived, nothing refers to it yet; 1 recording: {unlisted.sid}; "
+        "fix: create the call's row, or empty one of its link fields\n"
+    )
 
     changes = lab.writes()
     dry = lab.json("purge-twilio", "-n", "--retention", "0")
@@ -103,7 +117,7 @@ def test_an_outage_of_s3_is_told_reported_and_repaired(lab: Lab) -> None:
     lab.tap.cut = True
     told = lab.json("process")
     assert told.code == 5
-    assert told.summary == {"seen": 2, "fallback": 2, "held": 2, "failed": 2}
+    assert told.summary == {"seen": 2, "fallback": 2, "failed": 2}
     assert told.of(mine)["steps"] == ["LinkTwilio"]
     assert (told.of(mine)["step"], told.of(mine)["reason"]) == (
         "Hold",
@@ -276,7 +290,7 @@ def test_what_is_lost_or_refused_is_an_error(lab: Lab) -> None:
     twilio.media.faults.add(Fault(FaultKind.HTML, path=page.sid, times=None))
     told = lab.json("migrate-fallbacks")
     assert told.code == 1
-    assert told.summary == {"seen": 2, "held": 1, "lost": 1, "failed": 1}
+    assert told.summary == {"seen": 2, "lost": 1, "failed": 1}
     assert told.of(lost)["step"] == "Lost"
     assert told.event("recording_lost")["recording_sid"] == lost.sid
     assert told.event("recording_download_failed")["call_sid"] == page.call_sid
@@ -327,14 +341,21 @@ def test_an_interrupted_run_says_so_and_the_next_converges(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "code"), [(b"n\n", 3), (b"\x04", 3), (b"\x03", 130)], ids=["n", "ctrl-d", "ctrl-c"]
+    ("typed", "more", "code"),
+    [
+        *((b"n\n", (), 0), (b"\n", ("--json",), 0), (b"\x04", (), 0)),
+        *((b"\x03", (), 130), (b"y\n", ("--json",), 0)),
+    ],
+    ids=["n", "json", "ctrl-d", "ctrl-c", "yes"],
 )
-def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab, typed: bytes, code: int) -> None:
-    _, mine = lab.call()
+def test_a_person_at_a_terminal_is_asked_and_may_say_no(
+    lab: Lab, typed: bytes, more: tuple[str, ...], code: int
+) -> None:
+    _, mine = lab.call(duration=61)
     assert lab.run("process").code == 0
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", AT_A_TERMINAL, "purge-twilio", "--retention", "0"],
+        [sys.executable, "-c", AT_A_TERMINAL, "purge-twilio", "--retention=0", *more],
         env=lab.environment(TERM="dumb"),
         cwd=lab.home,
         stdin=theirs,
@@ -349,10 +370,18 @@ def test_a_person_at_a_terminal_is_asked_and_may_say_no(lab: Lab, typed: bytes, 
         os.write(ours, typed)
         stdout, _ = process.communicate(timeout=30)
     os.close(ours)
-    assert b"Delete 1 recordings" in asked
-    assert (process.returncode, lab.deleted()) == (code, set())
-    assert b"not confirmed" in stdout
-    assert mine.status == "completed"
+    assert b"Delete 1 recordings (2 minutes, the oldest 0.1 hours old)" in asked
+    assert ACCOUNT_SID.encode() in asked
+    assert lab.bucket.encode() in asked
+    yes = typed == b"y\n"
+    assert (process.returncode, lab.deleted()) == (code, {mine.sid} if yes else set())
+    if more:
+        doc = json.loads(stdout)
+        (entry,) = doc["recordings"]
+        assert (doc["errors"], doc["summary"]["deleted"]) == ([], int(yes))
+        assert entry["reason"] == ("converged" if yes else "not confirmed: nothing was deleted")
+    else:
+        assert b"not confirmed: nothing was deleted" in stdout
 
 
 def test_too_many_deletes_are_refused(lab: Lab) -> None:
@@ -365,5 +394,14 @@ def test_too_many_deletes_are_refused(lab: Lab) -> None:
     assert not [r for r in lab.sandbox.twilio.requests if r.method == "DELETE"]
     few = lab.json("purge-twilio", "--retention", "0", RECCLI_SAFETY__MAX_DELETES="3")
     assert (few.code, lab.deleted()) == (3, set())
-    meant = lab.json("purge-twilio", "--retention=0")
+    tell = lab.json("purge-twilio", "-n", "--retention=0", RECCLI_SAFETY__MAX_DELETES="3")
+    assert (tell.code, tell.doc["errors"]) == (3, few.doc["errors"])
+    assert tell.summary == {"seen": 25, "held": 25}
+    words = lab.run("purge-twilio", "-n", "--retention=0")
+    assert (words.code, lab.deleted()) == (0, set())
+    assert "purge-twilio would say: 25 seen, 25 deleted (25 min, " in words.stdout
+    assert "end with exit code 0" in words.stdout
+    meant = lab.json(
+        "purge-twilio", "--retention=0h", "--max-deletes=25", RECCLI_SAFETY__MAX_DELETES="3"
+    )
     assert (meant.code, lab.deleted()) == (0, {mine.sid for _, mine in calls})

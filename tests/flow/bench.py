@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.guard import Limits
+from reccli.core.guard import Due, Limits
 from reccli.core.model import Policy
 from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
@@ -61,7 +61,7 @@ class Bench:
     pace: Pace = FAST
     limits: Limits = LIMITS
     backoff: Backoff = field(default_factory=lambda: Backoff(attempts=2))
-    confirm: Callable[[int], bool] = lambda _deletes: True
+    confirm: Callable[[Due], bool] = lambda _due: True
     on_call: Callable[..., None] = lambda *_args: None
     retention: timedelta = timedelta(hours=24)
     dry_run: bool = False

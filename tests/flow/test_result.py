@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.outcome import Outcome
-from reccli.flow.result import COUNTS, Exit, Result
+from reccli.flow.result import COUNTS, ENDS, Exit, Result
 
 K = FailureKind
 DONE = Step(StepKind.DONE, Reason.CONVERGED)
@@ -68,11 +70,19 @@ def test_the_exit_code(made: Result, code: Exit) -> None:
 @pytest.mark.parametrize(
     ("one", "counted"),
     [
-        (outcome(), {"seen": 1, "bytes": 7}),
+        (outcome(), {"seen": 1, "bytes": 7, "done": 1}),
         (outcome(WAIT), {"seen": 1, "bytes": 7, "waiting": 1}),
         (outcome(STOPPED), {"seen": 1, "bytes": 7, "waiting": 1}),
-        (outcome(HOLD, K.OUTAGE, K.BUSY), {"seen": 1, "bytes": 7, "held": 1, "failed": 1}),
+        (outcome(STOPPED, K.OUTAGE), {"seen": 1, "bytes": 7, "failed": 1}),
+        (outcome(HOLD), {"seen": 1, "bytes": 7, "held": 1}),
+        (outcome(HOLD, K.OUTAGE, K.BUSY), {"seen": 1, "bytes": 7, "failed": 1}),
         (outcome(LOST), {"seen": 1, "bytes": 7, "lost": 1}),
+        (outcome(LOST, K.BUSY), {"seen": 1, "bytes": 7, "lost": 1}),
+        (outcome(Step(StepKind.COPY, Reason.NO_COPY)), {"seen": 1, "bytes": 7, "waiting": 1}),
+        (
+            outcome(DONE, K.BUSY, steps=(StepKind.DELETE,)),
+            {"seen": 1, "bytes": 7, "deleted": 1},
+        ),
         (
             outcome(steps=(StepKind.COPY, StepKind.RELINK, StepKind.DELETE)),
             {"seen": 1, "bytes": 7, "copied": 1, "relinked": 1, "deleted": 1},
@@ -87,6 +97,20 @@ def test_the_counts(one: Outcome, counted: dict[str, int]) -> None:
     assert result(one).summary == dict.fromkeys(COUNTS, 0) | counted
 
 
-def test_a_dry_run_counts_nothing_as_done() -> None:
+def test_a_dry_run_counts_what_would_be_done() -> None:
     made = result(outcome(WAIT, steps=(StepKind.COPY,)), dry_run=True)
-    assert made.summary == dict.fromkeys(COUNTS, 0) | {"seen": 1, "waiting": 1}
+    counted = {"seen": 1, "copied": 1, "waiting": 1, "bytes": 7}
+    assert made.summary == dict.fromkeys(COUNTS, 0) | counted
+
+
+@given(
+    kind=st.sampled_from(StepKind),
+    why=st.sampled_from(Reason),
+    kinds=st.lists(st.sampled_from(K), max_size=2),
+    steps=st.lists(st.sampled_from(StepKind), max_size=3),
+)
+def test_every_recording_stands_in_one_place(
+    kind: StepKind, why: Reason, kinds: list[K], steps: list[StepKind]
+) -> None:
+    summary = result(outcome(Step(kind, why), *kinds, steps=tuple(steps))).summary
+    assert sum(summary[name] for name in ENDS) == summary["seen"] == 1

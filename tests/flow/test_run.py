@@ -11,13 +11,13 @@ from datetime import timedelta
 import pytest
 
 from reccli.core.errors import FailureKind, Service
-from reccli.core.guard import Limits
+from reccli.core.guard import Due, Limits
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import Command
 from reccli.flow.effects import Rows
 from reccli.flow.linking import FRESH
 from reccli.flow.outcome import Outcome, Seed
-from reccli.flow.result import Exit, Result
+from reccli.flow.result import COUNTS, Exit, Result
 from reccli.flow.run import AIRTABLE_AT_ONCE, CHUNK, GROUPS_AT_ONCE
 from tests.core.samples import make_recording
 from tests.sim.faults import Fault, Plan
@@ -25,7 +25,7 @@ from tests.sim.ports import FakeAirtable
 from tests.sim.scenes import R1, fresh, settle
 from tests.sim.world import World, re_sid
 
-from .bench import FAST, NONE, Bench, failure, links, many, outcome_of
+from .bench import FAST, LIMITS, NONE, Bench, failure, links, many, outcome_of
 
 P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
 LINKED = Limits(max_deletes=5000, max_delete_fraction=0.9)
@@ -163,23 +163,28 @@ def test_more_than_the_most_is_refused_without_waiting_for_the_rest() -> None:
 
 
 def test_a_person_may_say_no() -> None:
-    asked: list[int] = []
+    asked: list[Due] = []
 
-    def no(deletes: int) -> bool:
-        asked.append(deletes)
+    def no(due: Due) -> bool:
+        asked.append(due)
         return False
 
-    bench = Bench(many(7, linked=True), confirm=no)
-    assert bench.run(D).exit_code is Exit.UNSAFE
-    assert asked == [7]
+    world = many(7, linked=True)
+    bench = Bench(world, confirm=no)
+    result = bench.run(D)
+    assert (result.exit_code, result.refusal, result.summary["waiting"]) == (Exit.OK, None, 7)
+    assert {outcome.step.reason for outcome in result.outcomes} == {Reason.DECLINED}
+    tapes = list(world.tapes.now.values())
+    oldest = min(tape.created for tape in tapes if tape.created)
+    assert asked == [Due(7, sum(tape.minutes for tape in tapes), oldest)]
     assert bench.count("twilio.delete") == 0
 
 
 def test_nobody_is_asked_when_nothing_is_to_be_deleted() -> None:
-    asked: list[int] = []
+    asked: list[Due] = []
 
-    def ask(deletes: int) -> bool:
-        asked.append(deletes)
+    def ask(due: Due) -> bool:
+        asked.append(due)
         return True
 
     bench = Bench(many(3, linked=True), confirm=ask, retention=timedelta(days=7))
@@ -187,7 +192,8 @@ def test_nobody_is_asked_when_nothing_is_to_be_deleted() -> None:
     assert asked == []
 
 
-def test_a_listing_that_breaks_off_deletes_nothing() -> None:
+@pytest.mark.parametrize("limits", [LINKED, LIMITS], ids=["share", "off"])
+def test_a_listing_that_breaks_off_matters_only_to_a_share(limits: Limits) -> None:
     world = many(50, linked=True)
     world.page = 10
     pages = iter(range(1, 100))
@@ -195,11 +201,13 @@ def test_a_listing_that_breaks_off_deletes_nothing() -> None:
     def choose(_number: int, name: str) -> Fault | None:
         return Fault.BROKEN if name == "twilio.page" and next(pages) > 2 else None
 
-    bench = Bench(world, plan=Plan(choose=choose))
+    bench = Bench(world, plan=Plan(choose=choose), limits=limits)
     result = bench.run(D)
     assert result.summary["seen"] == 20
-    assert bench.count("twilio.delete") == 0
-    assert {outcome.step.reason for outcome in result.outcomes} == {Reason.UNSAFE}
+    refused = limits is LINKED
+    assert bench.count("twilio.delete") == (0 if refused else 20)
+    reason = Reason.UNSAFE if refused else Reason.CONVERGED
+    assert {outcome.step.reason for outcome in result.outcomes} == {reason}
     assert result.exit_code is Exit.TRANSIENT
 
 
@@ -270,7 +278,7 @@ def test_a_run_whose_time_is_up_takes_up_nothing_new() -> None:
 def test_deletes_that_wait_when_time_is_up_are_left() -> None:
     bench = Bench(many(5, linked=True))
 
-    def stop_while_asked(_deletes: int) -> bool:
+    def stop_while_asked(_due: Due) -> bool:
         bench.stop.set()
         return True
 
@@ -413,7 +421,24 @@ def test_a_dry_run_writes_nothing() -> None:
     result = bench.run(M)
     assert versions == (world.tapes.number, world.objects.number, world.rows.number)
     assert {outcome.steps for outcome in result.outcomes} == {(StepKind.RELINK, StepKind.DELETE)}
-    assert result.summary["relinked"] == 0
+    assert result.summary == dict.fromkeys(COUNTS, 0) | {"seen": 30, "relinked": 30, "deleted": 30}
+
+
+def test_a_dry_run_says_what_the_brake_would() -> None:
+    def never(_due: Due) -> bool:
+        raise AssertionError
+
+    dry = Bench(many(30), dry_run=True, limits=Limits(29, 1.0), confirm=never).run(M)
+    wet = Bench(many(30), limits=Limits(29, 1.0), confirm=never).run(M)
+    for result in (dry, wet):
+        assert (result.exit_code, result.summary["deleted"]) == (Exit.UNSAFE, 0)
+        assert (result.summary["held"], result.summary["relinked"]) == (30, 30)
+        assert result.refusal == (
+            "30 deletes are due, and safety.max_deletes allows 29: "
+            "--max-deletes 30 allows them for one run"
+        )
+        assert {outcome.steps for outcome in result.outcomes} == {(StepKind.RELINK,)}
+        assert {outcome.step.reason for outcome in result.outcomes} == {Reason.UNSAFE}
 
 
 def test_events_name_the_recording() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from reccli.cli.options import check_window
 from reccli.cli.signals import INTERRUPTED, Signals
 from reccli.cli.streams import finish, say
 from reccli.cli.telling import Begun, RefusedError, tell_refusal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from reccli.cli.progress import Progress
     from reccli.config import Settings
+    from reccli.core.guard import Due
     from reccli.flow.result import Result
     from reccli.watch.report import Report
 
@@ -48,6 +50,7 @@ class Request:
     limit: int | None = None
     dry_run: bool = False
     retention: float | None = None
+    max_deletes: int | None = None
     concurrency: int | None = None
     max_duration: timedelta | None = None
     wait: timedelta | None = None
@@ -60,7 +63,8 @@ class Request:
 
 
 def invoke(request: Request) -> None:
-    """Carry out one command and leave with its exit code."""
+    """Carry out one command and leave with its exit code; raises `typer.BadParameter`."""
+    check_window(request.since, request.until)
     signals = Signals()
     begun = Begun(request.command, request.dry_run, request.as_json)
     try:
@@ -108,10 +112,12 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         request.full,
         request.accept_length,
         request.wait or timedelta(),
+        request.max_deletes,
     )
     try:
         with Progress(shown=not (request.quiet or request.verbose or request.as_json)) as progress:
-            hooks = Hooks(signals.stop, _confirm(request, progress, signals), progress.update)
+            confirm = _confirm(request, settings, progress, signals)
+            hooks = Hooks(signals.stop, confirm, progress.update)
             result, report = run(settings, options, hooks)
     except ConfigError as error:
         problems = [("config", problem, CONFIG_HINT) for problem in error.problems]
@@ -155,21 +161,24 @@ def _text(request: Request, begun: Begun, result: Result, report: Report | None)
 
     if request.as_json:
         return json.dumps(document(begun.run(), result, report), indent=2)
-    if request.quiet and not result.exit_code:
-        return ""
-    if report:
+    if report and not request.quiet:
         return "\n".join(report_lines(report, result))
-    return "\n".join(result_lines(begun.run(), result, every=request.verbose))
+    quiet = request.quiet
+    return "\n".join(result_lines(begun.run(), result, every=request.verbose, quiet=quiet))
 
 
-def _confirm(request: Request, progress: Progress, signals: Signals) -> Callable[[int], bool]:
+def _confirm(
+    request: Request, settings: Settings, progress: Progress, signals: Signals
+) -> Callable[[Due], bool]:
     """Ask before deleting, but only a person: without a terminal the flags and guards decide."""
     person = sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()
-    if request.yes or request.as_json or not person:
-        return lambda _deletes: True
+    if request.yes or not person:
+        return lambda _due: True
 
-    def ask(deletes: int) -> bool:
+    def ask(due: Due) -> bool:
+        from reccli.watch.text import question
+
         progress.pause()
-        return signals.ask(f"Delete {deletes} recordings from Twilio for ever?")
+        return signals.ask(question(due, settings.twilio.account_sid, settings.s3.bucket))
 
     return ask

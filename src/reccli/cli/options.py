@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+_HOUR = timedelta(hours=1)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LONGEST_HOURS = 10_000_000
@@ -47,15 +48,27 @@ def moment(text: str) -> datetime:
 
 
 def hours(text: str) -> float:
-    """Read a number of hours; what no calendar can count is refused."""
+    """Read a number of hours, or a duration; what no calendar can count is refused."""
     try:
-        value = float(text)
+        value = duration(text) / _HOUR if _DURATION.fullmatch(text.strip()) else float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value <= LONGEST_HOURS:  # also what is no number
-        message = f"{text!r} is no number of hours from 0 to {LONGEST_HOURS}"
+        message = f"{text!r} is no time such as 24h, 7d or 36 (hours), up to {LONGEST_HOURS} h"
         raise typer.BadParameter(message)
     return value
+
+
+def check_window(since: datetime | None, until: datetime | None) -> None:
+    """Refuse what no recording can be in."""
+    if since and since > datetime.now(UTC):
+        message = f"--since {since:%Y-%m-%d %H:%M} UTC is in the future"
+        raise typer.BadParameter(message)
+    if since and until and since >= until:
+        message = (
+            f"--since {since:%Y-%m-%d %H:%M} UTC is not before --until {until:%Y-%m-%d %H:%M} UTC"
+        )
+        raise typer.BadParameter(message)
 
 
 def sid(text: str) -> str:
@@ -110,14 +123,23 @@ AcceptLength = Annotated[
         help="Take the named recordings although they are shorter than Twilio says: you listened.",
     ),
 ]
+MaxDeletes = Annotated[
+    int | None,
+    typer.Option(
+        "--max-deletes",
+        min=0,
+        metavar="N",
+        help="Delete up to N in this run, instead of safety.max_deletes.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")]
 Retention = Annotated[
     float | None,
     typer.Option(
         "--retention",
         parser=hours,
-        metavar="HOURS",
-        help="Keep at Twilio for so long after the copy was proven.",
+        metavar="TIME",
+        help="Keep at Twilio for so long after the copy was proven: hours, or 90m, 24h, 7d.",
     ),
 ]
 Since = Annotated[

@@ -9,8 +9,6 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -39,11 +37,15 @@ class Signals:
 
     def ask(self, question: str) -> bool:
         """Ask a person; Ctrl-D is a no, and so is a signal, which also stops the run."""
+        answer = ""
         try:
             self._asking = True
-            return typer.confirm(question, err=True)
-        except (typer.Abort, KeyboardInterrupt):
-            print(file=sys.stderr)
-            return False
+            print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            pass
         finally:
             self._asking = False
+        if not answer.endswith("\n"):
+            print(file=sys.stderr)
+        return answer.strip().lower() in {"y", "yes"}

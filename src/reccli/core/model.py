@@ -107,6 +107,7 @@ class Reason(StrEnum):
     # The reasons below come from the run, not from the table.
     NOT_A_LINK = "the field holds a Twilio address that names no recording of a configured account"
     UNSAFE = "refused as unsafe: nothing was deleted"
+    DECLINED = "not confirmed: nothing was deleted"
     STOPPED = "the run was stopped before this step"
     UNSETTLED = "it does not settle: somebody else is changing it"
 
@@ -185,6 +186,11 @@ class Recording:
     def ref(self) -> Ref:
         """How to ask for it again."""
         return Ref(self.sid, self.account_sid, self.region, self.call_sid, self.conference_sid)
+
+    @property
+    def minutes(self) -> int:
+        """How long it is in minutes begun, as Twilio counts them; 0 where nobody tells."""
+        return -(-(self.duration or 0) // 60)
 
     @property
     def state(self) -> TwilioState:

@@ -96,7 +96,7 @@ class _Case:
         sides = self.sides
         yield from sides.observe(self.seed.recording, self.seed.rows)
         if self.rules.dry_run:
-            return self._would()
+            return (yield from self._would())
         for _ in range(MOST_STEPS):
             step = self._decide()
             if step.kind in _SETTLED or step.kind not in self.rules.may:
@@ -185,9 +185,9 @@ class _Case:
         """Delete, but only if everything, observed once more right now, still says so."""
         sides = self.sides
         if not self.approved:
-            refusal = yield AskGuard(self.seed.ref.sid)
+            refusal = yield AskGuard(self._certain())
             if isinstance(refusal, Refused):
-                return Step(StepKind.HOLD, Reason.UNSAFE)
+                return refusal.step
             self.approved = True
         yield from sides.observe(prove=True)
         if self.deletes and sides.observation().twilio is TwilioState.DELETED:
@@ -225,17 +225,18 @@ class _Case:
         detail = {"key": self.sides.key, "sha256": self.sides.stored.sha256}
         yield Record("twilio_recording_deleted", detail)
 
-    def _would(self) -> Outcome:
-        """End a dry run: the route, cut where this command has to stop."""
-        would = []
-        steps = route(self.sides.observation(), self.rules.policy, self.sides.now)
-        for step in steps:
+    def _would(self) -> Case:
+        """End a dry run: the route, cut where this command has to stop, or its guard does."""
+        for step in route(self.sides.observation(), self.rules.policy, self.sides.now):
             if step.kind not in self.rules.may:
                 break
-            would.append(step.kind)
-        self.taken = would
-        deque(self._note_what_vanished(steps[len(would)]), maxlen=0)
-        return self._outcome(steps[len(would)])
+            if step.kind is StepKind.DELETE:
+                refusal = yield AskGuard(self._certain())
+                if isinstance(refusal, Refused):
+                    return self._outcome(refusal.step)
+            self.taken.append(step.kind)
+        deque(self._note_what_vanished(step), maxlen=0)
+        return self._outcome(step)
 
     def _note_what_vanished(self, step: Step) -> Iterator[Record]:
         """Tell that an object is gone to which a row links, where this command may not copy."""

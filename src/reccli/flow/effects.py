@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.errors import Failure
-    from reccli.core.model import Recording, Ref, Row, StoredObject
+    from reccli.core.model import Recording, Ref, Row, Step, StoredObject
     from reccli.core.rows import Slot
 
 
@@ -78,9 +78,9 @@ class WriteLinks:
 
 @dataclass(frozen=True, slots=True)
 class AskGuard:
-    """Wait until the whole run knows how much it would delete → None, or the refusal."""
+    """Wait until the whole run knows how much it would delete → None, or `Refused`."""
 
-    sid: str
+    recording: Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,6 @@ class Unproven:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The guard's refusal, with its figures."""
+    """Nothing is deleted in this run, by the guard's word or a person's; where the case ends."""
 
-    message: str
+    step: Step

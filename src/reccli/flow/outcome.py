@@ -48,7 +48,8 @@ class Outcome:
 
     `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
     `link` is fit to be shown: it carries no signature. `objection` says what is wrong with the
-    object that has the key; `rows` is what the rows hold at the end.
+    object that has the key; `rows` is what the rows hold at the end. `size` is how many bytes were
+    copied, `stored` how many the object at the key has.
     """
 
     sid: str | None
@@ -64,3 +65,4 @@ class Outcome:
     recording: Recording | None = None
     objection: Failure | None = None
     rows: LinkState = LinkState.UNKNOWN
+    stored: int | None = None

@@ -36,14 +36,25 @@ _TAKEN = {
     StepKind.RELINK: "relinked",
     StepKind.LINK_TWILIO: "fallback",
     StepKind.RESIGN: "resigned",
-    StepKind.DELETE: "deleted",
 }
-_ENDED = {StepKind.HOLD: "held", StepKind.LOST: "lost", StepKind.DONE: ""}
+_ENDED = {StepKind.HOLD: "held", StepKind.DONE: "done"}
+ENDS = ("deleted", "waiting", "held", "lost", "failed", "done")
+"""Where a recording can stand; each stands in exactly one of them, so they add up to `seen`."""
+COUNTS = ("seen", *_TAKEN.values(), *ENDS, "bytes")
 
-COUNTS = (
-    *("seen", "copied", "relinked", "fallback", "resigned", "deleted"),
-    *("waiting", "held", "lost", "failed", "bytes"),
-)
+
+def end(outcome: Outcome) -> str:
+    """Say in which of `ENDS` a recording stands: what is gone first, then what went wrong."""
+    step = outcome.step
+    if step.kind is StepKind.LOST:
+        return "lost"
+    if StepKind.DELETE in outcome.steps:
+        return "deleted"
+    if outcome.failures:
+        return "failed"
+    if step.reason is Reason.STOPPED:
+        return "waiting"
+    return _ENDED.get(step.kind, "waiting")
 
 
 @dataclass(slots=True)
@@ -60,19 +71,11 @@ class Result:
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
-        """Take in one recording."""
+        """Take in one recording; in a dry run the counts say what would be done."""
         self.outcomes.append(outcome)
-        self.counts["seen"] += 1
-        if not self.dry_run:
-            self.counts.update(_TAKEN[kind] for kind in outcome.steps)
-            self.counts["bytes"] += outcome.size
-        ended = _ENDED.get(outcome.step.kind, "waiting")
-        if outcome.step.reason is Reason.STOPPED:
-            ended = "waiting"
-        if ended:
-            self.counts[ended] += 1
-        if outcome.failures:
-            self.counts["failed"] += 1
+        self.counts.update(("seen", end(outcome)))
+        self.counts.update(_TAKEN[kind] for kind in outcome.steps if kind in _TAKEN)
+        self.counts["bytes"] += outcome.size
 
     @property
     def summary(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.errors import Failure
-from reccli.core.guard import Limits, refusal
+from reccli.core.guard import Due, Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
@@ -37,6 +37,7 @@ from reccli.flow.unexpected import unexpected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reccli.core.model import Recording
     from reccli.flow.perform import World
     from reccli.flow.ports import EventSink
     from reccli.flow.source import Sources
@@ -46,6 +47,8 @@ AIRTABLE_AT_ONCE = 5
 GROUPS_AT_ONCE = 2
 """Groups of links under way: one is sent while the answers of the other come."""
 CHUNK = 100
+UNSAFE = Step(StepKind.HOLD, Reason.UNSAFE)
+DECLINED = Step(StepKind.WAIT, Reason.DECLINED)
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
 _TICK = 0.25
@@ -72,7 +75,7 @@ class Brake:
     """What may keep a run from deleting: figures, and a person who is asked once."""
 
     limits: Limits
-    confirm: Callable[[int], bool] = lambda _deletes: True
+    confirm: Callable[[Due], bool] = lambda _due: True
 
 
 class Runner:
@@ -111,6 +114,7 @@ class Runner:
         self._active: set[Task] = set()
         self._parked: deque[Task] = deque()
         self._approved: deque[Task] = deque()
+        self._due = Due()
         self._pulling = self._exhausted = self._halted = False
         self._feeding = self._listed = 0
         self._left = self._pace.limit
@@ -146,7 +150,7 @@ class Runner:
         if self._active or self._pulling or not self._exhausted or self._approved:
             return True
         if self._parked:
-            self._open_gate(complete=not (sources.failures or self._result.failures))
+            self._open_gate(complete=not sources.failures)
         return bool(self._approved or self._active)
 
     def _over(self) -> bool:
@@ -216,32 +220,33 @@ class Runner:
 
     def _open_gate(self, *, complete: bool) -> None:
         """Ask, now that everything has been seen, whether that many may be deleted."""
-        deletes = len(self._parked)
-        reason = refusal(deletes, self._listed, self._brake.limits, complete=complete)
-        if reason is None and not self._brake.confirm(deletes):
-            reason = f"{deletes} deletes were not confirmed"
-        if reason is None:
+        due, limits = self._due, self._brake.limits
+        reason = refusal(due.deletes, self._listed, limits, complete=complete)
+        if self._result.failures:  # a bug in the source: nobody knows what it would have said
+            self._refuse(UNSAFE)
+        elif reason:
+            if complete:  # else the failure that cut the listing says what went wrong
+                self._result.refusal = reason
+            self._refuse(UNSAFE)
+        elif self._result.dry_run or self._brake.confirm(due):
             self._approved, self._parked = self._parked, deque()
-            return
-        if complete:  # else the failure that cut the listing says what went wrong
-            self._result.refusal = reason
-        self._refuse(reason)
+        else:
+            self._refuse(DECLINED)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, step: Step) -> None:
         while self._parked:
             task = self._parked.popleft()
             self._active.add(task)
-            self._advance(task, Refused(reason))
+            self._advance(task, Refused(step))
 
-    def _park(self, task: Task) -> None:
+    def _park(self, task: Task, recording: Recording) -> None:
         """Hold a case whose next step is a delete; too many are refused without seeing them all."""
         self._active.discard(task)
         self._parked.append(task)
-        if self._result.refusal:
-            self._refuse(self._result.refusal)
-        elif (deletes := len(self._parked)) > self._brake.limits.max_deletes:
-            self._result.refusal = refusal(deletes, 0, self._brake.limits, complete=True)
-            self._refuse(self._result.refusal or "")
+        self._due.add(recording)
+        if self._due.deletes > self._brake.limits.max_deletes:
+            self._result.refusal = refusal(self._due.deletes, 0, self._brake.limits, complete=True)
+            self._refuse(UNSAFE)
 
     # One case
 
@@ -270,8 +275,8 @@ class Runner:
             self._end(task, None)
             return
         match effect:
-            case AskGuard():
-                self._park(task)
+            case AskGuard(recording):
+                self._park(task, recording)
             case ObserveRows():
                 self._rows.put(task, effect)
             case WriteLinks():

@@ -240,6 +240,7 @@ class Sides:
             known,
             self._objection(step, survey),
             survey.state,
+            self.stored.size,
         )
 
     def _objection(self, step: Step, survey: Survey) -> Failure | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.model import Reason, StepKind
@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from reccli.core.errors import Failure
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
+    from reccli.flow.retry import Outage
     from reccli.watch.report import Report
 
 SCHEMA = 1
+_LOST_HINT = (
+    "older versions of the key may still hold it, if the bucket keeps versions, or a backup; "
+    "the Twilio copy is gone"
+)
 _EXPLAINED = frozenset(
     {
         Reason.UNFIT,
@@ -83,6 +89,17 @@ def error(code: str, message: str, hint: str = "", sid: str | None = None) -> di
     return {"code": code, "message": redact(message), "hint": redact(hint), "sid": sid}
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong with the run, or with one recording; the same `cause` is told once."""
+
+    code: str
+    message: str
+    hint: str = ""
+    sid: str | None = None
+    cause: str = ""
+
+
 def _recording(outcome: Outcome) -> dict[str, Any]:
     failure = outcome.failures[-1] if outcome.failures else outcome.objection
     return {
@@ -109,26 +126,45 @@ def reason(outcome: Outcome) -> str:
 
 def error_entries(result: Result) -> Iterator[dict[str, Any]]:
     """List what went wrong: with the run itself first, then with each recording."""
-    for failure in result.failures:
-        yield error(failure.code, f"{failure.service}: {failure.message}", failure.hint)
-    for outage in result.outages:
-        yield error(
-            "service_down",
-            f"{outage.service} has failed since {outage.since:%Y-%m-%d %H:%M:%S} UTC: "
-            f"{outage.failure.message}",
-            outage.failure.hint,
-        )
+    for one in problems(result):
+        yield error(one.code, one.message, one.hint, one.sid)
+
+
+def problems(result: Result) -> Iterator[Problem]:
+    """List what went wrong; one that failed twice for the same cause is told once."""
+    failures = list(dict.fromkeys(_failures(result)))
+    outages = {(outage.service, outage.failure.kind): outage for outage in result.outages}
+    felt = {(failure.service, failure.kind) for _, failure in failures}
+    for key in outages.keys() & felt:  # else nothing came of it
+        yield _outage(outages[key])
     if result.refusal:
-        yield error("unsafe", result.refusal, "nothing was deleted")
+        yield Problem("unsafe", result.refusal, "see what --dry-run tells; nothing was deleted")
     if result.breach:
-        yield error("threshold", result.breach)
+        yield Problem("threshold", result.breach)
+    for sid, failure in failures:
+        outage = outages.get((failure.service, failure.kind))
+        message = f"{failure.service}: {failure.message}"
+        cause = _outage(outage).cause if outage else ""
+        yield Problem(failure.code, message, failure.hint, sid, cause)
+    for outcome in result.outcomes:
+        if outcome.step.kind is StepKind.LOST:
+            yield Problem("lost", outcome.step.reason.value, _LOST_HINT, outcome.sid)
+
+
+def _failures(result: Result) -> Iterator[tuple[str | None, Failure]]:
+    for failure in result.failures:
+        yield None, _plain(failure)
     for outcome in result.outcomes:
         for failure in outcome.failures:
-            message = f"{failure.service}: {failure.message}"
-            yield error(failure.code, message, failure.hint, outcome.sid)
-        if outcome.step.kind is StepKind.LOST:
-            hint = (
-                "older versions of the key may still hold it, if the bucket keeps versions, or a "
-                "backup; the Twilio copy is gone"
-            )
-            yield error("lost", outcome.step.reason.value, hint, outcome.sid)
+            yield outcome.sid, _plain(failure)
+
+
+def _plain(failure: Failure) -> Failure:
+    """Leave out what differs between two failures of one cause."""
+    return replace(failure, retry_after=None)
+
+
+def _outage(outage: Outage) -> Problem:
+    since = f"{outage.since:%Y-%m-%d %H:%M:%S} UTC"
+    message = f"{outage.service} has failed since {since}: {outage.failure.message}"
+    return Problem("service_down", message, outage.failure.hint, cause=f"{outage.service} is down")

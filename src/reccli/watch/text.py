@@ -3,76 +3,121 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from reccli.core.model import LinkState, Reason, S3State, StepKind
-from reccli.watch.document import error_entries, reason
+from reccli.flow.result import end
+from reccli.watch.document import problems, reason
 from reccli.watch.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from reccli.core.guard import Due
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
-    from reccli.watch.document import Run
+    from reccli.watch.document import Problem, Run
     from reccli.watch.report import Report
 
-_NAMED = 20
+_NAMED = 3
 """How many recordings of one cause are named; the JSON names them all."""
 _UNSEEN = "could not observe"
-_COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", "held")
+_COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", "held", "done")
+_SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
 
 
-def result_lines(run: Run, result: Result, *, every: bool) -> Iterator[str]:
-    """Tell a run; `every` recording, or only those that need somebody."""
-    if run.dry_run or every:
+def result_lines(run: Run, result: Result, *, every: bool, quiet: bool = False) -> Iterator[str]:
+    """Tell a run; `every` recording, or only those that need somebody, or `quiet` nothing else."""
+    if not quiet and (run.dry_run or every):
         yield from (_route(outcome, dry_run=run.dry_run) for outcome in result.outcomes)
-    yield summary_line(run, result)
-    yield from _needs_a_person(result)
+    if result.exit_code or not quiet:
+        yield summary_line(run, result)
+    yield from needs_a_person(result)
 
 
 def summary_line(run: Run, result: Result) -> str:
-    """Say in one line what happened."""
+    """Say in one line what happened, or in a dry run what would."""
     counts = result.counts
-    if run.dry_run:
-        return f"dry run: {counts['seen']} recordings seen, nothing was changed"
+    sizes = _sizes(result)
     parts = [f"{counts['seen']} seen"]
-    parts += [f"{counts[name]} {name}" for name in _COUNTED if counts[name]]
-    if counts["copied"]:
-        parts[parts.index(f"{counts['copied']} copied")] += f" ({_size(counts['bytes'])})"
+    parts += [f"{counts[n]} {n}{sizes.get(n, '')}" for n in _COUNTED if counts[n]]
     if counts["lost"]:
         parts.append(f"{counts['lost']} LOST")
     parts.append(f"{counts['failed']} failed")
+    told = ", ".join(parts)
+    if run.dry_run:
+        return (
+            f"dry run, nothing was changed; {run.command} would say: {told}, "
+            f"and end with exit code {result.exit_code:d}"
+        )
+    if declined := sum(o.step.reason is Reason.DECLINED for o in result.outcomes):
+        told += f", {declined} deletes not confirmed: nothing was deleted,"
     seconds = (run.finished_at - run.started_at).total_seconds()
-    return f"{run.command}: {', '.join(parts)} in {_time(seconds)}"
+    return f"{run.command}: {told} in {_time(seconds)}"
+
+
+def _sizes(result: Result) -> dict[str, str]:
+    """Say how much was copied; in a dry run, what is known of how much would be moved."""
+    if not result.dry_run:
+        return {"copied": f" ({_size(result.counts['bytes'])})"}
+    copied, deleted = (
+        [outcome for outcome in result.outcomes if kind in outcome.steps]
+        for kind in (StepKind.COPY, StepKind.DELETE)
+    )
+    stored = sum(outcome.stored or 0 for outcome in deleted)
+    return {
+        "copied": f" ({_minutes(copied):,} min)",
+        "deleted": f" ({_minutes(deleted):,} min, {_size(stored)})",
+    }
+
+
+def _minutes(outcomes: Iterable[Outcome]) -> int:
+    return sum(outcome.recording.minutes for outcome in outcomes if outcome.recording)
 
 
 def _route(outcome: Outcome, *, dry_run: bool) -> str:
-    steps = " → ".join([*outcome.steps, outcome.step.kind])
+    """Tell the steps of this command; one that is for another command is only a reason."""
+    ending = [outcome.step.kind] if outcome.step.kind in _SETTLED else []
+    steps = " → ".join([*outcome.steps, *ending]) or "nothing"
     would = "would " if dry_run else ""
     return redact(f"{would}{outcome.sid or outcome.link}: {steps} ({reason(outcome)})")
 
 
-def _needs_a_person(result: Result) -> Iterator[str]:
-    """List failures by cause, each with its fix, then what is held without a failure."""
-    causes: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for entry in error_entries(result):
-        causes[entry["code"], entry["hint"]].append(entry)
-    for (code, hint), entries in causes.items():
-        yield f"error: {entries[0]['message']} [{code}]"
-        yield from _names([entry["sid"] for entry in entries if entry["sid"]])
-        if hint:
-            yield f"  fix: {hint}"
+def question(due: Due, account_sid: str, bucket: str) -> str:
+    """Ask whether to delete, with all that tells a mistake from what was meant."""
+    age = f", the oldest {_age(datetime.now(UTC) - due.oldest)} old" if due.oldest else ""
+    return (
+        f"Delete {due.deletes:,} recordings ({due.minutes:,} minutes{age}) from Twilio's account "
+        f"{account_sid}, whose copies are in the bucket {bucket}, for ever?"
+    )
+
+
+def _age(age: timedelta) -> str:
+    return f"{age.days} days" if age.days > 1 else f"{age / timedelta(hours=1):.1f} hours"
+
+
+def needs_a_person(result: Result) -> Iterator[str]:
+    """Tell failures, what is lost and what is held: a line for each cause, with its fix."""
+    unsafe = _named(result, lambda one: one.step.reason is Reason.UNSAFE)
+    causes: dict[tuple[str, ...], list[Problem]] = defaultdict(list)
+    for problem in problems(result):
+        key = (problem.cause,) if problem.cause else (problem.code, problem.hint)
+        causes[key].append(problem)
+    for told in causes.values():
+        first = told[0]
+        names = [one.sid for one in told if one.sid] + (unsafe if first.code == "unsafe" else [])
+        yield _line("error", f"{first.message} [{first.code}]", names, first.hint)
     held: dict[tuple[Reason, str], list[Outcome]] = defaultdict(list)
     for outcome in result.outcomes:
-        if outcome.step.kind is StepKind.HOLD and not outcome.failures:
+        told_above = result.refusal and outcome.step.reason is Reason.UNSAFE
+        if end(outcome) == "held" and not (told_above or _is_dead(outcome)):
             held[outcome.step.reason, _cause(outcome)].append(outcome)
     for (why, _), those in held.items():
-        yield f"held: {reason(those[0])}"
-        yield from _names([one.sid or one.link or "" for one in those])
         hint = those[0].objection.hint if those[0].objection else ""
-        yield f"  fix: {hint or _FIXES[why]}"
-    yield from _dead_links(result)
+        yield _line("held", reason(those[0]), [_name(one) for one in those], hint or _FIXES[why])
+    if dead := _named(result, _is_dead):
+        yield _line("held", _DEAD, dead, _DEAD_FIX)
 
 
 def _cause(outcome: Outcome) -> str:
@@ -80,6 +125,34 @@ def _cause(outcome: Outcome) -> str:
     return outcome.objection.code if outcome.objection else ""
 
 
+def _line(label: str, what: str, names: list[str], fix: str) -> str:
+    parts = [f"{label}: {what}"]
+    if names := list(dict.fromkeys(names)):
+        noun = "row" if names[0].startswith("row ") else "recording"
+        several = "" if len(names) == 1 else "s"
+        more = f" and {len(names) - _NAMED} more, see --json" if len(names) > _NAMED else ""
+        parts.append(f"{len(names)} {noun}{several}: {', '.join(names[:_NAMED])}{more}")
+    if fix:
+        parts.append(f"fix: {fix}")
+    return redact("; ".join(parts))
+
+
+def _named(result: Result, which: Callable[[Outcome], bool]) -> list[str]:
+    return [_name(outcome) for outcome in result.outcomes if which(outcome)]
+
+
+def _name(outcome: Outcome) -> str:
+    return outcome.sid or outcome.link or ""
+
+
+def _is_dead(outcome: Outcome) -> bool:
+    """Whether its link opens for nobody, or soon will not, and could not be renewed."""
+    dying = outcome.rows is LinkState.S3_LINK_EXPIRING and outcome.s3 is not S3State.VERIFIED
+    return dying and end(outcome) in {"held", "failed"}
+
+
+_DEAD = "links that are dead or dying and could not be renewed"
+_DEAD_FIX = "see what became of their objects; a place that changed goes to links.former"
 _FIXES = {
     Reason.ELSEWHERE: "see what the link in the row opens, and empty the cell; process fills it",
     Reason.UNFIT: "keep lifecycle rules off the prefix, and bring the object back to a readable "
@@ -98,29 +171,9 @@ _FIXES = {
     Reason.NO_MEDIA: "was it completed just now, run again; else look into the account's external "
     "storage (an S3 bucket of your own), and copy the recording from there",
     Reason.S3_UNREACHABLE: "run migrate-fallbacks when S3 is back",
-    Reason.UNSAFE: "nothing was deleted; see the error above",
-    Reason.STOPPED: "run again: it goes on from what it finds",
+    Reason.UNSAFE: "run again, when everything can be listed",
     Reason.UNSETTLED: "look for another program that writes these rows",
 }
-
-
-def _dead_links(result: Result) -> Iterator[str]:
-    """Tell which links open for nobody, or soon will not, and could not be renewed."""
-    dead = [
-        outcome.sid or ""
-        for outcome in result.outcomes
-        if outcome.rows is LinkState.S3_LINK_EXPIRING and outcome.s3 is not S3State.VERIFIED
-    ]
-    if dead:
-        yield f"links that are dead or dying and could not be renewed: {len(dead)}"
-        yield from _names(dead)
-        yield "  fix: see what became of their objects; a place that changed goes to links.former"
-
-
-def _names(sids: list[str]) -> Iterator[str]:
-    yield from (f"  {sid}" for sid in sids[:_NAMED])
-    if len(sids) > _NAMED:
-        yield f"  and {len(sids) - _NAMED} more (--json names them all)"
 
 
 def report_lines(report: Report, result: Result) -> Iterator[str]:
@@ -153,7 +206,7 @@ def report_lines(report: Report, result: Result) -> Iterator[str]:
     width = max(len(name) for name, _ in rows)
     yield f"from {report.since[:16]} to {report.until[:16]} UTC"
     yield from (f"{name:<{width}}  {value}" for name, value in rows)
-    yield from _needs_a_person(result)
+    yield from needs_a_person(result)
 
 
 def _kinds(counts: Mapping[str, int] | None) -> str:
