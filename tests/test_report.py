@@ -25,7 +25,7 @@ SID, CALL, ACCOUNT = "RE" + "0a" * 16, "CA" + "0b" * 16, "AC" + "0c" * 16
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 FROM_TWILIO = {
     *("at_risk", "oldest_waiting_hours", "preserved_recordings", "preserved_minutes"),
-    *("monthly_cost_usd", "lost", "nothing_recorded"),
+    *("monthly_cost_usd", "nothing_recorded"),
 }
 FROM_HISTORY = {
     *("s3_success_rate", "fallback_rate", "airtable_update_failures", "callbacks_pending"),
@@ -33,8 +33,11 @@ FROM_HISTORY = {
 }
 
 
+FALLBACKS = {"rec1": {"RE4", "RE9"}, "rec2": {"RE4"}, "rec3": {"RE8"}}
+
+
 class History:
-    """Has seen three copies and a fallback, unless it is broken."""
+    """Has seen three copies, and two fallbacks of which one was healed, unless it is broken."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.broken = broken
@@ -43,7 +46,15 @@ class History:
         self, names: Sequence[str], since: datetime, until: datetime
     ) -> Mapping[str, int]:
         self.callbacks_pending()
-        return {"recording_s3_upload_success": 3, "recording_s3_fallback_to_twilio": 1}
+        return dict.fromkeys(names, 5)
+
+    def recordings_with(self, name: str, since: datetime, until: datetime) -> set[str]:
+        self.callbacks_pending()
+        assert (since, until) == WINDOW
+        return {
+            "recording_s3_upload_success": {"RE1", "RE2", "RE3"},
+            "recording_s3_fallback_to_twilio": {"RE3", "RE4"},
+        }[name]
 
     def callbacks_pending(self) -> int:
         if self.broken:
@@ -78,14 +89,14 @@ def failure(service: Service) -> Failure:
 def test_all_that_was_observed_is_told() -> None:
     result = Result()
     result.add(kept())
-    report = report_on(result, 3, History(), WINDOW)
+    report = report_on(result, FALLBACKS, History(), WINDOW)
     told = report.as_json()
     assert told["fallback_rows"] == 3
-    assert (told["at_risk"], told["oldest_waiting_hours"], told["lost"]) == (1, 2.0, 0)
+    assert (told["at_risk"], told["oldest_waiting_hours"], told["lost"]) == (1, 2.0, None)
     assert (told["preserved_recordings"], told["preserved_minutes"]) == (1, 2)
     assert (told["monthly_cost_usd"], told["nothing_recorded"]) == (0, 0)
-    assert (told["s3_success_rate"], told["fallback_rate"]) == (0.75, 0.25)
-    assert (told["airtable_update_failures"], told["callbacks_pending"]) == (0, 2)
+    assert (told["s3_success_rate"], told["fallback_rate"]) == (0.5, 0.25)
+    assert (told["airtable_update_failures"], told["callbacks_pending"]) == (5, 2)
     assert told["callbacks"] == {"absent": 1, "completed": 4, "stopped": 2}
     lines = list(report_lines(report, result))
     assert any("1 absent, 4 completed, 2 stopped" in line for line in lines)
@@ -95,24 +106,35 @@ def test_all_that_was_observed_is_told() -> None:
 def test_a_listing_that_broke_off_has_no_figures(service: Service) -> None:
     result = Result(failures=[failure(service)])
     result.add(kept())
-    report = report_on(result, 3, History(), WINDOW)
-    assert {name for name, value in report.as_json().items() if value is None} == FROM_TWILIO
+    report = report_on(result, FALLBACKS, History(), WINDOW)
+    unseen_figures = {name for name, value in report.as_json().items() if value is None}
+    assert unseen_figures == FROM_TWILIO | {"lost"}
     lines = list(report_lines(report, result))
     unseen = [line for line in lines if line.endswith("  could not observe")]
-    assert len(unseen) == 6  # recordings that never were one have no line
+    assert len(unseen) == 5  # recordings that never were one have no line
     assert not any(line.endswith(("  0", " none", "0.00 USD")) for line in lines[1:9])
 
 
 def test_an_interrupted_run_has_not_seen_everything() -> None:
-    report = report_on(Result(interrupted=True), 0, History(), WINDOW)
-    assert {name for name, value in report.as_json().items() if value is None} == FROM_TWILIO
+    report = report_on(Result(interrupted=True), {}, History(), WINDOW)
+    unseen_figures = {name for name, value in report.as_json().items() if value is None}
+    assert unseen_figures == FROM_TWILIO | {"lost"}
+
+
+def test_a_run_that_was_cut_short_gives_no_totals() -> None:
+    result = Result()
+    result.add(kept())
+    report = report_on(result, FALLBACKS, History(), WINDOW, complete=False)
+    unseen_figures = {name for name, value in report.as_json().items() if value is None}
+    assert unseen_figures == FROM_TWILIO | {"lost"}
 
 
 def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
     result = Result(failures=[failure(Service.AIRTABLE)])
     report = report_on(result, None, History(), WINDOW)
     assert report.fallback_rows is None
-    assert (report.at_risk, report.preserved_recordings, report.lost) == (0, 0, 0)
+    assert (report.fallback_rate, report.s3_success_rate) == (None, 0.5)
+    assert (report.at_risk, report.preserved_recordings, report.lost) == (0, 0, None)
     lines = list(report_lines(report, result))
     assert any("fallback link" in line and line.endswith("could not observe") for line in lines)
     assert any("oldest" in line and line.endswith(" none") for line in lines)
@@ -120,9 +142,9 @@ def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
 
 @pytest.mark.parametrize("history", [None, History(broken=True)], ids=["none", "broken"])
 def test_without_a_history_the_rest_is_told(history: History | None) -> None:
-    report = report_on(Result(), 0, history, WINDOW)
+    report = report_on(Result(), {}, history, WINDOW)
     unknown = {name for name, value in report.as_json().items() if value is None}
-    assert unknown == FROM_HISTORY | {"oldest_waiting_hours"}
+    assert unknown == FROM_HISTORY | {"oldest_waiting_hours", "lost"}
     assert report.breach(0.0) is None
     lines = list(report_lines(report, Result()))
     assert sum(line.endswith("could not observe") for line in lines) == 5
@@ -158,7 +180,7 @@ NEVER_HELD = {
     *(Reason.NOT_COMPLETED, Reason.NO_COPY, Reason.NEEDS_ROW, Reason.FALLBACK, Reason.REACHABLE),
     *(Reason.NAME_OBJECT, Reason.LINK_WOULD_DIE, Reason.IN_RETENTION, Reason.PROVEN),
     *(Reason.CONVERGED, Reason.LOST, Reason.NOTHING_RECORDED),
-    *(Reason.STOPPED, Reason.DECLINED),
+    *(Reason.STOPPED, Reason.DECLINED, Reason.UNHEARD_OF),
 }
 
 

@@ -11,7 +11,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +25,7 @@ from reccli.watch.journal import Journal
 from reccli.watch.report import Report, report_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from reccli.adapters.ledger import Ledger, PendingCallback
     from reccli.config import Settings
@@ -119,9 +118,11 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             result.failures.append(dying)
         report = None
         if options.command is Command.REPORT:
-            since = options.since or started - timedelta(hours=settings.alerts.window_hours)
             until = options.until or started
-            report = report_on(result, fallbacks, ledger, (since, until))
+            since = options.since or until - timedelta(hours=settings.alerts.window_hours)
+            report = report_on(
+                result, fallbacks, ledger, (since, until), complete=sources.listed_whole
+            )
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
@@ -163,11 +164,11 @@ def _items(
         case Command.PURGE_TWILIO:
             return sources.on_twilio(options.since, options.until)
         case Command.REPORT:
-            return islice(sources.on_twilio(), options.limit)
+            return sources.first(options.limit)
 
 
-def _fallback_rows(sources: Sources) -> int | None:
-    """Count the rows with a fallback link; None if the scan broke off."""
+def _fallback_rows(sources: Sources) -> Mapping[str, Collection[str]] | None:
+    """Tell the rows with a fallback link, and to which recordings; None if the scan broke off."""
     before = len(sources.failures)
     found = sources.fallback_rows()
     return found if len(sources.failures) == before else None

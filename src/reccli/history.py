@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
-from reccli.config import identity
-from reccli.core.errors import ServiceError
+from reccli.config import ConfigError, identity
+from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Reason
 from reccli.flow.callbacks import Finished, verdict
 from reccli.flow.ports import Event
@@ -35,11 +35,16 @@ _log = structlog.get_logger("reccli")
 
 
 def open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
-    """Open the ledger if that can be done: without it history is missing, nothing else."""
+    """Open the ledger if that can be done: without it history is missing, nothing else.
+
+    Raises `ConfigError` where no ledger can ever be opened with this configuration.
+    """
     try:
         url = settings.ledger.url.get_secret_value()
         return stack.enter_context(Ledger.open(url, archive(settings)))
     except LedgerError as error:
+        if error.failure.kind is FailureKind.CONFIG:
+            raise ConfigError([str(error)]) from error
         _log.warning("ledger_error", error=str(error))
         return None
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
-from reccli.core.model import Reason, Step, StepKind, TwilioState
+from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.callbacks import (
     FIRST,
     GIVE_UP,
@@ -100,32 +98,11 @@ def test_a_call_without_recordings_is_given_up_after_a_while() -> None:
 
 
 def test_a_recording_that_twilio_does_not_know_is_given_up_after_a_while() -> None:
-    failures = [Failure(Service.TWILIO, FailureKind.GONE, "x", "no such thing")]
-    unknown = Outcome(None, None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), (), tuple(failures))
+    unknown = Outcome(None, None, Step(StepKind.WAIT, Reason.UNHEARD_OF))
     reason = "Twilio knows no such recording"
     assert verdict([unknown], NO_RECORDING - NEW, 3) == Again(later(3), reason)
     assert verdict([unknown], NO_RECORDING, 3) == Finished(reason, given_up=True)
-    failures.append(Failure(Service.AIRTABLE, FailureKind.OUTAGE, "http_503", "it is away"))
-    assert isinstance(verdict([replace(unknown, failures=tuple(failures))], GIVE_UP, 3), Again)
     assert isinstance(verdict([unknown, FALLBACK], GIVE_UP, 3), Again)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"failures": ()},
-        {"failures": (Failure(Service.AIRTABLE, FailureKind.GONE, "not_found", "no table"),)},
-        {"failures": (Failure(Service.TWILIO, FailureKind.PERMANENT, "not_found", "a proxy"),)},
-        {"twilio": TwilioState.COMPLETED},  # it is its audio that is not there
-    ],
-)
-def test_only_twilios_own_word_is_that_there_is_no_recording(other: dict[str, Any]) -> None:
-    gone = Failure(Service.TWILIO, FailureKind.GONE, "not_found", "no such thing")
-    unknown = Outcome(None, None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(gone,))
-    assert verdict([unknown], NO_RECORDING, 3) == Finished(
-        "Twilio knows no such recording", given_up=True
-    )
-    assert isinstance(verdict([replace(unknown, **other)], NO_RECORDING, 3), Again)
 
 
 def test_a_server_that_stops_hands_over_at_once() -> None:

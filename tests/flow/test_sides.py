@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from reccli.core.errors import FailureKind, Service
+from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import LinkState, Reason, S3State, StepKind, StoredObject
+from reccli.flow.commands import Command
 from reccli.flow.effects import (
+    Copy,
     Delete,
     ObserveObject,
     ObserveRecording,
@@ -201,3 +203,45 @@ def test_a_delete_that_came_too_late_is_proven_again() -> None:
     assert stage.play().steps == (StepKind.DELETE,)
     assert len(stage.of(Delete)) == 2
     assert len(stage.of(ObserveRows)) == 3
+
+
+# What only a callback told of
+
+GONE = failed(Service.TWILIO, FailureKind.GONE)
+TOLD = Seed(make_recording().ref, (RE1,), told=True)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
+    stage = Stage((), {}, dry_run=dry_run, recording=GONE).command(Command.PROCESS)
+    outcome = stage.play(TOLD)
+    assert (outcome.step.kind, outcome.step.reason) == (StepKind.WAIT, Reason.UNHEARD_OF)
+    assert (outcome.failures, stage.told) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("recording", "seed", "more"),
+    [
+        (GONE, replace(TOLD, told=False), ()),
+        (failed(Service.TWILIO), TOLD, ()),  # somebody else's 404
+        (GONE, TOLD, (failed(Service.AIRTABLE, FailureKind.OUTAGE),)),
+        (GONE, TOLD, (failed(Service.AIRTABLE, FailureKind.GONE),)),
+    ],
+)
+def test_whatever_else_went_wrong_is_a_failure(
+    recording: Failure, seed: Seed, more: tuple[Failure, ...]
+) -> None:
+    stage = Stage((), {}, recording=recording).command(Command.PROCESS)
+    outcome = stage.will_say(ObserveRows, *more).play(seed)
+    assert (outcome.step.reason, outcome.failures) == (Reason.NOT_OBSERVED, (recording, *more))
+
+
+def test_a_recording_whose_audio_is_gone_is_known() -> None:
+    stage = Stage((), {}).command(Command.PROCESS).will_say(Copy, GONE)
+    assert stage.play(TOLD).failures == (GONE,)
+
+
+def test_what_is_proven_is_linked_though_twilio_has_forgotten_it() -> None:
+    stage = Stage((make_row(presigned_link(), ""),), recording=GONE).command(Command.PROCESS)
+    outcome = stage.play(TOLD)
+    assert (outcome.step.reason, outcome.failures) == (Reason.NOT_OBSERVED, ())

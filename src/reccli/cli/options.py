@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 _HOUR = timedelta(hours=1)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LONGEST_HOURS = 10_000_000
@@ -35,13 +36,13 @@ def moment(text: str) -> datetime:
     """Read a duration before now, or an ISO date or time (UTC unless it says otherwise)."""
     if _DURATION.fullmatch(text.strip()):
         try:
-            return datetime.now(UTC) - duration(text)
+            return _reachable(datetime.now(UTC) - duration(text))
         except OverflowError:
             message = f"{text!r} is too long ago"
             raise typer.BadParameter(message) from None
     try:
         at = datetime.fromisoformat(text.strip())
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        return _reachable(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         message = f"{text!r} is no time: write 90m, 36h, 7d, 2026-11-22 or 2026-11-22T09:30"
         raise typer.BadParameter(message) from None
@@ -57,6 +58,13 @@ def hours(text: str) -> float:
         message = f"{text!r} is no time such as 24h, 7d or 36 (hours), up to {LONGEST_HOURS} h"
         raise typer.BadParameter(message)
     return value
+
+
+def _reachable(at: datetime) -> datetime:
+    if at < _EARLIEST:
+        message = f"{at:%Y-%m-%d} is before there was anything to record"
+        raise typer.BadParameter(message)
+    return at
 
 
 def check_window(since: datetime | None, until: datetime | None) -> None:

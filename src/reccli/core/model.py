@@ -106,6 +106,7 @@ class Reason(StrEnum):
     NOT_OBSERVED = "could not observe"
     # The reasons below come from the run, not from the table.
     NOT_A_LINK = "the field holds a Twilio address that names no recording of a configured account"
+    UNHEARD_OF = "a callback told of it, and Twilio knows no such recording"
     UNSAFE = "refused as unsafe: nothing was deleted"
     DECLINED = "not confirmed: nothing was deleted"
     STOPPED = "the run was stopped before this step"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reccli.core.errors import forgotten_by_twilio
-from reccli.core.model import Reason, StepKind, TwilioState
+from reccli.core.model import Reason, StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +95,7 @@ def _unknown(outcome: Outcome) -> bool:
 
     That proves nothing and destroys nothing: `process` lists what there is at Twilio anyway.
     """
-    known = outcome.twilio is not TwilioState.UNKNOWN
-    return not known and bool(outcome.failures) and all(map(forgotten_by_twilio, outcome.failures))
+    return outcome.step.reason is Reason.UNHEARD_OF
 
 
 def _settled(outcome: Outcome) -> bool:

@@ -20,6 +20,8 @@ from reccli.core.model import (
     Recording,
     Row,
     S3State,
+    Step,
+    StepKind,
     StoredObject,
     TwilioState,
 )
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from reccli.core.model import Ref, Step, StepKind
+    from reccli.core.model import Ref
     from reccli.core.rows import Slot
     from reccli.flow.outcome import Rules, Seed
 
@@ -219,6 +221,9 @@ class Sides:
     def outcome(self, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
         """Say where the recording stands; `size` is how many bytes were copied."""
         sid, known, survey = self.seed.ref.sid, self.known, self.survey()
+        failures = self._failures_that_matter()
+        if self.seed.told and not known and failures and all(map(forgotten_by_twilio, failures)):
+            step, failures = Step(StepKind.WAIT, Reason.UNHEARD_OF), ()  # a test, or deleted since
         links = (
             host_only(slot.text, sid)
             if slot.state is LinkState.ELSEWHERE
@@ -231,7 +236,7 @@ class Sides:
             self.ref.call_sid,
             step,
             taken,
-            self._failures_that_matter(),
+            failures,
             next(links, None),
             self.key,
             size,

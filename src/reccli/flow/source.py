@@ -16,6 +16,7 @@ from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import recordings_in
 from reccli.core.model import LinkState, Ref, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
+from reccli.flow import telling
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.found import Found, found_between
 from reccli.flow.listing import age_order, by_creation, listed, recordings_of
@@ -46,6 +47,8 @@ class Sources(TableSources):
 
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The calls that were told of and listed whole, each with its recordings."""
+    listed_whole: bool = False
+    """Whether `first` has given all that Twilio lists."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
@@ -64,7 +67,7 @@ class Sources(TableSources):
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
         if not sid.startswith("CA"):
-            yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid))
+            yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid), told=True)
             return
         recordings = list(recordings_of(sid, self.world))
         self.calls[sid] = tuple(recording.sid for recording in recordings)
@@ -73,7 +76,10 @@ class Sources(TableSources):
 
     def _named(self, sid: str) -> Iterator[Seed]:
         if sid.startswith("CA"):
+            before = len(self.failures)
             recordings = list(self._list(call_sid=sid))
+            if not recordings and len(self.failures) == before:
+                self.failures.append(telling.no_recording_of(sid))
             for recording in recordings:
                 yield Seed(recording.ref, self._siblings(recordings), recording)
             return
@@ -91,6 +97,12 @@ class Sources(TableSources):
         """Take every recording that Twilio lists, as the pages come."""
         for recording in self._list(since, until):
             yield Seed(recording.ref, (), recording)
+
+    def first(self, count: int | None) -> Iterator[Seed]:
+        """Take some of those that Twilio lists, or all; `listed_whole` says if there were more."""
+        everyone = self.on_twilio()
+        yield from islice(everyone, count)
+        self.listed_whole = next(everyone, None) is None and not self._cut
 
     def unlinked(
         self,

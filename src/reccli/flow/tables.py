@@ -68,10 +68,13 @@ class TableSources:
             seen.update((row.id, link) for row, link in found)
             yield from self._fallback_seeds(found, tuple(rows.values()), at)
 
-    def fallback_rows(self) -> int:
-        """Count the rows that hold a link to a recording at Twilio."""
-        links = self._fallback_links(list(self._scan(self.world.airtable.fallbacks)))
-        return len({row.id for row, link in links if isinstance(link, TwilioLink)})
+    def fallback_rows(self) -> dict[str, set[str]]:
+        """Tell the rows that hold links to recordings at Twilio, by ID, and to which ones."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for row, link in self._fallback_links(list(self._scan(self.world.airtable.fallbacks))):
+            if isinstance(link, TwilioLink):
+                found[row.id].add(link.sid)
+        return found
 
     def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | OddCell]]:
         """Tell the links, and the cells that have to do with Twilio and are none."""

@@ -57,6 +57,17 @@ def left_behind() -> Failure:
     )
 
 
+def no_recording_of(call_sid: str) -> Failure:
+    """Say that a call was named which has no recording: a word that was mistyped, most likely."""
+    return Failure(
+        Service.TWILIO,
+        FailureKind.PERMANENT,
+        "no_recording",
+        f"no recording of the call {call_sid} is listed",
+        "check the SID: it is of another account, was never recorded, or its recording is deleted",
+    )
+
+
 def unproven(known: Recording | None, stored: StoredObject) -> Failure:
     """Say why the length of a copy proves nothing, with both lengths where there are two."""
     holds = "S3 holds the audio" if stored.seconds is None else f"S3 holds {stored.seconds:.0f} s"

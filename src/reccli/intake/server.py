@@ -134,7 +134,7 @@ def _make(settings: Settings, run_id: str) -> Starlette:
         failure = error.failure
         if failure.service is not Service.LEDGER:
             raise CannotServeError(failure.service, str(error), failure.hint) from error
-        if failure.kind in {FailureKind.PERMANENT, FailureKind.DENIED}:
+        if failure.kind in {FailureKind.PERMANENT, FailureKind.DENIED, FailureKind.CONFIG}:
             hint = failure.hint or "set ledger.url or STATE_DIRECTORY to where it may be written"
             raise CannotServeError("ledger", f"ledger: {failure.message}", hint) from error
     return app

@@ -11,7 +11,7 @@ from reccli.core.errors import Service, ServiceError
 from reccli.core.model import S3State, TwilioState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from reccli.flow.result import Result
@@ -37,6 +37,9 @@ class Statistics(Protocol):
     ) -> Mapping[str, int]:
         """Count events of a window by name."""
 
+    def recordings_with(self, name: str, since: datetime, until: datetime) -> set[str]:
+        """Tell of which recordings an event of that name was kept within a window."""
+
     def callbacks_pending(self) -> int:
         """Count callbacks that are not finished."""
 
@@ -48,8 +51,10 @@ class Statistics(Protocol):
 class Report:
     """The `report` object of the contract; hours, minutes and USD as named.
 
-    What could not be observed is None, never 0. A rate is also None when nothing happened in the
-    window, and the oldest one when none waits.
+    What was not observed is None, never 0. A rate is also None when nothing happened in the window,
+    and the oldest one when none waits. Both rates are of the recordings that were stored or fell
+    back in the window, each counted once: `s3_success_rate` is what never fell back there,
+    `fallback_rate` what some row links at Twilio still.
     """
 
     fallback_rows: int | None
@@ -76,7 +81,7 @@ class Report:
         """Say which threshold is breached."""
         if self.fallback_rate is not None and self.fallback_rate > fallback_rate_above:
             return (
-                f"{self.fallback_rate:.1%} of the recordings fell back to Twilio links, "
+                f"{self.fallback_rate:.1%} of the recordings are on Twilio links still, "
                 f"and alerts.fallback_rate_above allows {fallback_rate_above:.1%}"
             )
         return None
@@ -84,27 +89,35 @@ class Report:
 
 def report_on(
     result: Result,
-    fallbacks: int | None,
+    fallbacks: Mapping[str, Collection[str]] | None,
     statistics: Statistics | None,
     window: tuple[datetime, datetime],
+    *,
+    complete: bool = True,
 ) -> Report:
-    """Derive the figures from a read-only run over everything on Twilio, and the history."""
+    """Derive the figures from a read-only run over what is on Twilio, and the history.
+
+    `fallbacks` are the recordings that rows link at Twilio, by row; `complete` is whether the run
+    was over everything on Twilio.
+    """
     since, until = window
-    seen = _saw_everything(result)
+    seen = complete and _saw_everything(result)
     kept = [o for o in result.outcomes if o.twilio is TwilioState.COMPLETED and o.recording]
     risky = [o for o in kept if o.s3 is not S3State.VERIFIED]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
-    minutes = sum(-(-(o.recording.duration or 0) // 60) for o in kept if o.recording)
-    names = (_STORED, _FELL_BACK, _UPDATE_FAILED)
-    counts = pending = told = None
+    minutes = sum(o.recording.minutes for o in kept if o.recording)
+    handled = not_updated = pending = told = None
     if statistics:
-        counts = _told(lambda: statistics.count_events(names, since, until))
+        handled = _told(lambda: _handled(statistics, since, until))
+        not_updated = _told(
+            lambda: statistics.count_events((_UPDATE_FAILED,), since, until)[_UPDATE_FAILED]
+        )
         pending = _told(statistics.callbacks_pending)
         told = _told(lambda: _by_kind(statistics.count_callbacks(since, until)))
-    stored, fell_back, not_updated = ((counts or {}).get(name, 0) for name in names)
-    tried = stored + fell_back
+    everyone, fell_back = handled or (set(), set())
+    linked = set().union(*(fallbacks or {}).values())
     return Report(
-        fallback_rows=fallbacks,
+        fallback_rows=None if fallbacks is None else len(fallbacks),
         at_risk=len(risky) if seen else None,
         oldest_waiting_hours=(
             round((until - min(created)).total_seconds() / 3600, 2) if seen and created else None
@@ -114,12 +127,12 @@ def report_on(
         monthly_cost_usd=(
             round(max(0, minutes - FREE_MINUTES) * USD_PER_MINUTE_MONTH, 4) if seen else None
         ),
-        s3_success_rate=round(stored / tried, 4) if tried else None,
-        fallback_rate=round(fell_back / tried, 4) if tried else None,
-        airtable_update_failures=not_updated if counts is not None else None,
+        s3_success_rate=_share(everyone - fell_back, everyone),
+        fallback_rate=None if fallbacks is None else _share(everyone & linked, everyone),
+        airtable_update_failures=not_updated,
         callbacks_pending=pending,
         callbacks=told,
-        lost=result.counts["lost"] if seen else None,
+        lost=None,  # nobody looks for what Twilio does not list any more
         nothing_recorded=(
             sum(o.twilio is TwilioState.FAILED for o in result.outcomes) if seen else None
         ),
@@ -132,6 +145,18 @@ def _saw_everything(result: Result) -> bool:
     """Whether the listing of Twilio came to its end; scans of Airtable have no part in it."""
     cut = (failure for failure in result.failures if failure.service is not Service.AIRTABLE)
     return not any(cut) and not result.interrupted
+
+
+def _handled(statistics: Statistics, since: datetime, until: datetime) -> tuple[set[str], set[str]]:
+    """Tell which recordings were stored or fell back, and which of them fell back."""
+    stored, fell_back = (
+        statistics.recordings_with(name, since, until) for name in (_STORED, _FELL_BACK)
+    )
+    return stored | fell_back, fell_back
+
+
+def _share(some: set[str], of: set[str]) -> float | None:
+    return round(len(some) / len(of), 4) if of else None
 
 
 def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:

@@ -33,6 +33,8 @@ def result_lines(run: Run, result: Result, *, every: bool, quiet: bool = False) 
         yield from (_route(outcome, dry_run=run.dry_run) for outcome in result.outcomes)
     if result.exit_code or not quiet:
         yield summary_line(run, result)
+    if not quiet and (unheard := _named(result, lambda o: o.step.reason is Reason.UNHEARD_OF)):
+        yield _line("waiting", Reason.UNHEARD_OF, unheard, _UNHEARD_FIX)
     yield from needs_a_person(result)
 
 
@@ -151,6 +153,7 @@ def _is_dead(outcome: Outcome) -> bool:
     return dying and end(outcome) in {"held", "failed"}
 
 
+_UNHEARD_FIX = "none for a test callback; else see which account and region sends them"
 _DEAD = "links that are dead or dying and could not be renewed"
 _DEAD_FIX = "see what became of their objects; a place that changed goes to links.former"
 _FIXES = {
@@ -186,6 +189,8 @@ def report_lines(report: Report, result: Result) -> Iterator[str]:
     def share(value: float | None) -> str:
         return nothing if value is None else f"{value:.1%}"
 
+    fallback_rate = _UNSEEN if report.fallback_rows is None else share(report.fallback_rate)
+
     def number(value: float | None, unit: str = "", *, none: str = _UNSEEN) -> str:
         return none if value is None else f"{value:,}{unit}"
 
@@ -196,12 +201,12 @@ def report_lines(report: Report, result: Result) -> Iterator[str]:
         ("recordings kept at Twilio", number(report.preserved_recordings)),
         ("their minutes", number(report.preserved_minutes)),
         ("their storage a month", _UNSEEN if cost is None else f"{cost:.2f} USD"),
-        ("stored in S3", share(report.s3_success_rate)),
-        ("fell back to a Twilio link", share(report.fallback_rate)),
+        ("stored in S3 without a fallback", share(report.s3_success_rate)),
+        ("on a fallback link still", fallback_rate),
         ("failed updates of Airtable", number(report.airtable_update_failures)),
         ("callbacks not finished", number(report.callbacks_pending)),
         ("callbacks in the window", _kinds(report.callbacks)),
-        ("lost", number(report.lost)),
+        ("lost", number(report.lost, none="nobody has looked")),
     ]
     width = max(len(name) for name, _ in rows)
     yield f"from {report.since[:16]} to {report.until[:16]} UTC"

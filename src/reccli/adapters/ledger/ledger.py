@@ -17,6 +17,7 @@ from reccli.adapters.ledger import connect, schema
 from reccli.adapters.ledger.errors import busy, translating, unusable
 from reccli.adapters.ledger.schema import ANY, Archive, callbacks, from_time, unfinished
 from reccli.adapters.ledger.transaction import Transaction, ends
+from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,10 +65,11 @@ class Ledger:
         try:
             ledger = cls(sa.make_url(url), archive, read_only=read_only)
         except (SQLAlchemyError, ValueError):  # of which the second quotes a part of the password
-            raise unusable("ledger.url", "is not the URL of a database that is known") from None
+            what = "is not the URL of a database that is known"
+            raise unusable("ledger.url", what, kind=FailureKind.CONFIG) from None
         except ModuleNotFoundError as error:
-            hint = "install reccli[postgres]"
-            raise unusable("ledger.url", f"{error.name} is missing", hint) from None
+            what, hint = f"{error.name} is not installed", "install the extra: reccli[postgres]"
+            raise unusable("ledger.url", what, hint, kind=FailureKind.CONFIG) from None
         try:
             ledger._prepare()
         except BaseException:
@@ -121,17 +123,24 @@ class Ledger:
         since: datetime,
         until: datetime,
     ) -> dict[str, int]:
-        """Count a window by label, in slices, none of which keeps a writer waiting for long."""
+        """Count a window by label."""
         counts: Counter[str] = Counter()
+        for inside in self._slices(at, *where, since=since, until=until):
+            slice_ = sa.select(label, sa.func.count()).where(*where, inside)
+            counts.update({row[0]: row[1] for row in self._read(slice_.group_by(label))})
+        return dict(counts)
+
+    def _slices(
+        self, at: sa.Column[int], *where: sa.ColumnElement[bool], since: datetime, until: datetime
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        """Cut a window into slices, none of which keeps a writer waiting for long."""
         start, end = from_time(since), from_time(until)
         while start < end:
             inside = (*where, at >= start, at < end)
             later = self._read(sa.select(at).where(*inside).order_by(at).offset(_SLICE).limit(1))
             stop = max(later[0][0], start + 1) if later else end
-            slice_ = sa.select(label, sa.func.count()).where(*where, at >= start, at < stop)
-            counts.update({row[0]: row[1] for row in self._read(slice_.group_by(label))})
+            yield sa.and_(at >= start, at < stop)
             start = stop
-        return dict(counts)
 
     def _of(self, table: sa.Table) -> sa.ColumnElement[bool]:
         return schema.of(self._archive, table)
@@ -187,6 +196,16 @@ class Ledger:
             this = (events.c.name, events.c.at_us, events.c.name == name, self._of(events))
             counts |= self._count(*this, since=since, until=until)
         return counts
+
+    def recordings_with(self, name: str, since: datetime, until: datetime) -> set[str]:
+        """Tell of which recordings an event was kept, from `since` on and before `until`."""
+        events = schema.events
+        sid, this = events.c.recording_sid, sa.and_(events.c.name == name, self._of(events))
+        found: set[str] = set()
+        for inside in self._slices(events.c.at_us, this, since=since, until=until):
+            rows = self._read(sa.select(sid).distinct().where(this, inside, sid.is_not(None)))
+            found.update(row[0] for row in rows)
+        return found
 
     def last_event(self, name: str) -> datetime | None:
         """Tell when an event of this name was last kept."""
