@@ -148,6 +148,7 @@ def test_the_file_is_looked_for_in_the_order_of_the_contract(home: Path) -> None
         ("purge-twilio", "--retention", "-1"),
         ("purge-twilio", "--retention", "1e300"),
         ("purge-twilio", "--retention", "nan"),
+        ("purge-twilio", "--max-deletes", "-1"),
         ("purge-twilio", "RE" + "0" * 32),
         ("migrate-fallbacks", "--since", "3d"),
         ("report", "--dry-run"),
@@ -240,8 +241,8 @@ def test_every_command_has_the_flags_of_the_contract(home: Path) -> None:
     runs = {"--dry-run", "-n", "--concurrency", "--max-duration", "--yes"}
     more = {
         "process": common | runs | {"--since", "--until"},
-        "migrate-fallbacks": common | runs | {"--retention"},
-        "purge-twilio": common | runs | {"--retention"},
+        "migrate-fallbacks": common | runs | {"--retention", "--max-deletes"},
+        "purge-twilio": common | runs | {"--retention", "--max-deletes"},
         "report": common,
     }
     for command, flags in more.items():
@@ -294,8 +295,9 @@ def test_times_out_of_reach_are_refused_in_words(text: str) -> None:
 
 def test_hours() -> None:
     assert [hours(text) for text in ("0", "1.5", "999999")] == [0, 1.5, 999_999]
+    assert [hours(text) for text in ("24h", " 90m ", "7d", "0s", "1w")] == [24, 1.5, 168, 0, 168]
     assert options.LONGEST_HOURS == checks.LONGEST_HOURS
-    for text in ("-1", "10000001", "1e300", "inf", "nan", "a day"):
+    for text in ("-1", "10000001", "1e300", "inf", "nan", "a day", "-1h", "9999999d"):
         with pytest.raises(typer.BadParameter):
             hours(text)
 

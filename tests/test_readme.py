@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +74,19 @@ def test_a_command_line_can_be_typed(sandbox: Sandbox, words: tuple[str, ...]) -
     done = sandbox.reccli(*arguments, **{"RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL, **settings})
     assert done.exit_code in {Exit.OK, Exit.THRESHOLD}, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_line_of_the_crontab_goes_on_whatever_fails(tmp_path: Path) -> None:
+    """Every command of it runs, though each one fails."""
+    fake, told = tmp_path / "reccli", tmp_path / "told"
+    fake.write_text('#!/bin/sh\necho "$@" >> "$TOLD"\nexit 5\n')
+    fake.chmod(0o700)
+    lines = re.findall(r"^(?:[\d*/,-]+ +){5}(.*reccli.*)$", README.read_text(), re.MULTILINE)
+    for line in lines:
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TOLD": str(told)}
+        subprocess.run(["/bin/sh", "-c", line], env=env, check=False, timeout=10)
+    ran = [words.split()[0] for words in told.read_text().splitlines()]
+    assert ran == ["process", "migrate-fallbacks", "purge-twilio", "report"]
 
 
 def test_the_make_targets_exist() -> None:

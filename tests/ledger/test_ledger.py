@@ -41,6 +41,18 @@ def test_events_are_counted_by_name_and_window(either: Ledger) -> None:
     assert either.count_events([], *window) == {}
 
 
+def test_recordings_of_an_event_are_told_once_each(
+    either: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reccli.adapters.ledger.ledger._SLICE", 2)
+    told = [Event("saved", NOW + n * SECOND, sid(n % 3), "CA1") for n in range(7)]
+    others = [Event("saved", NOW), Event("lost", NOW, sid(8)), Event("saved", NOW - SECOND, sid(9))]
+    either.record("r1", [*told, *others, Event("saved", NOW + 9 * SECOND, sid(7))])
+    window = (NOW, NOW + 9 * SECOND)
+    assert either.recordings_with("saved", *window) == {sid(0), sid(1), sid(2)}
+    assert either.recordings_with("never", *window) == set()
+
+
 def test_times_of_any_zone_are_kept_to_the_microsecond(either: Ledger) -> None:
     there = NOW.astimezone(tz=datetime.strptime("+1030", "%z").tzinfo)
     add(either, received=there)
