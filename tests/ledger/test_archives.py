@@ -44,12 +44,13 @@ def test_each_has_its_own_callbacks(ledgers: dict[str, Ledger]) -> None:
 
 def test_each_has_its_own_events_and_runs(ledgers: dict[str, Ledger], url: str) -> None:
     for number, (name, ledger) in enumerate(ledgers.items()):
-        ledger.record("r", [Event("saved", NOW + number * SECOND)])
+        ledger.record("r", [Event("saved", NOW + number * SECOND, sid(number))])
         ledger.start_run(f"r{number}", name, NOW)
         ledger.finish_run(f"r{number}", NOW, 0, {})
     window = (NOW, NOW + 3 * SECOND)
     for number, ledger in enumerate(ledgers.values()):
         assert ledger.count_events(["saved"], *window) == {"saved": 1}
+        assert ledger.recordings_with("saved", *window) == {sid(number)}
         assert ledger.last_event("saved") == NOW + number * SECOND
         assert ledger.last_event("never") is None
     whose = execute(url, "SELECT command, archive FROM runs")
