@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import pytest
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Reason, Recording, S3State, Step, StepKind, TwilioState
 from reccli.flow.outcome import Outcome
-from reccli.flow.result import Result
-from reccli.watch.document import Run, document, reason
+from reccli.flow.result import Exit, Result
+from reccli.flow.retry import Outage
+from reccli.watch.document import Run, document, error_entries, reason
 from reccli.watch.logs import HIDDEN, redact
 from reccli.watch.report import report_on
 from reccli.watch.text import report_lines, result_lines
@@ -136,7 +138,11 @@ def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
     assert (report.fallback_rate, report.s3_success_rate) == (None, 0.5)
     assert (report.at_risk, report.preserved_recordings, report.lost) == (0, 0, None)
     lines = list(report_lines(report, result))
-    assert any("fallback link" in line and line.endswith("could not observe") for line in lines)
+    unseen = [line for line in lines if line.endswith("could not observe")]
+    assert [line[: line.index("  ")] for line in unseen] == [
+        "rows with a fallback link",
+        "on a fallback link still",
+    ]
     assert any("oldest" in line and line.endswith(" none") for line in lines)
 
 
@@ -212,6 +218,94 @@ def test_why_a_copy_is_unfit_is_told(why: Reason, *, explained: bool) -> None:
     told = f"{why}: in GLACIER, of {HIDDEN}" if explained else why.value
     assert reason(held(why, objection=objection)) == told
     assert reason(held(why)) == why.value
+
+
+# --- one cause is one error
+
+AWAY = Failure(Service.S3, FailureKind.OUTAGE, "ReadTimeout", "no answer", "is it up?")
+NOT_ASKED = Failure(Service.S3, FailureKind.OUTAGE, "circuit_open", "not asked", "is it up?")
+BROKEN = Failure(Service.S3, FailureKind.PERMANENT, "odd", "an odd answer", "look at it")
+DOWN = Outage(Service.S3, NOW, AWAY)
+
+
+def failing(sid: str, *failures: Failure) -> Outcome:
+    return replace(held(Reason.NOT_OBSERVED, failures=failures), sid=sid)
+
+
+def test_what_failed_twice_for_one_cause_is_told_once() -> None:
+    again = replace(BROKEN, retry_after=3.0)
+    result = Result(failures=[failure(Service.AIRTABLE), failure(Service.AIRTABLE)])
+    result.add(failing("RE1", BROKEN, again, BROKEN))
+    result.add(failing("RE2", again))
+    told = [(entry["code"], entry["sid"]) for entry in error_entries(result)]
+    assert told == [("down", None), ("odd", "RE1"), ("odd", "RE2")]
+    lines = list(result_lines(RUN, result, every=False))
+    assert lines[1:] == [
+        "error: airtable: is down [down]",
+        "error: s3: an odd answer [odd]; 2 recordings: RE1, RE2; fix: look at it",
+    ]
+
+
+def test_what_fails_because_a_service_is_down_is_one_line_with_it() -> None:
+    result = Result(outages=(DOWN,))
+    for number, cause in enumerate((AWAY, NOT_ASKED, NOT_ASKED, NOT_ASKED)):
+        result.add(failing(f"RE{number}", cause))
+    result.add(failing("RE9", BROKEN))
+    lines = list(result_lines(RUN, result, every=False))
+    assert lines[1:] == [
+        "error: s3 has failed since 2026-11-22 09:30:00 UTC: no answer [service_down]; "
+        "4 recordings: RE0, RE1, RE2 and 1 more, see --json; fix: is it up?",
+        "error: s3: an odd answer [odd]; 1 recording: RE9; fix: look at it",
+    ]
+
+
+def test_an_outage_that_nothing_came_of_is_no_error() -> None:
+    result = Result(outages=(DOWN,))
+    assert (list(error_entries(result)), result.exit_code) == ([], Exit.OK)
+    result.add(failing("RE1", BROKEN))
+    assert [entry["code"] for entry in error_entries(result)] == ["odd"]
+
+
+def test_what_the_brake_holds_is_told_with_its_refusal() -> None:
+    result = Result(refusal="2 deletes are due")
+    for sid in ("RE1", "RE2"):
+        result.add(replace(held(Reason.UNSAFE), sid=sid))
+    lines = list(result_lines(RUN, result, every=False))
+    assert lines[1:] == [
+        "error: 2 deletes are due [unsafe]; 2 recordings: RE1, RE2; "
+        "fix: see what --dry-run tells; nothing was deleted"
+    ]
+
+
+def test_quiet_is_not_silent() -> None:
+    def quiet(*outcomes: Outcome) -> list[str]:
+        result = Result()
+        for outcome in outcomes:
+            result.add(outcome)
+        return list(result_lines(RUN, result, every=True, quiet=True))
+
+    assert quiet(Outcome(SID, CALL, Step(StepKind.WAIT, Reason.UNHEARD_OF))) == []
+    assert quiet(Outcome(SID, CALL, Step(StepKind.WAIT, Reason.DECLINED))) == []
+    (line,) = quiet(held(Reason.CONFLICT))
+    assert line.startswith("held: ")
+    summary, line = quiet(failing(SID, BROKEN))
+    assert (summary.startswith("process: 1 seen"), line.startswith("error: ")) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("step", "failures", "told"),
+    [
+        (Step(StepKind.LOST, Reason.LOST), (), ["error"]),
+        (Step(StepKind.HOLD, Reason.STOPPED), (), []),
+        (Step(StepKind.HOLD, Reason.NOT_OBSERVED), (BROKEN,), ["error", "held"]),
+    ],
+)
+def test_a_dead_link_is_told_unless_it_is_lost_or_was_not_looked_at(
+    step: Step, failures: tuple[Failure, ...], told: list[str]
+) -> None:
+    dying = {"rows": LinkState.S3_LINK_EXPIRING, "s3": S3State.ABSENT, "failures": failures}
+    lines = said(replace(held(Reason.CONFLICT, **dying), step=step))
+    assert [line.partition(":")[0] for line in lines[1:]] == told
 
 
 # --- numbers in groups

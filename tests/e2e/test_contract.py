@@ -172,6 +172,7 @@ def test_a_report_never_takes_what_it_could_not_see_for_nought(lab: Lab) -> None
     twilio.faults.add(Fault(FaultKind.STATUS, times=None, status=503))
     cut = lab.json("report")
     assert (cut.code, cut.doc["report"]["preserved_recordings"]) == (5, None)
+    assert lab.json("report", "--limit", "9").doc["report"]["at_risk"] is None
     assert (cut.doc["report"]["at_risk"], cut.doc["report"]["fallback_rows"]) == (None, 0)
 
 

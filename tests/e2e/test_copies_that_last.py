@@ -59,7 +59,7 @@ def test_an_object_that_is_about_to_go_is_no_copy(lab: Lab) -> None:
     assert told.of(going)["step"] == "Hold"
     assert told.of(going)["reason"].startswith(f"{UNFIT}: ")
     assert f"{now + timedelta(days=6):%Y-%m-%d}" in told.of(going)["reason"]
-    assert "fix: keep lifecycle rules off" in lab.run("purge-twilio").stdout
+    assert "fix: exclude the prefix from the lifecycle rule" in lab.run("purge-twilio").stdout
 
 
 @pytest.mark.parametrize("hours", [-48, 48])

@@ -428,6 +428,8 @@ def test_a_dry_run_says_what_the_brake_would() -> None:
     def never(_due: Due) -> bool:
         raise AssertionError
 
+    within = Bench(many(30), dry_run=True, limits=Limits(30, 1.0), confirm=never).run(M)
+    assert (within.exit_code, within.summary["deleted"]) == (Exit.OK, 30)
     dry = Bench(many(30), dry_run=True, limits=Limits(29, 1.0), confirm=never).run(M)
     wet = Bench(many(30), limits=Limits(29, 1.0), confirm=never).run(M)
     for result in (dry, wet):
