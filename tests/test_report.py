@@ -253,8 +253,10 @@ def test_what_fails_because_a_service_is_down_is_one_line_with_it() -> None:
     result.add(failing("RE9", BROKEN))
     lines = list(result_lines(RUN, result, every=False))
     assert lines[1:] == [
-        "error: s3 has failed since 2026-11-22 09:30:00 UTC: no answer [service_down]; "
-        "4 recordings: RE0, RE1, RE2 and 1 more, see --json; fix: is it up?",
+        (
+            "error: s3 has failed since 2026-11-22 09:30:00 UTC: no answer [service_down]; "
+            "4 recordings: RE0, RE1, RE2 and 1 more, see --json; fix: is it up?"
+        ),
         "error: s3: an odd answer [odd]; 1 recording: RE9; fix: look at it",
     ]
 
@@ -272,8 +274,10 @@ def test_what_the_brake_holds_is_told_with_its_refusal() -> None:
         result.add(replace(held(Reason.UNSAFE), sid=sid))
     lines = list(result_lines(RUN, result, every=False))
     assert lines[1:] == [
-        "error: 2 deletes are due [unsafe]; 2 recordings: RE1, RE2; "
-        "fix: see what --dry-run tells; nothing was deleted"
+        (
+            "error: 2 deletes are due [unsafe]; 2 recordings: RE1, RE2; "
+            "fix: see what --dry-run tells; nothing was deleted"
+        )
     ]
 
 

@@ -208,7 +208,7 @@ def test_a_delete_that_came_too_late_is_proven_again() -> None:
 # What only a callback told of
 
 GONE = failed(Service.TWILIO, FailureKind.GONE)
-TOLD = Seed(make_recording().ref, (RE1,), told=True)
+TOLD = Seed(make_recording().ref, (make_ref(),), told=True)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
