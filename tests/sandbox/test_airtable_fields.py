@@ -94,7 +94,11 @@ def test_links_sort_by_their_text(airtable: AirtableStandIn, table: Table) -> No
     ],
 )
 def test_fields_that_take_no_text(
-    airtable: AirtableStandIn, table: Table, kind: str, code: str, taken: Any
+    airtable: AirtableStandIn,
+    table: Table,
+    kind: str,
+    code: str,
+    taken: Any,  # noqa: ANN401
 ) -> None:
     airtable.types[LINK] = kind
     row = airtable.add_row(CallSid="CA1")
