@@ -48,7 +48,7 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
         airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
     )
     stack.callback(airtable.close)
-    checks = Checks(s3, links, book, retry, _now)
+    checks = Checks(s3, links, book, retry, _now, airtable=airtable)
     return World(twilio, s3, airtable, book, retry, _now, checks)
 
 

@@ -88,3 +88,48 @@ def test_a_request_that_is_too_large_is_halved_once_for_all(lab: Lab) -> None:
     assert (told.code, told.summary["relinked"]) == (0, 15)
     assert {lab.holds(row, one) for row, one in calls} == {"s3"}
     assert asked(lab)["PATCH"] <= 5  # three, and those that were under way
+
+
+def looks(lab: Lab) -> int:
+    """Count the looks at the schema."""
+    return sum(r.path.startswith("/v0/meta/") for r in lab.sandbox.airtable.requests)
+
+
+@pytest.mark.parametrize("seen", ["schema", "cell"])
+def test_a_field_of_attachments_is_refused_before_anything_is_done(lab: Lab, seen: str) -> None:
+    lab.sandbox.airtable.types[LINK] = "multipleAttachments"
+    lab.sandbox.airtable.may_read_schema = seen == "schema"
+    row, _ = lab.call()
+    if seen == "cell":
+        row.fields[LINK] = ATTACHMENT
+    told = lab.json("process")
+    assert (told.code, told.error_codes) == (2, {"attachment_field"})
+    assert (lab.writes(), lab.keys()) == ([], [])
+    message = told.doc["errors"][0]["message"]
+    assert f"'{LINK}' of airtable.link_fields is a field of attachments" in message
+    assert "name a field of single line text" in told.doc["errors"][0]["hint"]
+
+
+def test_an_empty_field_of_attachments_that_nobody_may_see_is_named_by_its_refusal(
+    lab: Lab,
+) -> None:
+    lab.sandbox.airtable.types[LINK] = "multipleAttachments"
+    lab.sandbox.airtable.may_read_schema = False
+    for _ in range(3):
+        lab.call()
+    told = lab.json("process")
+    assert (told.code, told.summary["failed"], asked(lab)["PATCH"]) == (1, 3, 1)
+    assert {entry["code"] for entry in told.doc["errors"]} == {"invalid_attachment_object"}
+    assert f"'{LINK}' of airtable.link_fields takes no links" in told.doc["errors"][0]["hint"]
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_the_schema_is_looked_at_once_by_a_run_that_writes(lab: Lab, *, may: bool) -> None:
+    lab.sandbox.airtable.may_read_schema = may
+    calls = [lab.call() for _ in range(3)]
+    assert lab.json("process").code == 0
+    assert {lab.holds(row, one) for row, one in calls} == {"s3"}
+    assert looks(lab) == 1
+    lab.sandbox.airtable.clear_requests()
+    assert lab.json("process").code == 0
+    assert looks(lab) == 0

@@ -73,15 +73,16 @@ class Bench:
     def __post_init__(self) -> None:
         wire = Wire(self.world, self.plan, retention=self.retention, calls=self.calls)
         s3, links = OneAtATime(FakeS3(wire), self), OneAtATime(FakeLinks(wire), self)
+        airtable = OneAtATime(FakeAirtable(wire), self)
         retry = Retry(self.backoff, sleep=self.world.sleep, now=self.world.now)
         self.reach = Reach(
             OneAtATime(FakeTwilio(wire), self),
             s3,
-            OneAtATime(FakeAirtable(wire), self),
+            airtable,
             self.world.book,
             retry,
             self.world.now,
-            Checks(s3, links, self.world.book, retry, self.world.now),
+            Checks(s3, links, self.world.book, retry, self.world.now, airtable=airtable),
         )
         self.sources = Sources(self.reach)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -30,16 +31,23 @@ class Stage:
     asked: list[str] = field(default_factory=list)
     now: Any = NOW
     blamed: set[Service] = field(default_factory=set)
+    unfit: ServiceError | None = None
+    looked: int = 0
 
     def __post_init__(self) -> None:
         book = make_book(
             style=self.style, base_url="https://calls.example.com/rec", secrets=(SECRET,)
         )
-        retry = Retry(Backoff(attempts=1), sleep=lambda _seconds: None)
-        self.checks = Checks(self, self, book, retry, lambda: self.now)  # type: ignore[arg-type]
+        self.retry = retry = Retry(Backoff(attempts=1), sleep=lambda _seconds: None)
+        self.checks = Checks(self, self, book, retry, lambda: self.now, airtable=self)  # type: ignore[arg-type]
 
     def require_bucket(self) -> None:
         self._answer("bucket")
+
+    def require_fields(self) -> None:
+        self.looked += 1
+        if self.unfit:
+            raise self.unfit
 
     def presign(self, key: str, *, life: timedelta) -> str:
         return f"signed for {life}: {key}"
@@ -51,6 +59,9 @@ class Stage:
         self.asked.append(what)
         if self.problem:
             raise self.problem
+
+    def fail(self) -> None:
+        raise failure(FailureKind.OUTAGE)
 
     def ask(self, name: str) -> str | None:
         """Ask, and tell the code of a refusal."""
@@ -134,6 +145,28 @@ def test_only_a_bucket_that_surely_is_not_there_stops_a_write() -> None:
         unclear = Stage(problem=failure(kind, Service.S3))
         assert [unclear.ask("write"), unclear.ask("write")] == [None] * 2
         assert len(unclear.asked) == 1
+
+
+def test_fields_are_looked_at_once_before_the_first_write() -> None:
+    stage = Stage()
+    assert [stage.ask(name) for name in ("link", "write", "write")] == [None] * 3
+    assert stage.looked == 1
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_only_a_field_that_surely_takes_no_links_stops_a_write(kind: FailureKind) -> None:
+    stage = Stage(unfit=failure(kind, code="attachment_field"))
+    expected = "attachment_field" if kind is FailureKind.CONFIG else None
+    assert [stage.ask("write"), stage.ask("write")] == [expected] * 2
+    assert stage.looked == 1
+
+
+def test_airtable_that_fails_already_is_not_asked_for_its_fields() -> None:
+    stage = Stage()
+    with suppress(ServiceError):
+        stage.retry.once(Service.AIRTABLE, stage.fail)
+    assert stage.ask("write") is None
+    assert stage.looked == 0
 
 
 def test_threads_that_come_meanwhile_wait_for_the_answer() -> None:

@@ -56,7 +56,7 @@ class Run:
         wire = Wire(world, self.plan, self.pause, self.retention, self.calls)
         retry = Retry(Backoff(attempts=self.attempts), sleep=world.sleep, now=world.now)
         s3, airtable = FakeS3(wire), FakeAirtable(wire)
-        checks = Checks(s3, FakeLinks(wire), world.book, retry, world.now)
+        checks = Checks(s3, FakeLinks(wire), world.book, retry, world.now, airtable=airtable)
         reach = Reach(FakeTwilio(wire), s3, airtable, world.book, retry, world.now, checks)
         try:
             self._run(reach, world)

@@ -333,6 +333,9 @@ class FakeAirtable:
     def field_names(self) -> Mapping[str, str]:
         return {}
 
+    def require_fields(self) -> None:
+        pass
+
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         def look(rows: Mapping[str, Row]) -> Page[Row]:
             found = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.links import LinkBook
-    from reccli.flow.ports import LinkPort, S3Port
+    from reccli.flow.ports import AirtablePort, LinkPort, S3Port
     from reccli.flow.retry import Retry
 
 REMEMBERED = timedelta(seconds=60)
@@ -40,25 +40,34 @@ _CONFIG = frozenset({FailureKind.CONFIG})
 class Checks:
     """Each check is asked until it was passed once; threads that come meanwhile wait for it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that is asked
         self,
         s3: S3Port,
         links: LinkPort,
         book: LinkBook,
         retry: Retry,
         now: Callable[[], datetime],
+        *,
+        airtable: AirtablePort,
     ) -> None:
         """`now` is our clock (UTC)."""
         self._s3, self._links, self._book, self._retry = s3, links, book, retry
-        self._bucket = _Once(now, _CONFIG)
+        self._airtable = airtable
+        self._bucket, self._fields = _Once(now, _CONFIG), _Once(now, _CONFIG)
         self._link = _Once(now, remembers=frozenset({FailureKind.DENIED}))
         self._permalink = _Once(now)
         self.refusals = Refusals(now)
 
     def before_write(self) -> None:
-        """Raise if there is surely no bucket; what cannot be told now is no reason to stop."""
+        """Raise if there is surely no bucket, or a link field that takes no links.
+
+        What cannot be told now is no reason to stop.
+        """
         if not self._retry.fails(Service.S3):
             self._bucket(lambda: self._retry.once(Service.S3, self._s3.require_bucket))
+        if not self._retry.fails(Service.AIRTABLE):
+            fields = self._airtable.require_fields
+            self._fields(lambda: self._retry.once(Service.AIRTABLE, fields))
 
     def before_link(self, key: str, url: str) -> None:
         """Raise unless the link opens, or what a permalink will lead to.

@@ -158,6 +158,9 @@ class AirtablePort(Protocol):
     def field_names(self) -> Mapping[str, str]:
         """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
 
+    def require_fields(self) -> None:
+        """Raise a CONFIG failure if a link field surely takes no links; one request each time."""
+
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         """List one page of the rows in which some link field holds a Twilio address."""
 

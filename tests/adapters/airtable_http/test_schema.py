@@ -11,7 +11,7 @@ from reccli.core.errors import FailureKind
 from reccli.flow.pacer import Pacer
 from reccli.sandbox.standin import Fault, FaultKind
 
-from .samples import API_KEY, BASE, FIELDS, TABLE, Base, failure_of, make_options
+from .samples import API_KEY, BASE, FIELDS, TABLE, TRANSFER, Base, failure_of, make_options
 
 K = FailureKind
 OTHER = {"id": "tblOther", "name": "Other", "fields": [{"id": "fldOther", "name": "Other"}]}
@@ -91,6 +91,43 @@ class TestFieldNames:
         answer(base, {"errors": [{"error": "RATE_LIMIT_REACHED", "message": API_KEY}]}, 429)
         assert failure_of(base.adapter.field_names).kind is K.BUSY
         assert base.pacer.pauses == [30.0]
+
+
+class TestFieldsOfAttachments:
+    def test_are_refused_by_name(self, base: Base) -> None:
+        base.adapter.require_fields()
+        base.server.types["Notes"] = "multipleAttachments"
+        base.adapter.require_fields()
+        base.server.types[TRANSFER] = "multipleAttachments"
+        failure = failure_of(base.adapter.require_fields)
+        assert (failure.kind, failure.code) == (K.CONFIG, "attachment_field")
+        assert failure.message.startswith(f"{TRANSFER!r} of airtable.link_fields is a field of att")
+        assert [request.method for request in base.server.requests] == ["GET"] * 3
+
+    @pytest.mark.parametrize("table", [TABLE, "Calls"])
+    def test_are_not_seen_without_the_scope_or_the_table(self, base: Base, table: str) -> None:
+        base.server.types[TRANSFER] = "multipleAttachments"
+        base.server.may_read_schema = table != TABLE
+        base.adapt(table=table).require_fields()
+
+    def test_whatever_else_is_wrong_is_told(self, base: Base) -> None:
+        answer(base, {"tables": None})
+        assert failure_of(base.adapter.require_fields).kind is K.OUTAGE
+
+    @pytest.mark.parametrize("more", [{}, {"id": "att1", "size": 5}])
+    def test_are_known_by_what_is_in_a_cell(self, base: Base, more: dict[str, object]) -> None:
+        files = [{"url": "https://files.example.com/a", "filename": "a.mp3", **more}]
+        row = base.add(transfer=files)
+        failure = failure_of(lambda: base.adapter.read([row]))
+        assert (failure.kind, failure.code) == (K.CONFIG, "attachment_field")
+        assert TRANSFER in failure.message
+
+    @pytest.mark.parametrize(
+        "cell",
+        [["recA"], [{"url": "u"}], {"url": "u", "filename": "f"}, [5], [["url", "filename"]]],
+    )
+    def test_nothing_else_is_taken_for_files(self, base: Base, cell: object) -> None:
+        assert base.adapter.read([base.add(transfer=cell)])
 
 
 @pytest.mark.parametrize(

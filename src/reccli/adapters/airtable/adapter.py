@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
@@ -15,8 +13,9 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import JSONDecodeError
 
 from reccli.adapters.airtable import formulas
+from reccli.adapters.airtable.cells import link, takes_files, words
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
-from reccli.adapters.airtable.schema import SCOPE_HINT, fields_of
+from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.linking import FRESH
@@ -43,7 +42,6 @@ LONGEST_PAUSE = 120.0
 LONGEST_MESSAGE = 200
 """Airtable's messages may repeat cell values: enough to act on, not enough to leak a row."""
 
-_ESCAPED = re.compile(r"\\([_*~])")
 _CONNECT, _READ = 5, 30  # a formula over a large table is slow
 _CONNECTIONS = 8
 
@@ -91,6 +89,22 @@ class AirtableAdapter:
                 raise
             raise ServiceError(replace(error.failure, hint=SCOPE_HINT)) from error
         return fields_of(body, self._options.table)
+
+    def require_fields(self) -> None:
+        """Raise a CONFIG failure if a link field is one of attachments, as far as that may be seen.
+
+        That takes schema.bases:read, which nothing else needs: without it nothing is said.
+        """
+        try:
+            body = self._request("GET", self._tables_url)
+            files = attachments_of(body, self._options.table)
+        except ServiceError as error:
+            if error.failure.kind in {FailureKind.DENIED, FailureKind.CONFIG}:
+                return
+            raise
+        for name in self._options.link_fields:
+            if name in files:
+                raise takes_files(name)
 
     def close(self) -> None:
         """Close the connections."""
@@ -210,10 +224,10 @@ class AirtableAdapter:
                 options = self._options
                 return Row(
                     row_id,
-                    _words(fields.get(options.call_sid_field)).strip(),
-                    {name: _link(fields.get(name)) for name in options.link_fields},
-                    {name: _words(fields.get(text)) for name, text in options.key_fields.items()},
-                    _words(fields.get(options.conference_sid_field)).strip(),
+                    words(fields.get(options.call_sid_field)).strip(),
+                    {name: link(name, fields.get(name)) for name in options.link_fields},
+                    {name: words(fields.get(text)) for name, text in options.key_fields.items()},
+                    words(fields.get(options.conference_sid_field)).strip(),
                 )
         raise ServiceError(odd_answer("a record without an ID or fields"))
 
@@ -221,20 +235,3 @@ class AirtableAdapter:
 def _raise_for_status(response: Response, **_: object) -> None:
     """Come before pyairtable, which stumbles over an error whose body is no JSON object."""
     response.raise_for_status()
-
-
-def _link(cell: object) -> str:
-    """Read a link cell: what is no text becomes JSON, so that it is taken and names its SIDs.
-
-    A field of rich text gives back Markdown: a line end behind it, a backslash before its marks.
-    """
-    if isinstance(cell, str):
-        return _ESCAPED.sub(r"\1", cell).removesuffix("\n")
-    return "" if cell is None else json.dumps(cell)
-
-
-def _words(cell: object) -> str:
-    """Read a text, or the first of several (a lookup, a multiple choice)."""
-    if isinstance(cell, list) and cell:
-        cell = cell[0]
-    return cell if isinstance(cell, str) else ""

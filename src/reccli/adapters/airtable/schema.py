@@ -21,6 +21,16 @@ def fields_of(body: Mapping[str, object], table: str) -> dict[str, str]:
 
     Raises `ServiceError` where the base has no such table, and for an answer of another shape.
     """
+    return dict(_field(one) for one in _fields(body, table))
+
+
+def attachments_of(body: Mapping[str, object], table: str) -> set[str]:
+    """Tell which of a table's fields take files; raises as `fields_of`."""
+    fields = (one for one in _fields(body, table) if isinstance(one, dict))
+    return {str(one.get("name")) for one in fields if one.get("type") == "multipleAttachments"}
+
+
+def _fields(body: Mapping[str, object], table: str) -> list[object]:
     tables = body.get("tables")
     if not isinstance(tables, list):
         raise ServiceError(odd_answer("no list of tables"))
@@ -31,7 +41,7 @@ def fields_of(body: Mapping[str, object], table: str) -> dict[str, str]:
     fields = by[table].get("fields")
     if not isinstance(fields, list):
         raise ServiceError(odd_answer("a table without a list of fields"))
-    return dict(_field(one) for one in fields)
+    return fields
 
 
 def _field(field: object) -> tuple[str, str]:

@@ -1,0 +1,48 @@
+"""Reads cells: what a person sees in them, whatever the type of their field."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+
+_ESCAPED = re.compile(r"\\([_*~])")
+
+
+def link(name: str, cell: object) -> str:
+    """Read a link cell: what is no text becomes JSON, so that it is taken and names its SIDs.
+
+    A field of rich text gives back Markdown: a line end behind it, a backslash before its marks.
+    Raises `ServiceError` for files, which only a field of attachments can hold.
+    """
+    if isinstance(cell, str):
+        return _ESCAPED.sub(r"\1", cell).removesuffix("\n")
+    if _are_files(cell):
+        raise takes_files(name)
+    return "" if cell is None else json.dumps(cell)
+
+
+def words(cell: object) -> str:
+    """Read a text, or the first of several (a lookup, a multiple choice)."""
+    if isinstance(cell, list) and cell:
+        cell = cell[0]
+    return cell if isinstance(cell, str) else ""
+
+
+def takes_files(name: str) -> ServiceError:
+    """Refuse a link field that is one of attachments: what is in there is no link of anybody's."""
+    return ServiceError(
+        Failure(
+            Service.AIRTABLE,
+            FailureKind.CONFIG,
+            "attachment_field",
+            f"{name!r} of airtable.link_fields is a field of attachments, which takes no links",
+            "name a field of single line text, long text or URL in airtable.link_fields",
+        )
+    )
+
+
+def _are_files(cell: object) -> bool:
+    files = [one for one in cell if isinstance(one, dict)] if isinstance(cell, list) else []
+    return any({"url", "filename"} <= one.keys() for one in files)
