@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
@@ -121,3 +122,15 @@ def test_a_run_that_is_stopped_waits_no_longer_and_leaves_the_lock_alone() -> No
         assert holder.exists()
         with pytest.raises(LockedError), running():
             pass
+
+
+def test_what_lies_beside_the_lock_is_for_our_eyes() -> None:
+    """Who may open the lock of another may also hold it for ever."""
+    before = os.umask(0)
+    try:
+        with running():
+            files = list(state_dir().glob("run-*"))
+            assert len(files) == 2
+            assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    finally:
+        os.umask(before)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from reccli.config import Settings
 
+_PRIVATE = 0o600
 _POLL = 0.2
 """Seconds between tries while somebody waits for the lock."""
 
@@ -46,7 +47,7 @@ def only_run(
     `stop` ends the waiting, without the lock: whoever sets it has the run end before it begins.
     """
     file = state_dir() / f"run-{identity(settings)}.lock"
-    lock = FileLock(file, fallback_to_soft=False)
+    lock = FileLock(file, mode=_PRIVATE, fallback_to_soft=False)
     holder = file.with_suffix(".json")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +93,8 @@ def _tell(holder: Path, command: str) -> None:
         "host": socket.gethostname(),
         "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     }
-    holder.write_text(json.dumps(about))
+    with open(os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE), "w") as file:
+        json.dump(about, file)
 
 
 def _told(holder: Path) -> str:
