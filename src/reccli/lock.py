@@ -93,8 +93,8 @@ def _tell(holder: Path, command: str) -> None:
         "host": socket.gethostname(),
         "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
     }
-    with open(os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE), "w") as file:
-        json.dump(about, file)
+    holder.touch(_PRIVATE)
+    holder.write_text(json.dumps(about))
 
 
 def _told(holder: Path) -> str:
