@@ -150,7 +150,8 @@ class FakeTwilio:
 
     def fetch(self, ref: Ref) -> Recording:
         def look(tapes: Mapping[str, Recording]) -> Recording | None:
-            return tapes.get(ref.sid)
+            tape = tapes.get(ref.sid)
+            return tape if tape and ref.region in {None, tape.region} else None
 
         found, _ = self._wire.read("twilio.fetch", Service.TWILIO, self._world.tapes, look)
         if found is None:
@@ -468,6 +469,8 @@ def _listed(tape: Recording, listing: Listing) -> bool:
     created = tape.created
     shared = (listing.call_sid, tape.call_sid), (listing.conference_sid, tape.conference_sid)
     if tape.status == "deleted" or any(asked not in {None, told} for asked, told in shared):
+        return False
+    if tape.region != listing.region:
         return False
     if created is None:
         return True

@@ -27,9 +27,13 @@ class ObserveRecording:
 
 @dataclass(frozen=True, slots=True)
 class ObserveSiblings:
-    """Ask Twilio for the recordings of calls and conferences → `Ref`s in order of creation."""
+    """Ask Twilio for the recordings of calls and conferences → `Ref`s in order of creation.
+
+    In the region where they are, if that is known.
+    """
 
     of: tuple[str, ...]
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

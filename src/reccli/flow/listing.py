@@ -1,4 +1,6 @@
-"""Reads what Twilio lists: all pages, smaller ones where large ones are too much, in one order.
+"""Reads what Twilio knows, region by region: one that fails says nothing of another.
+
+Of a listing all pages, smaller ones where large ones are too much, in one order.
 
 For `perform` and `source`.
 """
@@ -9,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError, forgotten_by_twilio
 from reccli.core.model import TwilioState
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reccli.core.model import Recording, Ref
     from reccli.flow.perform import World
@@ -26,12 +28,52 @@ SMALLER = (500, 250, 100)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-def recordings_of(sid: str, world: World) -> Iterator[Recording]:
-    """List the recordings of a call or conference in every region; raises `ServiceError`."""
+def fetch(ref: Ref, world: World) -> Recording:
+    """Fetch a recording, if need be from the first region that has it; raises `ServiceError`.
+
+    One that can't be asked outweighs a 404 of another: the recording may be there. So does a 404
+    that another than Twilio wrote.
+    """
+    errors: list[ServiceError] = []
+    for region in _regions(ref.region, world):
+        try:
+            there = replace(ref, region=region)
+            return world.retry_in(region)(Service.TWILIO, world.twilio.fetch, there)
+        except ServiceError as error:
+            errors.append(error)
+    raise min(errors, key=_says_that_it_is_gone)
+
+
+def _says_that_it_is_gone(error: ServiceError) -> int:
+    """Tell how surely an error says so: not at all, with a 404 of whomever, in Twilio's words."""
+    return error.failure.lasting + forgotten_by_twilio(error.failure)
+
+
+def recordings_of(sid: str, world: World, region: str | None = None) -> list[Recording]:
+    """List the recordings of a call or conference: all of them are in the region where it is.
+
+    Raises `ServiceError` if none is found and a region could not be asked.
+    """
+    errors: list[ServiceError] = []
+    for name in _regions(region, world):
+        try:
+            if found := list(listed(whole(sid, name), world)):
+                return found
+        except ServiceError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return []
+
+
+def whole(sid: str, region: str) -> Listing:
+    """Ask for all recordings of a call or conference in a region."""
     call_sid, conference_sid = (None, sid) if sid.startswith("CF") else (sid, None)
-    for region in world.twilio.regions:
-        listing = Listing(region, None, None, call_sid, conference_sid, size=SMALLER[-1])
-        yield from listed(listing, world)
+    return Listing(region, None, None, call_sid, conference_sid, size=SMALLER[-1])
+
+
+def _regions(known: str | None, world: World) -> Sequence[str]:
+    return world.twilio.regions if known is None else (known,)
 
 
 def listed(listing: Listing, world: World) -> Iterator[Recording]:
@@ -58,7 +100,8 @@ def _page(
     listing: Listing, cursor: str | None, world: World, *, patient: bool = True
 ) -> tuple[Listing, Page[Recording]]:
     """Read a page, a smaller one if that is too much for Twilio; the listing stays at that."""
-    call = world.retry if patient else world.retry.once
+    retry = world.retry_in(listing.region)
+    call = retry if patient else retry.once
     try:
         return listing, call(Service.TWILIO, world.twilio.page, listing, cursor)
     except ServiceError as error:

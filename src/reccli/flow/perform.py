@@ -26,7 +26,7 @@ from reccli.flow.effects import (
     Stale,
     Unproven,
 )
-from reccli.flow.listing import by_creation, recordings_of
+from reccli.flow.listing import by_creation, fetch, recordings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +58,10 @@ class World:
     now: Callable[[], datetime]
     checks: Checks
 
+    def retry_in(self, region: str) -> Retry:
+        """Give the patience with a region of Twilio: of the main one, another says nothing."""
+        return self.retry if region == self.twilio.regions[0] else self.retry.within(region)
+
 
 Answer = Recording | tuple[Ref, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
 
@@ -67,20 +71,23 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
     try:
         match effect:
             case ObserveRecording(ref):
-                return world.retry(Service.TWILIO, world.twilio.fetch, ref)
-            case ObserveSiblings(of):
-                return by_creation(one for sid in of for one in recordings_of(sid, world))
+                return fetch(ref, world)
+            case ObserveSiblings(of, region):
+                found = (one for sid in of for one in recordings_of(sid, world, region))
+                return by_creation(found)
             case ObserveObject(key, sid, read_back):
                 return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
-            case Copy():
+            case Copy(recording):
                 world.checks.before_write()
-                return copy(effect, world.twilio, world.s3, world.retry)
+                retry = world.retry_in(recording.region)
+                return copy(effect, world.twilio, world.s3, retry)
             case Delete(recording, key, seen_at):
                 world.checks.before_delete(key)
                 if world.now() - seen_at > DELETE_WITHIN:
                     return Stale()
                 # Never repeated here: what was proven may have changed while a retry waits.
-                refusal = world.retry.once(Service.TWILIO, world.twilio.delete, recording)
+                retry = world.retry_in(recording.region)
+                refusal = retry.once(Service.TWILIO, world.twilio.delete, recording)
                 return _proven(recording, refusal, world)
     except ServiceError as error:
         return error.failure
@@ -89,7 +96,8 @@ def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for 
 def _proven(recording: Recording, refusal: ServiceError | None, world: World) -> Unproven | None:
     """Look what became of a delete, with patience: it may show late."""
     try:
-        world.retry(Service.TWILIO, world.twilio.prove_deleted, recording, refusal)
+        retry = world.retry_in(recording.region)
+        retry(Service.TWILIO, world.twilio.prove_deleted, recording, refusal)
     except ServiceError as error:
         return Unproven(error.failure)
     return None

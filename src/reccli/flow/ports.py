@@ -97,7 +97,7 @@ class TwilioPort(Protocol):
     def fetch(self, ref: Ref) -> Recording:
         """Fetch the metadata, of a soft-deleted recording too (status "deleted").
 
-        A 404 raises: it proves nothing. With no region given every region is tried.
+        A 404 raises: it proves nothing. With no region given the main one is asked.
         """
 
     def media(self, recording: Recording, extension: str) -> AbstractContextManager[Media]:

@@ -9,9 +9,10 @@ possible. A hiccup that patience outlives opens nothing.
 from __future__ import annotations
 
 import time
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from circuitbreaker import CircuitBreaker
 from tenacity import (
@@ -72,9 +73,10 @@ class Retry:
         self._backoff = backoff or Backoff()
         self._sleep = sleep
         self._now = now
-        self._breakers = {service: self._breaker(service) for service in Service}
-        self._failing: dict[Service, Outage] = {}
-        self._opened: dict[Service, Outage] = {}
+        self._region = ""
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._failing: dict[str, Outage] = {}
+        self._opened: dict[str, Outage] = {}
         self._heard: dict[Service, datetime] = {}
 
     def __call__(
@@ -92,6 +94,12 @@ class Retry:
         breaker = self._closed(service)
         result: R = breaker.call(retrying, self._try, service, call, *args, **kwargs)
         return result
+
+    def within(self, region: str) -> Self:
+        """Give the same patience for another region of Twilio, which may fail by itself."""
+        within = copy(self)  # what it has seen of the services is everybody's
+        within._region = region  # noqa: SLF001
+        return within
 
     def once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a single time: for what may not be repeated without looking again first."""
@@ -119,9 +127,10 @@ class Retry:
 
     def _closed(self, service: Service) -> CircuitBreaker:
         """Give the breaker, or raise while it keeps the service from being asked."""
-        breaker = self._breakers[service]
-        if breaker.opened and (outage := self._failing.get(service)):
-            self._opened[service] = outage
+        where = self._where(service)
+        breaker = self._breakers.setdefault(where, self._breaker(where))
+        if breaker.opened and (outage := self._failing.get(where)):
+            self._opened[where] = outage
             raise ServiceError(_not_asked(outage))
         return breaker
 
@@ -131,8 +140,9 @@ class Retry:
             result = call(*args, **kwargs)
         except ServiceError as error:
             if error.failure.kind in _FAILS:
-                since = self._failing[service].since if service in self._failing else self._now()
-                self._failing[service] = Outage(service, since, error.failure)
+                where = self._where(service)
+                since = self._failing[where].since if where in self._failing else self._now()
+                self._failing[where] = Outage(service, since, self._named(error.failure))
             else:  # it is there, whatever it said
                 self._answered(service)
             raise
@@ -140,15 +150,24 @@ class Retry:
         return result
 
     def _answered(self, service: Service) -> None:
-        self._failing.pop(service, None)
+        self._failing.pop(self._where(service), None)
         self._heard[service] = self._now()
 
-    def _breaker(self, service: Service) -> CircuitBreaker:
+    def _named(self, failure: Failure) -> Failure:
+        if not self._region:
+            return failure
+        return replace(failure, message=f"region {self._region}: {failure.message}")
+
+    def _where(self, service: Service) -> str:
+        """Name what fails as one: a service, or a region of Twilio's."""
+        return f"{service} {self._region}".rstrip() if service is Service.TWILIO else service
+
+    def _breaker(self, name: str) -> CircuitBreaker:
         return CircuitBreaker(
             failure_threshold=self._backoff.failures_to_open,
             recovery_timeout=self._backoff.open_for,
             expected_exception=_opens_circuit,
-            name=service,
+            name=name,
         )
 
     def _wait(self, state: RetryCallState) -> float:

@@ -142,7 +142,8 @@ class Sides:
 
     def observe_siblings(self, of: frozenset[str]) -> Looking:
         """Look who else may take a free cell, and then at what they have taken by now."""
-        reply = self.noted((yield ObserveSiblings(tuple(sorted(of)))))
+        region = (self.known.ref if self.known else self.seed.ref).region
+        reply = self.noted((yield ObserveSiblings(tuple(sorted(of)), region)))
         if isinstance(reply, Failure):
             self.rows = reply
             return

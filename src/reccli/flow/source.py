@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import recordings_in
-from reccli.core.model import LinkState, Ref, TwilioState
+from reccli.core.model import LinkState, Recording, Ref, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
 from reccli.flow import telling
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.found import Found, found_between
-from reccli.flow.listing import age_order, by_creation, listed, recordings_of
+from reccli.flow.listing import age_order, by_creation, fetch, listed, recordings_of, whole
 from reccli.flow.outcome import Seed
 from reccli.flow.perform import find_rows
 from reccli.flow.ports import Listing
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from reccli.core.model import Recording
     from reccli.core.naming import Naming
 
 _log = logging.getLogger(__name__)
@@ -49,6 +48,8 @@ class Sources(TableSources):
     """The calls that were told of and listed whole, each with its recordings."""
     listed_whole: bool = False
     """Whether `first` has given all that Twilio lists."""
+    _cut: set[str] = field(default_factory=set)
+    """The regions whose listing broke off: who has a say in their calls' cells is not known."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
@@ -69,27 +70,40 @@ class Sources(TableSources):
         if not sid.startswith("CA"):
             yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid), told=True)
             return
-        recordings = list(recordings_of(sid, self.world))
+        recordings = recordings_of(sid, self.world)
         self.calls[sid] = tuple(recording.sid for recording in recordings)
         for recording in recordings:
             yield Seed(recording.ref, by_creation(recordings), recording)
 
     def _named(self, sid: str) -> Iterator[Seed]:
         if sid.startswith("CA"):
-            before = len(self.failures)
-            recordings = list(self._list(call_sid=sid))
-            if not recordings and len(self.failures) == before:
-                self.failures.append(telling.no_recording_of(sid))
-            for recording in recordings:
-                yield Seed(recording.ref, self._siblings(recordings), recording)
+            yield from self._of_call(sid)
             return
         ref = Ref(sid, self.world.book.account_sid)
         try:
-            recording = self.world.retry(Service.TWILIO, self.world.twilio.fetch, ref)
+            recording = fetch(ref, self.world)
         except ServiceError:
             yield Seed(ref)  # the case observes it again and says why it is Unknown
             return
         yield Seed(recording.ref, (), recording)
+
+    def _of_call(self, sid: str) -> Iterator[Seed]:
+        """Take what the region of a call lists of it, as far as the listing went."""
+        broken: list[Failure] = []
+        for region in self.world.twilio.regions:
+            found, cut = list[Recording](), list[Failure]()
+            try:
+                found.extend(listed(whole(sid, region), self.world))
+            except ServiceError as error:
+                cut = [error.failure]
+            broken = cut if found else [*broken, *cut]
+            for recording in found:
+                yield Seed(recording.ref, () if cut else by_creation(found), recording)
+            if found:
+                break
+        else:
+            broken = broken or [telling.no_recording_of(sid)]
+        self.failures.extend(broken)
 
     def on_twilio(
         self, since: datetime | None = None, until: datetime | None = None
@@ -165,7 +179,8 @@ class Sources(TableSources):
             if known and not told and self._settled(recording, known, missing):
                 continue
             whole = recording.call_sid and found.has_whole_call_of(recording)
-            siblings = self._siblings(family[recording.call_sid]) if whole else ()
+            unseen = recording.region in self._cut or not whole
+            siblings = () if unseen else by_creation(family[recording.call_sid])
             taken.add(recording.sid)
             yield Seed(recording.ref, siblings, recording, known)
 
@@ -219,24 +234,18 @@ class Sources(TableSources):
         there = state is LinkState.S3_LINK and recording.sid not in missing
         return there or state is LinkState.TWILIO_LINK
 
-    def _siblings(self, recordings: Iterable[Recording]) -> tuple[Ref, ...]:
-        """Name them only if all are known: which free cell is whose depends on every one."""
-        return () if self._cut else by_creation(recordings)
-
-    @property
-    def _cut(self) -> bool:
-        """Whether a listing of Twilio broke off."""
-        return any(failure.service is Service.TWILIO for failure in self.failures)
-
     def _list(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        call_sid: str | None = None,
+        self, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Recording]:
         """Read all pages of all regions; one that fails ends that region's listing only."""
         for region in self.world.twilio.regions:
+            if region in self._cut:
+                continue
             try:
-                yield from listed(Listing(region, since, until, call_sid), self.world)
+                yield from listed(Listing(region, since, until), self.world)
             except ServiceError as error:
-                self.failures.append(error.failure)
+                self._cut.add(region)
+                failure = error.failure
+                if len(self.world.twilio.regions) > 1:
+                    failure = replace(failure, message=f"region {region}: {failure.message}")
+                self.failures.append(failure)

@@ -1,12 +1,16 @@
 """Which region is asked, and what proves that a recording is deleted."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from reccli.adapters.twilio import TwilioAdapter
 from reccli.core.errors import FailureKind
 from reccli.core.model import Recording, Ref
+from reccli.flow.listing import fetch
+from reccli.flow.perform import World
 
 from .samples import (
     ACCOUNT,
@@ -22,6 +26,14 @@ from .samples import (
     verdict_of,
 )
 from .scripted import Reply, Seen, Server, always, as_json, by_method
+
+
+def find(adapter: TwilioAdapter, number: int = 1) -> Recording:
+    """Fetch from whatever region has it, as the flow does."""
+    once = SimpleNamespace(
+        twilio=adapter, retry_in=lambda _region: lambda _of, call, *how: call(*how)
+    )
+    return fetch(Ref(sid(number), ACCOUNT), cast("World", once))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +55,7 @@ def test_not_found_means_that_every_region_said_so(
 ) -> None:
     server.answer, other.answer = (always(Reply(status)) for status in statuses)
     adapter = twilio_adapter(server, other)
-    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == (kind, code)
+    assert verdict_of(lambda: find(adapter)) == (kind, code)
     assert [seen.auth for seen in server.seen] == [f"{ACCOUNT}:{TOKENS['us1']}"]
     assert [seen.auth for seen in other.seen] == [f"{ACCOUNT}:{TOKENS['au1']}"]
 
@@ -57,17 +69,17 @@ def test_a_404_that_another_wrote_outweighs_twilios_own(
     one.answer, two.answer = always(NOT_THERE), always(Reply(404))
     adapter = twilio_adapter(server, other)
     wanted = (FailureKind.PERMANENT, "not_found")
-    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == wanted
+    assert verdict_of(lambda: find(adapter)) == wanted
     two.answer = always(NOT_THERE)
     wanted = (FailureKind.GONE, "not_found")
-    assert verdict_of(lambda: adapter.fetch(Ref(sid(1), ACCOUNT))) == wanted
+    assert verdict_of(lambda: find(adapter)) == wanted
 
 
 def test_a_region_that_has_it_outweighs_one_that_is_down(
     server: Server, other: Server, twilio_adapter: Callable[..., TwilioAdapter]
 ) -> None:
     server.answer, other.answer = always(Reply(503)), always(as_json(resource()))
-    assert twilio_adapter(server, other).fetch(Ref(sid(1), ACCOUNT)).region == "au1"
+    assert find(twilio_adapter(server, other)).region == "au1"
 
 
 @pytest.mark.parametrize(

@@ -81,19 +81,8 @@ class TwilioAdapter:
         return Page(shown, following or None, odd)
 
     def fetch(self, ref: Ref) -> Recording:
-        """Fetch the metadata, of a soft-deleted recording too.
-
-        With no region given, the first region that has it counts. One that can't be asked
-        outweighs a 404 of another: the recording may be there. So does a 404 that another wrote.
-        """
-        regions = [ref.region] if ref.region is not None else self.regions
-        errors: list[ServiceError] = []
-        for region in regions:
-            try:
-                return self._fetch(self._session(region), ref)
-            except ServiceError as error:
-                errors.append(error)
-        raise min(errors, key=_says_that_it_is_gone)
+        """Fetch the metadata, of a soft-deleted recording too, from its region."""
+        return self._fetch(self._session(ref.region or self.regions[0]), ref)
 
     def delete(self, recording: Recording) -> ServiceError | None:
         """Ask Twilio to delete for ever; returns its refusal, or None if it took the request.
@@ -184,11 +173,6 @@ def _check(origin: Origin, ref: Ref) -> None:
 
 def _is_gone(error: ServiceError) -> bool:
     return error.failure.kind is FailureKind.GONE
-
-
-def _says_that_it_is_gone(error: ServiceError) -> int:
-    """Tell how surely an error says so: not at all, with a 404 of whomever, in Twilio's words."""
-    return isinstance(error, NotFoundError) + _is_gone(error)
 
 
 def _resized(cursor: str, size: int) -> str:
