@@ -70,8 +70,12 @@ def test_what_names_no_recording_keeps_a_listing_from_being_whole(lab: Lab) -> N
     told = lab.json("process")
     assert (told.code, told.error_codes) == (1, {ODD})
     assert (lab.holds(row, mine), told.summary["relinked"]) == ("s3", 1)
-    told = lab.json("purge-twilio", "--retention", "0")
+    share = {"RECCLI_SAFETY__MAX_DELETE_FRACTION": "0.9"}  # of how many, nobody can tell
+    told = lab.json("purge-twilio", "--retention", "0", **share)
     assert (told.code, lab.deleted()) == (1, set())
+    assert told.error_codes == {ODD}
+    told = lab.json("purge-twilio", "--retention", "0")
+    assert (told.code, lab.deleted()) == (1, {mine.sid})
     assert told.error_codes == {ODD}
 
 
