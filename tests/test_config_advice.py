@@ -234,6 +234,18 @@ def test_nor_in_one_that_is_closed_to_us(
     assert state_dir({}).parent == tmp
 
 
+def test_where_nothing_can_be_made_nothing_is_kept(
+    tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp / "missing"))
+    (told,) = load(None, env=ENV).warnings
+    assert told == (
+        "HOME is not set, so no local state is kept (No such file or directory): "
+        "set STATE_DIRECTORY"
+    )
+
+
 @pytest.mark.parametrize("squat", ["open", "link", "file", "foreign"])
 def test_a_directory_of_that_name_that_is_not_ours_is_not_taken(
     tmp: Path, monkeypatch: pytest.MonkeyPatch, squat: str

@@ -143,6 +143,21 @@ def test_half_a_pair_of_quotes_is_named(value: str) -> None:
     assert line == f"twilio.auth_token: begins or ends with a quotation mark ({origin})"
 
 
+@pytest.mark.parametrize(
+    "name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+)
+@pytest.mark.parametrize("value", ['"AKIA"', "AKIA\n", " AKIA", "AK IA", "…"])
+def test_what_the_sdk_would_send_as_it_is_is_looked_at(name: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, env={**ENV, name: value})
+    (line,) = caught.value.problems
+    assert re.fullmatch(rf"{name}: (holds|has|begins) .*\(env {name}\)", line)
+    assert "AKIA" not in line
+    load(None, env={**ENV, name: "AKIA"})
+    keys = {"access_key_id": "k", "secret_access_key": "s"}
+    load(None, env={**ENV, name: value}, overrides={"s3": keys})  # then they are not used
+
+
 def test_credential_files_come_with_marks_quotes_and_line_ends(tmp_path: Path) -> None:
     (tmp_path / "twilio__auth_token").write_bytes(b'\xef\xbb\xbf"f00d"\r\n')
     (tmp_path / "s3__access_key_id").write_text("AKIA\n")

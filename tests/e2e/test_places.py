@@ -31,6 +31,27 @@ def test_without_a_home_a_run_goes_on_and_says_where_its_memory_is(lab: Lab) -> 
     assert (place / "ledger.sqlite3").exists()
 
 
+def test_an_environment_file_keeps_its_quotes_and_a_secret_its_line_end(lab: Lab) -> None:
+    row, recording = lab.call()
+    given = lab.environment()
+    quoted = {name: f'"{given[name]}"' for name in ("TWILIO_AUTH_TOKEN", "AWS_S3_BUCKET")}
+    ended = ("AIRTABLE_API_KEY", "RECCLI_S3__ACCESS_KEY_ID", "RECCLI_S3__SECRET_ACCESS_KEY")
+    told = lab.json("process", **quoted, **{name: f"{given[name]}\r\n" for name in ended})
+    assert (told.code, lab.holds(row, recording)) == (0, "s3")
+
+
+def test_what_no_header_can_hold_is_sent_nowhere(lab: Lab) -> None:
+    lab.call()
+    for name in ("AIRTABLE_API_KEY", "TWILIO_AUTH_TOKEN", "RECCLI_S3__ACCESS_KEY_ID"):
+        told = lab.json("process", **{name: "first\nX-Second: line"})
+        assert told.code == 2
+        assert told.doc["errors"][0]["message"].endswith(f"cannot have (env {name})")
+        assert "X-Second" not in told.stdout + told.stderr
+    assert not lab.sandbox.twilio.requests
+    assert not lab.sandbox.airtable.requests
+    assert not lab.tap.requests
+
+
 def test_a_run_whose_result_nobody_can_take_is_done_and_remembered(lab: Lab) -> None:
     row, recording = lab.call()
     with Path("/dev/full").open("w") as full:

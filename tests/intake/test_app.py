@@ -17,7 +17,7 @@ from reccli.adapters.twilio import Signatures
 from reccli.intake.webhook import create_app
 from reccli.intake.worker import Worker
 from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
-from tests.intake.app import PUBLIC_URL, running, serving, settings_for
+from tests.intake.app import PUBLIC_URL, environment_for, running, serving, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +86,20 @@ def test_below_a_path_a_proxy_may_pass_it_on_or_take_it_away(tmp_path: Path, end
             )
             with connect(url, additional_headers={"X-Twilio-Signature": stream}, proxy=None):
                 pass
+
+
+def test_without_settings_it_reads_them_and_says_what_is_odd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment_for(tmp_path, RECCLI_ENGINE__WORKERS="3").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("reccli.watch.logs.configure", lambda **_how: None)
+    with capture_logs() as logs:
+        create_app()
+    assert [log["problem"] for log in logs if log["event"] == "config_warning"] == [
+        "engine.workers: has no effect in this version (env RECCLI_ENGINE__WORKERS)"
+    ]
 
 
 @pytest.mark.parametrize("dies", ["_drive", "_renew"])

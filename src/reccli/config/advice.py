@@ -17,7 +17,6 @@ from reccli.config.sources import REGION_TOKEN, one_underscore_less
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reccli.config.model import Settings
     from reccli.config.sources import Names
@@ -69,9 +68,3 @@ def open_to_others(settings: Settings) -> Iterator[str]:
         if not ours:
             fix = f"make it belong to the user that runs reccli, then {fix}"
         yield f"{file}: others may read it, and it holds {as_written(inside[0])}: {fix}"
-
-
-def state_is_temporary(directory: Path, why: str) -> Iterator[str]:
-    """Say where local state is kept, if not in its usual place."""
-    if why:
-        yield f"{why}, so local state is in {directory}, which does not last: set STATE_DIRECTORY"

@@ -20,6 +20,7 @@ from reccli.config.sources import (
     from_credentials,
     from_file,
     from_variables,
+    look_at_aws,
 )
 from reccli.config.state import place
 
@@ -56,7 +57,7 @@ def load(
         from_file(file, problems) if file else {},
     )
     values: dict[str, Any] = {name: {} for name in Settings.model_fields}
-    state, unusual = place(env)
+    state, misplaced = place(env)
     values["ledger"]["url"] = f"sqlite:///{quote(str(state / 'ledger.sqlite3'))}"
     origins: dict[str, str] = {}
     for source in reversed(sources):
@@ -71,6 +72,8 @@ def load(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(problems + lines(error, origins)) from None
+    if not settings.s3.access_key_id:
+        look_at_aws(env, problems)
     if problems:
         raise ConfigError(problems)
     settings._file, settings._origins = file, origins  # noqa: SLF001
@@ -78,7 +81,7 @@ def load(
         *advice.without_effect(settings),
         *advice.not_read(settings, credentials | variables),
         *advice.open_to_others(settings),
-        *advice.state_is_temporary(state, unusual),
+        *misplaced,
     )
     return settings
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, get_origin
 
 from reccli.config.model import PREFIX, WELL_KNOWN, Settings, fields
 from reccli.config.problems import ConfigError
-from reccli.config.section import bare
+from reccli.config.section import bare, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_OF_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _UTF8 = "utf-8-sig"  # with or without the mark that some editors put first
 
 Names = dict[str, tuple[str, str]]
@@ -110,6 +111,18 @@ def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
     except UnicodeDecodeError:
         problems.append(f"{file}: not UTF-8")
     return names
+
+
+def look_at_aws(env: Mapping[str, str], problems: list[str]) -> None:
+    """Look at what AWS's own library reads by itself, and would send as it is."""
+    for name in _OF_AWS:
+        text = env.get(name, "")
+        try:
+            odd = "has blanks or a line end around it" if plain(text) != text else ""
+        except ValueError as error:
+            odd = str(error)
+        if odd:
+            problems.append(f"{name}: {odd} (env {name})")
 
 
 def _is_ours(name: str) -> bool:

@@ -25,17 +25,25 @@ def state_dir(env: Mapping[str, str] = os.environ) -> Path:
     return place(env)[0]
 
 
-def place(env: Mapping[str, str] = os.environ) -> tuple[Path, str]:
-    """Tell the directory, and what is wrong with the usual one where it cannot be used.
+def place(env: Mapping[str, str] = os.environ) -> tuple[Path, list[str]]:
+    """Tell the directory, and a warning where the usual one cannot be used.
 
     Nothing is made but a temporary one; a directory that was named is used as it is.
     """
     if given := bare(env.get("STATE_DIRECTORY", "")).split(":")[0]:
-        return Path(given), ""
-    if not (os.environ.get("HOME") or os.environ.get("XDG_STATE_HOME")):
-        return _temporary(), "HOME is not set"
+        return Path(given), []
     usual = platformdirs.user_state_path("reccli")
-    return (usual, "") if _is_ours(usual) else (_temporary(), f"{usual} cannot be written")
+    if not (os.environ.get("HOME") or os.environ.get("XDG_STATE_HOME")):
+        why = "HOME is not set"
+    elif _is_ours(usual):
+        return usual, []
+    else:
+        why = f"{usual} cannot be written"
+    try:
+        found = _temporary()
+    except OSError as error:
+        return usual, [f"{why}, so no local state is kept ({error.strerror}): set STATE_DIRECTORY"]
+    return found, [f"{why}, so local state is in {found}, which does not last: set STATE_DIRECTORY"]
 
 
 def _is_ours(path: Path) -> bool:
