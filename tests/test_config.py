@@ -494,6 +494,8 @@ def test_a_section_that_is_no_table(tmp_path: Path) -> None:
         ("safety", "max_delete_fraction = 1.1", "safety.max_delete_fraction: Input should be less"),
         ("safety", "max_deletes = -1", "safety.max_deletes: Input should be greater"),
         ("webhook", 'public_url = "http://calls.example.com"', "webhook.public_url: must be https"),
+        ("webhook", f'password = "{"p" * 16}"', None),
+        ("webhook", f'password = "{"p" * 15}"', "webhook.password: must have at least 16 chara"),
         ("webhook", "port = 65536", "webhook.port: Input should be less"),
         ("alerts", 'healthcheck_url = "https://hc.example/ping?a=1"', None),
         ("alerts", 'healthcheck_url = "hc"', "alerts.healthcheck_url: must be an http"),

@@ -216,7 +216,7 @@ def test_without_a_home_state_is_kept_in_a_temporary_directory(
 
 @pytest.mark.parametrize("home", ["/dev/null", "file"])
 def test_nor_in_a_home_that_is_none(tmp: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
-    Path("file").touch()
+    Path("file").touch(mode=0o700)
     monkeypatch.setenv("HOME", home if home.startswith("/") else str(Path(home).absolute()))
     (told,) = load(None, env=ENV).warnings
     assert "reccli cannot be written, so local state is in" in told
@@ -259,7 +259,7 @@ def test_a_directory_of_that_name_that_is_not_ours_is_not_taken(
         other.mkdir(mode=0o700)
         place.symlink_to(other)
     elif squat == "file":
-        place.touch()
+        place.touch(mode=0o600)
     else:
         place.mkdir(mode=0o700)
         owner = os.getuid()

@@ -102,7 +102,7 @@ def test_no_value_holds_a_control_character(section: str, key: str, value: objec
 
 def test_names_of_fields_may_have_any_other_sign() -> None:
     family = "👩‍💻 Agent\N{NO-BREAK SPACE}name"
-    settings = load(None, env=ENV, overrides={"airtable": {"link_fields": [family, "a "]}})
+    settings = load(None, env=ENV, overrides={"airtable": {"link_fields": [family, "a \n"]}})
     assert settings.airtable.link_fields == (family, "a ")
 
 
@@ -112,7 +112,7 @@ def test_the_quotes_of_an_environment_file_are_no_part_of_a_value(quote: str, en
     env = {name: f"{quote}{value}{quote}{end}" for name, value in ENV.items()}
     env |= {
         "RECCLI_WEBHOOK__PORT": f"{quote}8081{quote}{end}",
-        "RECCLI_ALERTS__FALLBACK_RATE_ABOVE": "",
+        "RECCLI_LINKS__BASE_URL": f"\ufeff{quote} https://x.example {quote}",
         "RECCLI_LINKS__FORMER": f"{quote}s3://old{quote}",
         "AWS_REGION": quote * 2,
         "STATE_DIRECTORY": f"{quote}/var/lib/reccli{quote}{end}",
@@ -122,6 +122,7 @@ def test_the_quotes_of_an_environment_file_are_no_part_of_a_value(quote: str, en
     assert settings.twilio.auth_token.get_secret_value() == ENV["TWILIO_AUTH_TOKEN"]
     assert settings.webhook.port == 8081
     assert settings.links.former == ("s3://old",)
+    assert settings.links.base_url == "https://x.example"
     assert settings.s3.region == "ap-southeast-2"  # nothing in quotes is nothing
     assert settings.ledger.url.get_secret_value() == "sqlite:////var/lib/reccli/ledger.sqlite3"
 

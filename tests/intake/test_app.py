@@ -95,6 +95,7 @@ def test_without_settings_it_reads_them_and_says_what_is_odd(
     for name, value in environment_for(tmp_path, RECCLI_ENGINE__WORKERS="3").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("reccli.watch.logs.configure", lambda **_how: None)
+    monkeypatch.setattr("reccli.watch.logs.unblock", lambda: None)
     with capture_logs() as logs:
         create_app()
     assert [log["problem"] for log in logs if log["event"] == "config_warning"] == [

@@ -10,7 +10,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from reccli.config.model import PREFIX
 from reccli.config.problems import as_written
 from reccli.config.section import NotRead
 from reccli.config.sources import REGION_TOKEN, one_underscore_less
@@ -44,7 +43,7 @@ def not_read(settings: Settings, names: Names) -> Iterator[str]:
         token = REGION_TOKEN.fullmatch(name)
         if token and token[1] not in listed:
             yield f"{name}: not read, for no [[twilio.regions]] has region = {token[1].lower()!r}"
-        elif name.startswith(PREFIX) and "__" not in name:
+        elif "__" not in name:
             for near in difflib.get_close_matches(name, known, n=1, cutoff=0.85):
                 yield f"{name}: not read; did you mean {known[near]}?"
 
