@@ -186,6 +186,9 @@ def test_a_field_that_took_links_until_its_type_was_changed_is_found_out() -> No
     write_links(effects(bench, (1,), NOW), bench.reach)
     replies = write_links(effects(bench, range(2, 12), NOW), bench.reach)
     assert (len(failures(replies)), len(asked)) == (10, 8)
+    bench.world.sleep(REMEMBERED.total_seconds())
+    write_links(effects(bench, range(2, 12), NOW), bench.reach)
+    assert [len(rows) for rows in asked[8:]] == [10, 1]
 
 
 def test_an_answer_that_came_while_a_request_waited_keeps_it_from_being_sent() -> None:
@@ -211,6 +214,21 @@ def test_a_recording_of_two_rows_is_not_linked_where_one_is_refused() -> None:
     (reply,) = write_links([both], bench.reach)
     assert isinstance(reply, Failure)
     assert re_sid(1) in bench.world.rows.now["row1"].links[FIELDS[0]]
+
+
+def test_a_refusal_that_names_a_field_of_others_decides_nothing() -> None:
+    bench = Bench(many(2))
+    refusing(bench, lambda cells: refusal(name=FIELDS[1]) if rows_of(cells, 1) else None)
+    bad, good = write_links(effects(bench, (1, 2), NOW), bench.reach)
+    assert (type(bad), type(good)) == (Failure, Rows)
+
+
+def test_a_hint_is_kept_where_the_field_is_not_named() -> None:
+    bench = Bench(many(1))
+    refusing(bench, lambda _cells: replace(refusal(), hint="see there"))
+    (reply,) = write_links(effects(bench, (1,), NOW), bench.reach)
+    assert isinstance(reply, Failure)
+    assert (reply.message, reply.hint) == (f"field {FIELDS[0]!r}: no", "see there")
 
 
 def test_a_failure_names_its_field_once() -> None:
