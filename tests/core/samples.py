@@ -55,7 +55,7 @@ def make_row(
     *cells: str,
     row_id: str = "rec1",
     call: str = CA1,
-    fields: Mapping[str, str] | None = None,
+    fields: Mapping[str, str | None] | None = None,
     conference: str = "",
 ) -> Row:
     """Make a row whose link fields hold these cells, in order; those not given are empty."""

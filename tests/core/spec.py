@@ -78,6 +78,11 @@ class World:
         return self.seen.s3 is S3State.NO_KEY
 
     @property
+    def unnameable(self) -> bool:
+        """Rows have what the key is made of, and no key can be made of it."""
+        return self.seen.s3 is S3State.BAD_KEY
+
+    @property
     def airtable_silent(self) -> bool:
         """The rows could not be read."""
         return self.seen.rows is LinkState.UNKNOWN
@@ -198,6 +203,12 @@ RULES = (
         Reason.NEEDS_ROW,
     ),
     Rule(
+        "what no key can be made of is a person's to correct",
+        lambda w: w.finished and w.unnameable and not (w.empty or w.airtable_silent or w.elsewhere),
+        StepKind.HOLD,
+        Reason.BAD_KEY,
+    ),
+    Rule(
         "a copy that is not for keeps keeps Twilio's",
         lambda w: w.finished and w.unfit and not (w.empty or w.airtable_silent or w.elsewhere),
         StepKind.HOLD,
@@ -309,7 +320,7 @@ RULES = (
     ),
     Rule(
         "what became of a deleted recording is unclear without a key",
-        lambda w: w.gone and w.unnamed and not w.elsewhere,
+        lambda w: w.gone and (w.unnamed or w.unnameable) and not w.elsewhere,
         StepKind.HOLD,
         Reason.KEY_UNKNOWN,
     ),
@@ -352,7 +363,8 @@ RULES = (
         lambda w: (
             w.gone
             and w.airtable_silent
-            and w.seen.s3 not in {S3State.UNKNOWN, S3State.NO_KEY, S3State.UNCOPIED}
+            and w.seen.s3 not in {S3State.UNKNOWN, S3State.UNCOPIED}
+            and not (w.unnamed or w.unnameable)
         ),
         StepKind.HOLD,
         Reason.NOT_OBSERVED,

@@ -75,7 +75,7 @@ TABLE = [
     Line(
         "S3 cannot take it",
         {T.COMPLETED},
-        {S.UNKNOWN, S.CONFLICT, S.NO_KEY, S.UNFIT},
+        {S.UNKNOWN, S.CONFLICT, S.NO_KEY, S.BAD_KEY, S.UNFIT},
         {L.EMPTY},
         StepKind.LINK_TWILIO,
         Reason.FALLBACK,
@@ -121,6 +121,14 @@ TABLE = [
         Reason.NEEDS_ROW,
     ),
     Line(
+        "no key ever",
+        {T.COMPLETED},
+        {S.BAD_KEY},
+        KNOWN_ROWS - {L.EMPTY, L.ELSEWHERE},
+        StepKind.HOLD,
+        Reason.BAD_KEY,
+    ),
+    Line(
         "not for keeps",
         {T.COMPLETED},
         {S.UNFIT},
@@ -131,7 +139,7 @@ TABLE = [
     Line(
         "deleted, no key",
         {T.DELETED},
-        {S.NO_KEY},
+        {S.NO_KEY, S.BAD_KEY},
         ANY_ROWS - {L.ELSEWHERE},
         StepKind.HOLD,
         Reason.KEY_UNKNOWN,
@@ -250,7 +258,7 @@ TABLE = [
     Line(
         "Airtable unknown",
         {T.COMPLETED},
-        {S.ABSENT, S.UNCOPIED, S.NO_KEY, S.VERIFIED, S.UNFIT},
+        {S.ABSENT, S.UNCOPIED, S.NO_KEY, S.BAD_KEY, S.VERIFIED, S.UNFIT},
         {L.UNKNOWN},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,

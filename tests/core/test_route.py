@@ -104,6 +104,7 @@ class TestRoute:
             ((T.COMPLETED, S.UNKNOWN, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.CONFLICT, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.NO_KEY, L.EMPTY), "LinkTwilio Wait"),
+            ((T.COMPLETED, S.BAD_KEY, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.UNFIT, L.EMPTY), "LinkTwilio Hold"),
             ((T.COMPLETED, S.ABSENT, L.ELSEWHERE), "Copy Hold"),
             ((T.DELETED, S.UNFIT, L.TWILIO_LINK), "Relink Hold"),

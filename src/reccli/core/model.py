@@ -34,6 +34,7 @@ class S3State(StrEnum):
     """The object at the recording's key.
 
     NO_KEY: the key template needs fields of a row, and there is no such row or field yet.
+    BAD_KEY: rows have them, and no key can be made of what they hold.
     UNFIT: verified, but no lasting copy that opens: in an archive class, or about to go.
     UNCOPIED: absent, and no copy could be made in this run for reasons that are not S3's.
     """
@@ -44,6 +45,7 @@ class S3State(StrEnum):
     CONFLICT = "conflict"
     UNCOPIED = "uncopied"
     NO_KEY = "no-key"
+    BAD_KEY = "bad-key"
     UNKNOWN = "unknown"
 
 
@@ -84,6 +86,7 @@ class Reason(StrEnum):
     NO_COPY = "no copy yet"
     ELSEWHERE = "the row names the recording at another place: a person must look"
     NEEDS_ROW = "its key is made of fields of a row that is not there yet"
+    BAD_KEY = "no key can be made of what its row holds: a person must look"
     FALLBACK = "S3 cannot take it now: the fallback link keeps it reachable"
     REACHABLE = "no copy could be made now: the Twilio link keeps it reachable"
     UNCOPIED = "no copy could be made now: the one at Twilio is untouched"
@@ -215,6 +218,7 @@ _STATUS = {
 class Row:
     """One Airtable row: `links` maps each configured link field to its raw cell ("" = empty).
 
+    `fields` are what keys are made of: "" where a field is empty, None where it holds no text.
     It may stand for a call, for a conference (where `airtable.conference_sid_field` is set), or
     for both.
     """
@@ -222,7 +226,7 @@ class Row:
     id: str
     call_sid: str
     links: Mapping[str, str]
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | None] = field(default_factory=dict)
     conference_sid: str = ""
 
 

@@ -39,14 +39,15 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     completed                   absent               any but Unknown          Copy
     any                         any                  elsewhere                Hold
     completed                   Unknown, conflict,   empty                    LinkTwilio
-                                no-key, unfit,
-                                uncopied
+                                no-key, bad-key,
+                                unfit, uncopied
     completed                   Unknown              twilio-link              Hold
     completed                   uncopied             any but Unknown          Hold
     completed                   conflict             any                      Hold
     completed                   no-key               any but Unknown          Wait
+    completed                   bad-key              any but Unknown          Hold
     completed                   unfit                any but Unknown          Hold
-    deleted                     no-key               any                      Hold
+    deleted                     no-key, bad-key      any                      Hold
     completed, deleted,         verified             twilio-link, empty       Relink
     Unknown
     deleted                     unfit                twilio-link, empty       Relink
@@ -90,7 +91,7 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
             step = Step(StepKind.COPY, Reason.NO_COPY)
         case _, _, _L.ELSEWHERE:
             step = Step(StepKind.HOLD, Reason.ELSEWHERE)
-        case _T.COMPLETED, (_S.UNKNOWN | _S.CONFLICT | _S.NO_KEY | _S.UNFIT), _L.EMPTY:
+        case _T.COMPLETED, (_S.UNKNOWN | _S.CONFLICT | _S.NO_KEY | _S.BAD_KEY | _S.UNFIT), _L.EMPTY:
             step = Step(StepKind.LINK_TWILIO, Reason.FALLBACK)
         case _T.COMPLETED, _S.UNCOPIED, _L.EMPTY:
             step = Step(StepKind.LINK_TWILIO, Reason.REACHABLE)
@@ -102,9 +103,11 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
             step = Step(StepKind.HOLD, Reason.CONFLICT)
         case _T.COMPLETED, _S.NO_KEY, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.WAIT, Reason.NEEDS_ROW)
+        case _T.COMPLETED, _S.BAD_KEY, rows if rows is not _L.UNKNOWN:
+            step = Step(StepKind.HOLD, Reason.BAD_KEY)
         case _T.COMPLETED, _S.UNFIT, rows if rows is not _L.UNKNOWN:
             step = Step(StepKind.HOLD, Reason.UNFIT)
-        case _T.DELETED, _S.NO_KEY, _:
+        case _T.DELETED, (_S.NO_KEY | _S.BAD_KEY), _:
             step = Step(StepKind.HOLD, Reason.KEY_UNKNOWN)
         case ((_T.COMPLETED | _T.DELETED | _T.UNKNOWN), _S.VERIFIED, (_L.TWILIO_LINK | _L.EMPTY)):
             step = Step(StepKind.RELINK, Reason.NAME_OBJECT)

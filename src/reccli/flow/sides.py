@@ -25,7 +25,7 @@ from reccli.core.model import (
     StoredObject,
     TwilioState,
 )
-from reccli.core.rows import Subject, Survey, linked_keys, shared, survey
+from reccli.core.rows import Subject, Survey, shared, survey
 from reccli.flow import telling
 from reccli.flow.effects import (
     Effect,
@@ -36,6 +36,7 @@ from reccli.flow.effects import (
     Rows,
 )
 from reccli.flow.outcome import Outcome
+from reccli.flow.places import UNKNOWN, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from reccli.flow.outcome import Rules, Seed
 
 Looking = Generator[Effect, Any, None]
-_UNKNOWN = StoredObject(S3State.UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Sides:
     now: datetime
     recording: Recording | Failure | None = None
     rows: tuple[Row, ...] | Failure = ()
-    stored: StoredObject = _UNKNOWN
+    stored: StoredObject = UNKNOWN
     key: str | None = None
     siblings: tuple[Ref, ...] = ()
     listed: frozenset[str] = frozenset()
@@ -102,10 +102,9 @@ class Sides:
 
         A former place only tells where it may have been: what is not there has no key by that.
         """
-        keys, former = self._keys()
-        self.key = next(iter(keys), None)
-        self.stored = _UNKNOWN if self.known is None else StoredObject(S3State.NO_KEY)
-        for key in dict.fromkeys((*keys, *former)):
+        where = places(self.seed.ref.sid, self.known, self.known_rows, self.rules)
+        self.key, self.stored = next(iter(where.keys), None), where.nowhere
+        for key in dict.fromkeys((*where.keys, *where.former)):
             stored = yield from self._look_at(key, prove=prove)
             found = stored.state in {S3State.VERIFIED, S3State.UNFIT, S3State.UNKNOWN}
             if found or key == self.key:
@@ -113,15 +112,10 @@ class Sides:
             if found:
                 return
         gone = self.known is not None and self.known.state is TwilioState.DELETED
-        if former and gone and self.stored.state is S3State.ABSENT:
+        if where.former and gone and self.stored.state is S3State.ABSENT:
             self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(telling.left_behind()))
-
-    def _keys(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Tell where to look: where rows say and where it would be put; where it may have been."""
-        sid, book, rows = self.seed.ref.sid, self.rules.book, self.known_rows
-        named = self.rules.naming.key(self.known, rows) if self.known else None
-        keys = (*linked_keys(rows, sid, book), *((named,) if named else ()))
-        return keys, linked_keys(rows, sid, book, former=True)
+        if self.stored.state is S3State.BAD_KEY:
+            self.noted(self.stored.failure)
 
     def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
         sid, before = self.seed.ref.sid, self.read_back
@@ -254,9 +248,12 @@ class Sides:
         known, stored = self.known, self.stored
         if step.reason is Reason.LENGTH_UNPROVEN:
             return telling.unproven(known, stored)
-        rowless = step.reason is Reason.UNREFERENCED and survey.state is LinkState.NO_ROW
-        if rowless and known and known.conference_sid:
+        waits = step.reason in {Reason.UNREFERENCED, Reason.NEEDS_ROW}
+        if waits and survey.state is LinkState.NO_ROW and known and known.conference_sid:
             return telling.unreferenced(known, self.rules.conference_sid_field)
+        for row in self.known_rows if step.reason is Reason.NEEDS_ROW else ():
+            if missing := self.rules.naming.missing(row):
+                return telling.unkeyed(row.id, missing)
         return stored.failure if stored.state in {S3State.CONFLICT, S3State.UNFIT} else None
 
     def _failures_that_matter(self) -> tuple[Failure, ...]:

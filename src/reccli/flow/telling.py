@@ -91,6 +91,13 @@ def unreferenced(known: Recording, conference_sid_field: str) -> Failure:
     return Failure(Service.AIRTABLE, FailureKind.PERMANENT, "no_conference_row", message, fix)
 
 
+def unkeyed(row_id: str, missing: Sequence[str]) -> Failure:
+    """Say which fields of a row are waited for: there is a row, and it is not filled in yet."""
+    names = ", ".join(f"airtable.key_fields.{name}" for name in missing)
+    message = f"row {row_id} has nothing in the field of {names}"
+    return Failure(Service.AIRTABLE, FailureKind.PERMANENT, "empty_field", message)
+
+
 def copied(key: str, reply: Copied, duration: int | None) -> Iterator[Record]:
     """Tell a copy that arrived, or found another object in its place; lengths are in seconds."""
     yield Record("recording_download_success", {"bytes": reply.size, "seconds": reply.seconds})

@@ -31,6 +31,7 @@ _EXPLAINED = frozenset(
         Reason.LENGTH_UNPROVEN,
         Reason.NOT_A_LINK,
         Reason.UNREFERENCED,
+        Reason.NEEDS_ROW,
     }
 )
 

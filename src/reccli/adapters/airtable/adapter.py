@@ -16,6 +16,7 @@ from reccli.adapters.airtable import formulas
 from reccli.adapters.airtable.cells import link, takes_files, words
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
 from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
+from reccli.adapters.airtable.values import value_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.linking import FRESH
@@ -226,7 +227,7 @@ class AirtableAdapter:
                     row_id,
                     words(fields.get(options.call_sid_field)).strip(),
                     {name: link(name, fields.get(name)) for name in options.link_fields},
-                    {name: words(fields.get(text)) for name, text in options.key_fields.items()},
+                    {name: value_of(fields.get(text)) for name, text in options.key_fields.items()},
                     words(fields.get(options.conference_sid_field)).strip(),
                 )
         raise ServiceError(odd_answer("a record without an ID or fields"))
