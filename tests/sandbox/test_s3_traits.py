@@ -128,6 +128,50 @@ def test_a_store_without_encryption(proxy: S3Proxy, s3: "S3Client", put: Put) ->
     put("sse")
 
 
+def test_a_store_whose_encryption_is_broken(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
+    proxy.traits.broken_sse = True
+    with pytest.raises(ClientError, match="InternalError") as caught:
+        s3.put_object(Bucket=BUCKET, Key="broken", Body=BODY, ServerSideEncryption="AES256")
+    assert status(caught) == 500
+    put("broken")
+
+
+def test_a_store_without_classes(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
+    proxy.traits.no_classes = True
+    with pytest.raises(ClientError, match=r"NotImplemented.*'x-amz-storage-class'") as caught:
+        s3.put_object(Bucket=BUCKET, Key="class", Body=BODY, StorageClass="STANDARD_IA")
+    assert status(caught) == 501
+    put("class")
+
+
+def test_a_policy_that_wants_kms(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
+    proxy.traits.wants_kms = True
+    with pytest.raises(ClientError, match=r"AccessDenied.*explicit deny"):
+        put("policy")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=BUCKET, Key="policy", Body=BODY, ServerSideEncryption="AES256")
+    proxy.traits.wants_kms = False
+    put("policy")
+
+
+def test_keys_that_a_head_may_not_see(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
+    put("hidden/1")
+    proxy.traits.hidden.add("^hidden/")
+    with pytest.raises(ClientError, match="403"):
+        head(s3, "hidden/1")
+    assert read(s3, "hidden/1") == BODY
+    with pytest.raises(ClientError, match="404"):
+        head(s3, "shown")
+
+
+def test_a_key_is_at_most_1024_bytes_long(s3: "S3Client", put: Put) -> None:
+    put("k" * 1024)
+    with pytest.raises(ClientError, match="KeyTooLongError"):
+        put("é" * 513)
+    with pytest.raises(ClientError, match="400"):
+        head(s3, "k" * 1025)
+
+
 def test_a_key_that_may_not_decrypt(proxy: S3Proxy, s3: "S3Client", put: Put) -> None:
     proxy.traits.unreadable.add("^kms/")
     put("kms/1")

@@ -136,8 +136,8 @@ def _check_storage_class(value: str, info: ValidationInfo) -> str:
         if info.data.get("accept_archive_class", True):  # missing where it was no truth value
             return value
         raise ValueError(f"{value} cannot be read at once, so no link would work; GLACIER_IR can")
-    if value not in readable:
-        raise ValueError(f"must be one of {', '.join(readable)}")
+    if value and value not in readable:
+        raise ValueError(f'must be one of {", ".join(readable)}, or "" where there are none')
     return value
 
 

@@ -20,7 +20,13 @@ NO_DECRYPT = (
 NOT_THIS_HEADER = "A header you provided implies functionality that is not implemented"
 FROZEN = "The operation is not valid for the object's storage class"
 EXPIRED_TOKEN = "The provided token has expired."
-SSE = "x-amz-server-side-encryption"
+SSE, CLASS = "x-amz-server-side-encryption", "x-amz-storage-class"
+LONGEST_KEY = 1024
+"""In bytes of UTF-8; SeaweedFS takes longer ones, S3 does not."""
+DENY = (
+    "User: arn:aws:iam::123456789012:user/recordings is not authorized to perform: s3:PutObject on "
+    "resource: arn:aws:s3:::recordings/x with an explicit deny in a resource-based policy"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,14 @@ class S3Traits:
     """Answers show no x-amz-checksum-…."""
     no_sse: bool = False
     """PUT with server-side encryption is answered 501 NotImplemented."""
+    broken_sse: bool = False
+    """PUT with server-side encryption is answered 500 InternalError, as SeaweedFS without a key."""
+    no_classes: bool = False
+    """PUT with a storage class is answered 501 NotImplemented, in Cloudflare R2's words."""
+    wants_kms: bool = False
+    """A policy of the bucket denies each PUT that does not ask for aws:kms."""
+    hidden: set[str] = field(default_factory=set)
+    """HEAD of these is answered 403, as by a policy about some keys."""
     clock_shift: timedelta = timedelta()
     """What the Date of answers is off by."""
     expired_tokens: set[str] = field(default_factory=set)
@@ -76,9 +90,25 @@ class S3Traits:
         token = request.head.get("x-amz-security-token")
         if (token or request.query.get("x-amz-security-token")) in self.expired_tokens:
             return _error(request, 400, "ExpiredToken", EXPIRED_TOKEN)
-        if self.no_sse and request.head.get(SSE):
+        if len(request.key.encode(errors="surrogateescape")) > LONGEST_KEY:
+            return _error(request, 400, "KeyTooLongError", "Your key is too long")
+        if request.method == "HEAD" and any(matching(self.hidden, request.key)):
+            return _error(request, 403, "AccessDenied", "Access Denied")
+        return self._refused_put(request) if request.method == "PUT" else None
+
+    def _refused_put(self, request: S3Request) -> S3Answer | None:
+        """Refuse what is asked for beside the bytes."""
+        encryption, storage_class = request.head.get(SSE), request.head.get(CLASS)
+        if self.no_sse and encryption:
             more = f"<Header>{SSE}</Header>"
             return _error(request, 501, "NotImplemented", NOT_THIS_HEADER, more)
+        if self.broken_sse and encryption:
+            return _error(request, 500, "InternalError", "We encountered an internal error")
+        if self.no_classes and storage_class:
+            message = f"Header '{CLASS}' with value '{storage_class}' not implemented"
+            return _error(request, 501, "NotImplemented", message)
+        if self.wants_kms and encryption != "aws:kms":
+            return _error(request, 403, "AccessDenied", DENY)
         return None
 
     def apply(self, request: S3Request, answer: S3Answer) -> S3Answer:

@@ -15,6 +15,7 @@ from reccli.adapters.s3 import errors
 from reccli.adapters.s3.bucket import Bucket
 from reccli.adapters.s3.client import connect
 from reccli.adapters.s3.evidence import facts_of, judge
+from reccli.adapters.s3.refusals import refused, refuses_checksums
 from reccli.adapters.s3.writing import facts_put, request_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State, StoredObject
@@ -107,7 +108,7 @@ class S3Adapter:
                 answer = self._send(request, body, provenance.sha256)
             except ClientError as error:
                 if errors.code_of(error) != "PreconditionFailed":
-                    raise
+                    raise ServiceError(refused(error, request, self._place(key))) from error
             else:
                 facts = facts_put(request, answer, self._now())
                 if facts.sha256 or not self._options.believed:
@@ -160,7 +161,7 @@ class S3Adapter:
                 checked: PutObjectRequestTypeDef = {**request, "ChecksumSHA256": digest}
                 return self._client.put_object(**checked)
             except ClientError as error:
-                if not errors.refuses_checksums(error):
+                if not refuses_checksums(error):
                     raise
         body.seek(0)
         md5 = hashlib.md5(usedforsecurity=False)

@@ -146,14 +146,6 @@ def code_of(error: sdk.ClientError) -> str:
     return _NAMES.get(code, code)
 
 
-def refuses_checksums(error: sdk.ClientError) -> bool:
-    """Whether a PUT failed because the store knows no `x-amz-checksum-…` headers."""
-    message = _said(error).lower()
-    return code_of(error) == "NotImplemented" or (
-        status_of(error) == 400 and "checksum" in message and "header" in message  # noqa: PLR2004
-    )
-
-
 def _said(error: sdk.ClientError) -> str:
     """Tell the store's own words; an empty element is None to botocore."""
     return error.response.get("Error", {}).get("Message") or ""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _AWS_HOST = re.compile(
     r"s3(?:-fips)?(?:[.-](?:dualstack\.)?[a-z0-9-]+)?(?:\.dualstack)?\.amazonaws\.com(?:\.cn)?"
 )
+_AS_HOST = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+"""Buckets that a host can be named after. Before 2018 us-east-1 gave others too, which have nothing
+but a path; and no certificate covers a dotted one."""
 _LONGEST = timedelta(days=7)  # S3 answers 400 to a SigV4 link for longer
 
 
@@ -27,7 +30,7 @@ def bucket_url(bucket: str, key: str, region: str, endpoint_url: str) -> str:
     if endpoint_url:
         return f"{endpoint_url.rstrip('/')}/{bucket}/{quote(key)}"
     host = f"s3{f'.{region}' if region else ''}.amazonaws.com{'.cn' if in_china(region) else ''}"
-    if "." in bucket:  # no certificate covers a dotted bucket as a host name
+    if not _AS_HOST.fullmatch(bucket):
         return f"https://{host}/{bucket}/{quote(key)}"
     return f"https://{bucket}.{host}/{quote(key)}"
 
