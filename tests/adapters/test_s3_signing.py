@@ -12,6 +12,7 @@ import pytest
 from reccli.adapters.s3 import S3Options
 from reccli.adapters.s3.client import connect
 from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.links import ObjectLink
 from tests.adapters.s3_fakes import (
     AUDIO,
     KEY,
@@ -27,6 +28,7 @@ from tests.adapters.s3_fakes import (
     refusal,
 )
 from tests.adapters.seaweed_store import options
+from tests.core.samples import make_book
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +53,16 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIATEMPORARY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "made-up-token")
+
+
+@pytest.mark.parametrize("bucket", ["calls", "our.calls", "Our_Calls", "our_calls", "OUR-CALLS"])
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2"])
+def test_a_signed_link_into_any_bucket_is_read_as_ours(bucket: str, region: str) -> None:
+    book = make_book(bucket=bucket, s3_region=region)
+    with adapter(bucket=bucket, region=region, endpoint_url="") as s3:
+        link = book.parse(s3.presign(KEY))
+    assert isinstance(link, ObjectLink)
+    assert (link.sid, link.key, link.style) == (SID, KEY, "presigned")
 
 
 @pytest.mark.usefixtures("temporary")

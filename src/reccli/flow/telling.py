@@ -125,7 +125,8 @@ def linked(kind: StepKind, slots: Sequence[Slot], stored: StoredObject) -> Itera
     if kind is not StepKind.LINK_TWILIO:
         yield Record("recording_saved_to_airtable_s3", detail)
         return
-    if stored.state not in {S3State.UNCOPIED, S3State.NO_KEY}:  # there S3 was not asked
+    unasked = {S3State.UNCOPIED, S3State.NO_KEY, S3State.BAD_KEY}
+    if stored.state not in unasked:
         reason = stored.failure.message if stored.failure else stored.state.value
         yield Record("recording_s3_fallback_to_twilio", {"reason": reason})
     yield Record("recording_saved_to_airtable_twilio", detail)

@@ -72,7 +72,7 @@ def _asked(request: PutObjectRequestTypeDef) -> dict[str, str]:
 
 def _blamed(error: ClientError, asked: dict[str, str]) -> dict[str, str]:
     """Tell which settings an answer is about: those that it names, or else all of them."""
-    named = f"{errors.code_of(error)} {_named(error)}"  # InvalidStorageClass says all
+    named = _named(error)
     patterns = {"s3.server_side_encryption": _ENCRYPTION, "s3.storage_class": _CLASS}
     found = {setting: asked[setting] for setting in asked if patterns[setting].search(named)}
     if found or _CONDITION.search(named):
@@ -85,9 +85,12 @@ def _named_any(error: ClientError) -> bool:
 
 
 def _named(error: ClientError) -> str:
-    """Tell the header that an answer names, and its words; an empty element is None to botocore."""
+    """Tell all that an answer says, the header first that is to blame, if it names one.
+
+    An empty element is None to botocore.
+    """
     said = error.response.get("Error", {})
-    parts = (said.get("Message"), said.get("Header"), said.get("ArgumentName"))
+    parts = (said.get(name) for name in ("Header", "ArgumentName", "Code", "Message"))
     return " ".join(str(part) for part in parts if part)
 
 
