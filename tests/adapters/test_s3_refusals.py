@@ -71,6 +71,7 @@ def test_what_no_setting_is_to_blame_for_blames_none(
     failure, _ = refused(refusal(status, code, said), **settings)
     assert failure.kind is kind
     assert '= ""' not in failure.hint
+    assert "writes alone" not in failure.hint
 
 
 def test_an_internal_error_of_a_put_names_what_it_asked_for() -> None:

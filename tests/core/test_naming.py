@@ -88,6 +88,7 @@ class TestFieldsOfRows:
             ("42", "42"),
             ("\uff14\uff12", "42"),
             ("李雷", "xn--7qvw47h"),
+            ("\uff14李", "xn--4-676b"),
             ("Ольга", "xn--q0a0bi5a4f"),
             ("Й", "xn--l0a"),
             ("И\u0306", "xn--l0a"),
@@ -112,6 +113,8 @@ class TestFieldsOfRows:
         assert (failure.kind, failure.code) == (FailureKind.PERMANENT, "no_key")
         assert "rec7" in failure.message
         assert "airtable.key_fields.employee" in failure.message
+        with pytest.raises(ServiceError, match="in row rec7"):
+            BY_FIELD.key(make_recording(), [row, make_row(fields={"employee": odd}, row_id="rec9")])
         better = make_row(fields={"employee": "Ann"}, row_id="rec8")
         assert BY_FIELD.key(make_recording(), [row, better]) == f"Acme/Ann/{RE1}.mp3"
         assert PLAIN.key(make_recording(), [row]) is not None

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from reccli.core.errors import FailureKind, Service
-from reccli.core.model import S3State, StepKind, StoredObject
+from reccli.core.model import Reason, S3State, StepKind, StoredObject
+from reccli.core.naming import Naming
 from reccli.flow.commands import Command
-from tests.core.samples import KEY, RE1, make_book, make_recording, make_row
+from tests.core.samples import CF1, KEY, RE1, make_book, make_recording, make_row, twilio_cell
 
-from .byhand import GOOD, NAMING, Stage, failed, presigned_link
+from .byhand import GOOD, NAMING, Stage, codes, failed, presigned_link
 
 ELSEWHERE = f"elsewhere/{RE1}.mp3"
 ABSENT = StoredObject(S3State.ABSENT)
@@ -81,3 +82,60 @@ def test_what_is_not_at_a_former_place_has_no_key_by_that(status: str, state: S3
     assert (outcome.key, outcome.s3) == ((ELSEWHERE, state) if there else (None, S3State.NO_KEY))
     assert StepKind.COPY not in outcome.steps
     assert outcome.step.kind is not StepKind.LOST
+
+
+TOO_LONG = f"{'x' * 1100}/{RE1}.mp3"
+UNNAMEABLE = replace(NAMING, template="{Agent}/{recording_sid}.{ext}")
+
+
+def test_where_no_object_can_be_none_is_looked_for() -> None:
+    cells = (presigned_link(TOO_LONG), f"https://old.s3.amazonaws.com/{TOO_LONG}")
+    stage = Stage((make_row(*cells),), book=make_book(former=("s3://old",))).command(
+        Command.PROCESS
+    )
+    outcome = stage.play()
+    assert (set(stage.keys), outcome.key) == ({KEY}, KEY)
+    assert outcome.steps == (StepKind.RESIGN,)
+
+
+@pytest.mark.parametrize("row", ["odd", "long"])
+def test_what_no_key_can_be_made_of_is_held_and_an_error(row: str) -> None:
+    agent = None if row == "odd" else "x" * 1100
+    stage = Stage((make_row(fields={"Agent": agent}),), naming=UNNAMEABLE)
+    outcome = stage.command(Command.PROCESS).play()
+    assert (outcome.s3, outcome.key, stage.keys) == (S3State.BAD_KEY, None, [])
+    assert outcome.steps == (StepKind.LINK_TWILIO,)
+    assert (outcome.step.kind, outcome.step.reason) == (StepKind.HOLD, Reason.BAD_KEY)
+    assert codes(outcome.failures) == ["no_key"]
+    assert "recording_s3_fallback_to_twilio" not in stage.told  # S3 was not asked
+
+
+def test_a_key_that_a_row_names_needs_not_be_made() -> None:
+    row = make_row(presigned_link(ELSEWHERE), fields={"Agent": None})
+    stage = Stage((row,), {ELSEWHERE: GOOD}, naming=UNNAMEABLE, dry_run=True)
+    outcome = stage.play()
+    assert (outcome.s3, outcome.key, outcome.failures) == (S3State.VERIFIED, ELSEWHERE, ())
+
+
+def test_what_a_row_is_waited_for_is_told() -> None:
+    stage = Stage((make_row(twilio_cell(RE1), fields={"Agent": ""}),), naming=UNNAMEABLE)
+    outcome = stage.play()
+    assert outcome.step.reason is Reason.NEEDS_ROW
+    assert outcome.objection
+    assert "row rec1 has nothing in the field of airtable.key_fields.Agent" in (
+        outcome.objection.message
+    )
+
+
+@pytest.mark.parametrize("naming", [NAMING, UNNAMEABLE])
+def test_a_conference_without_a_row_is_told_as_one(naming: Naming) -> None:
+    recording = make_recording(call_sid=None, conference_sid=CF1, duration=4)
+    stage = Stage((), naming=naming, recording=recording)
+    stage.objects = {f"call-recordings/{CF1}/{RE1}.mp3": GOOD}
+    outcome = stage.play()
+    assert outcome.objection
+    assert CF1 in outcome.objection.message
+    assert "airtable.conference_sid_field" in outcome.objection.hint
+    full = Stage((make_row("x", "y", call="", conference=CF1),), recording=recording)
+    full.objects = stage.objects
+    assert full.play().objection is None  # its row is there, and has no room

@@ -100,8 +100,7 @@ def shared(row: Row) -> frozenset[str]:
 
 
 def _stands_for(row: Row, ref: Ref) -> bool:
-    pairs = ((row.call_sid, ref.call_sid), (row.conference_sid, ref.conference_sid))
-    return any(told is not None and named == told for named, told in pairs)
+    return row.call_sid == ref.call_sid or row.conference_sid == ref.conference_sid
 
 
 def _mentions(row: Row, sid: str) -> bool:
