@@ -10,10 +10,11 @@ import pytest
 from reccli import history
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.model import Reason, Step, StepKind
-from reccli.flow.outcome import Outcome
+from reccli.core.model import Reason, Ref, Step, StepKind
+from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.ports import Event
 from reccli.flow.telling import VANISHED
+from reccli.watch.journal import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +78,39 @@ def test_a_ledger_that_is_away_stops_nothing(capsys: pytest.CaptureFixture[str])
         assert history.comparison_is_due(ledger, NOW)  # type: ignore[arg-type]
         assert history.pending(ledger) == []  # type: ignore[arg-type]
     assert "ledger_error" in capsys.readouterr().out
+
+
+def test_process_looks_back_to_when_everything_was_seen_less_a_day(ledger: Ledger) -> None:
+    assert history.look_back(ledger, NOW) == NOW - 3 * DAY
+    history.remember_listing(ledger, "run", NOW, [DONE])
+    assert history.look_back(ledger, NOW + SECOND) == NOW + SECOND - 3 * DAY
+    assert history.look_back(ledger, NOW + 10 * DAY) == NOW - DAY
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_what_may_yet_pass_is_looked_for_again(ledger: Ledger, kind: FailureKind) -> None:
+    failure = Failure(Service.AIRTABLE, kind, "made", "up")
+    failed = Outcome("RE3", None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(failure,))
+    for left in (failed, STOPPED):
+        history.remember_listing(ledger, "run", NOW, [DONE, left])
+        seen = history.look_back(ledger, NOW + 10 * DAY) == NOW - DAY
+        assert seen is (left is failed and failure.lasting)
+        if seen:
+            return
+
+
+def test_what_failed_in_the_last_run_of_a_command_comes_last(ledger: Ledger) -> None:
+    seeds = [Seed(Ref(f"RE{number}", "AC1")) for number in range(4)]
+    ledger.start_run("r1", "process", NOW)
+    assert list(history.failed_last(ledger, "process", iter(seeds))) == seeds
+    ledger.finish_run("r1", NOW, 1, {FAILED: ["RE0", "RE2", None]})
+    line = list(history.failed_last(ledger, "process", iter([*seeds, DONE])))
+    assert line == [seeds[1], seeds[3], DONE, seeds[0], seeds[2]]
+    assert list(history.failed_last(ledger, "purge-twilio", iter(seeds))) == seeds
+    ledger.start_run("r2", "process", NOW + SECOND)
+    ledger.finish_run("r2", NOW + SECOND, 0, {})
+    assert list(history.failed_last(ledger, "process", iter(seeds))) == seeds
+    for ledger_away in (None, Broken()):
+        line = list(history.failed_last(ledger_away, "process", iter(seeds)))  # type: ignore[arg-type]
+        assert line == seeds
+        assert history.look_back(ledger_away, NOW) == NOW - 3 * DAY  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from reccli.flow.source import Sources
 from reccli.lock import only_run
 from reccli.watch.journal import Journal
 from reccli.watch.report import Report, report_on
+from reccli.watch.text import OLDER_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from reccli.flow.perform import World
     from reccli.flow.result import Result
 
-LOOK_BACK = timedelta(days=3)
-"""How far `process` looks back for recordings of which no callback told."""
 _MAKES_LINKS = frozenset({Command.PROCESS, Command.MIGRATE_FALLBACKS})
 
 _log = structlog.get_logger("reccli")
@@ -113,7 +112,14 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         # Before the run, so that the run's result tells of what went wrong in the scan.
         fallbacks = _fallback_rows(sources) if options.command is Command.REPORT else None
         compare = rules.naming if _compares(options, ledger, started) else None
-        result = runner.run(_items(options, sources, pending, compare), sources)
+        since = options.since or _since(options, ledger, started)
+        items = _items(replace(options, since=since), sources, pending, compare)
+        if not options.sids:
+            items = history.failed_last(ledger, options.command, items)
+        result = runner.run(sources.to_the_end(items), sources)
+        if sources.older:
+            result.older = sources.older
+            _log.warning("older_recordings_at_risk", count=sources.older, hint=OLDER_HINT)
         if dying:
             result.failures.append(dying)
         report = None
@@ -126,6 +132,8 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
             result.breach = report.breach(settings.alerts.fallback_rate_above)
         if options.writes:
             history.finish_callbacks(ledger, pending, result.outcomes, sources.calls, started)
+            if sources.listed and _is_whole(options):
+                history.remember_listing(ledger, options.run_id, started, result.outcomes)
             if sources.compared:
                 history.remember_comparison(ledger, options.run_id, started, result.outcomes)
             journal.finished(result)
@@ -145,8 +153,19 @@ def _compares(options: Options, ledger: Ledger | None, now: datetime) -> bool:
     """Whether `process` looks at everything on Twilio, however old: asked for, or due."""
     if options.command is not Command.PROCESS or options.sids:
         return False
-    whole = options.since is None and options.until is None
-    return options.full or (whole and history.comparison_is_due(ledger, now))
+    return options.full or (_is_whole(options) and history.comparison_is_due(ledger, now))
+
+
+def _is_whole(options: Options) -> bool:
+    """Whether it is a `process` that takes all that there is to do."""
+    plain = options.command is Command.PROCESS and not options.sids
+    return plain and options.since is None and options.until is None
+
+
+def _since(options: Options, ledger: Ledger | None, now: datetime) -> datetime | None:
+    """Tell since when to list where nobody has said so; None for everything."""
+    whole = options.full or options.command is not Command.PROCESS
+    return None if whole else history.look_back(ledger, now)
 
 
 def _items(
@@ -156,9 +175,8 @@ def _items(
         case Command.PROCESS if options.sids:
             return sources.named(options.sids)
         case Command.PROCESS:
-            since = options.since or sources.world.now() - LOOK_BACK
             told = {one.sid: one.call_sid for one in pending}
-            return sources.unlinked(since, options.until, told, compare=compare)
+            return sources.unlinked(options.since, options.until, told, compare=compare)
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case Command.PURGE_TWILIO:

@@ -15,17 +15,22 @@ from reccli.config import ConfigError, identity
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Reason
 from reccli.flow.callbacks import Finished, verdict
+from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.ports import Event
 from reccli.flow.telling import VANISHED
+from reccli.watch.journal import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import ExitStack
     from datetime import datetime
 
     from reccli.config import Settings
-    from reccli.flow.outcome import Outcome
 
+LISTED = "recordings_listed"
+"""The event of a run that has seen all that was recorded since the one before, and settled it."""
+LOOK_BACK, OVERLAP = timedelta(days=3), timedelta(days=1)
+"""How far `process` looks back at least, and further than the last run that saw everything."""
 COMPARED = "recordings_compared"
 """The event of a run that has held everything on Twilio against S3's listing."""
 COMPARE_EVERY = timedelta(days=1)
@@ -63,6 +68,29 @@ def pending(ledger: Ledger | None) -> list[PendingCallback]:
         return []
 
 
+def failed_last(
+    ledger: Ledger | None, command: str, items: Iterator[Seed | Outcome]
+) -> Iterator[Seed | Outcome]:
+    """Bring what failed in the last run of the command to the end of the line.
+
+    Else the same few would use up the limit of every run, and those behind never have a turn. Who
+    was not reached in this run has not failed in it, and comes in the next one when it is due.
+    """
+    try:
+        found = ledger.last_run(command).get(FAILED) if ledger else None
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+        found = None
+    failed = set(found) if isinstance(found, list) else set()
+    later: list[Seed | Outcome] = []
+    for item in items:
+        if isinstance(item, Seed) and item.ref.sid in failed:
+            later.append(item)
+        else:
+            yield item
+    yield from later
+
+
 def finish_callbacks(
     ledger: Ledger | None,
     pending: list[PendingCallback],
@@ -98,6 +126,34 @@ def remember_comparison(
     try:
         if ledger is not None and not stopped:
             ledger.record(run_id, [Event(COMPARED, at)])
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+
+
+def look_back(ledger: Ledger | None, now: datetime) -> datetime:
+    """Tell since when `process` has to list: a day more than since it last saw everything.
+
+    And three days at least: that is all where nothing is known, and the rest comes in portions.
+    """
+    try:
+        listed = ledger.last_event(LISTED) if ledger else None
+    except ServiceError as error:
+        _log.warning("ledger_error", error=str(error))
+        listed = None
+    return min(now - LOOK_BACK, listed - OVERLAP) if listed else now - LOOK_BACK
+
+
+def remember_listing(
+    ledger: Ledger | None, run_id: str, at: datetime, outcomes: Iterable[Outcome]
+) -> None:
+    """Keep that a run that began then has seen everything, unless some of it may yet pass."""
+    left = any(
+        outcome.step.reason is Reason.STOPPED or any(not one.lasting for one in outcome.failures)
+        for outcome in outcomes
+    )
+    try:
+        if ledger is not None and not left:
+            ledger.record(run_id, [Event(LISTED, at)])
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
 

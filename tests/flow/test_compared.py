@@ -283,3 +283,13 @@ def test_a_recording_counts_as_recent_from_that_moment_on_or_where_nobody_says()
     bench.reach.twilio.page = lambda *_args: page  # type: ignore[method-assign]
     seeds = {seed.ref.sid for seed in bench.sources.unlinked(since, None)}
     assert seeds == {f"RE{number:032x}" for number in (1, 3)}
+
+
+def test_how_many_older_ones_are_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MOST_OLDER", 2)
+    world = many(6, stored=False, row=False)
+    world.sleep(30 * 86_400)
+    for left in (4, 2, 0, 0):
+        bench = Bench(world)
+        look(bench)
+        assert bench.sources.older == left

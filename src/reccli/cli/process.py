@@ -28,7 +28,7 @@ def command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Archive recordings: named ones, else those on Twilio that no row links (last 3 days)."""
+    """Archive recordings: named ones, else all on Twilio since last time that no row links."""
     if accept_length and not (sids and all(sid.startswith("RE") for sid in sids)):
         message = "--accept-length needs the RE… of each recording that you have listened to"
         raise typer.BadParameter(message)

@@ -68,6 +68,8 @@ class Result:
     refusal: str | None = None
     breach: str | None = None
     interrupted: bool = False
+    older: int = 0
+    """How many older recordings have no copy yet and were left for the next runs."""
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.naming import Naming
+    from reccli.flow.outcome import Outcome
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ class Sources(TableSources):
     """Whether `first` has given all that Twilio lists."""
     _cut: set[str] = field(default_factory=set)
     """The regions whose listing broke off: who has a say in their calls' cells is not known."""
+    listed: bool = False
+    """Whether `to_the_end` has given all that there is, and Twilio's listing was whole."""
+    older: int = 0
+    """How many recordings from before have no object, and were left for another run."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
@@ -105,6 +110,11 @@ class Sources(TableSources):
             broken = broken or [telling.no_recording_of(sid)]
         self.failures.extend(broken)
 
+    def to_the_end(self, items: Iterator[Seed | Outcome]) -> Iterator[Seed | Outcome]:
+        """Take all of these, and note when nothing is left."""
+        yield from items
+        self.listed = not self._cut
+
     def on_twilio(
         self, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Seed]:
@@ -151,6 +161,7 @@ class Sources(TableSources):
             missing = self._without_object(rest, compare)
             if missing is None:
                 return
+            self.older = max(0, len(missing.keys() & older.everyone.keys()) - MOST_OLDER)
             for found in (recent, older):
                 left = missing.keys() & found.everyone.keys() - taken
                 gone = {sid: missing[sid] for sid in left}

@@ -24,6 +24,9 @@ _log = structlog.get_logger("reccli")
 GROUP = 100
 """How many events may be lost for the history, not for safety, when a run is killed."""
 
+FAILED, MOST_FAILED = "failed_sids", 1000
+"""Which recordings failed stands in the run's record: they are the last of the next run's line."""
+
 _ERRORS = frozenset(
     {"airtable_update_error", "recording_lost", "twilio_recording_delete_error"}
     | {"recording_download_failed", "recording_s3_upload_failed"}
@@ -43,7 +46,7 @@ class History(Protocol):
         """Note that a run has begun."""
 
     def finish_run(
-        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, int]
+        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
     ) -> None:
         """Note how a run ended."""
 
@@ -87,7 +90,9 @@ class Journal:
         """Note how the run ended."""
         self._flush()
         if self._history:
-            ended = (datetime.now(UTC), int(result.exit_code), result.summary)
+            failed = [outcome.sid for outcome in result.outcomes if outcome.failures]
+            summary = {**result.summary, FAILED: failed[:MOST_FAILED]}
+            ended = (datetime.now(UTC), int(result.exit_code), summary)
             self._try(self._history.finish_run, self._run_id, *ended)
 
     def _flush(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 """How many recordings of one cause are named; the JSON names them all."""
+OLDER_HINT = "the next runs take them, or one that takes all at once: reccli process --full"
 _UNSEEN = "could not observe"
 _COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", "held", "done")
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
@@ -35,6 +36,8 @@ def result_lines(run: Run, result: Result, *, every: bool, quiet: bool = False) 
         yield summary_line(run, result)
     if not quiet and (unheard := _named(result, lambda o: o.step.reason is Reason.UNHEARD_OF)):
         yield _line("waiting", Reason.UNHEARD_OF, unheard, _UNHEARD_FIX)
+    if result.older and not quiet:
+        yield f"at risk: {result.older:,} older recordings at Twilio have no copy yet; {OLDER_HINT}"
     yield from needs_a_person(result)
 
 

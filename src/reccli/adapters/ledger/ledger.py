@@ -187,6 +187,14 @@ class Ledger:
         with self.transaction() as transaction:
             transaction.finish_run(run_id, at, exit_code, summary)
 
+    def last_run(self, command: str) -> Mapping[str, object]:
+        """Tell what the last run of a command said of itself when it ended; nothing if none has."""
+        runs = schema.runs
+        ended = (runs.c.command == command, runs.c.finished_us.is_not(None), self._of(runs))
+        query = sa.select(runs.c.summary).where(*ended).order_by(runs.c.started_us.desc())
+        found = self._read(query.limit(1))
+        return schema.to_detail(found[0][0]) if found else {}
+
     def count_events(
         self, names: Sequence[str], since: datetime, until: datetime
     ) -> dict[str, int]:

@@ -201,6 +201,15 @@ def from_text(text: str | None) -> str | None:
     return text and text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
+def to_detail(text: str | None) -> Mapping[str, object]:
+    """Read it; nothing where it is none of ours."""
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def from_detail(value: Mapping[str, object]) -> str:
     """Write what has no columns of its own."""
     return json.dumps(value, default=str)
