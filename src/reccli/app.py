@@ -17,6 +17,7 @@ import structlog
 
 from reccli import history, preflight, wiring
 from reccli.core.guard import Limits
+from reccli.flow import machine
 from reccli.flow.commands import MAY, Command
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
@@ -85,6 +86,7 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         ledger = history.open_ledger(settings, stack)
         journal = stack.enter_context(Journal(ledger, options.run_id))
         concurrency = options.concurrency or settings.engine.concurrency
+        concurrency = machine.room_for(concurrency)
         world = wiring.world(settings, concurrency, hooks.stop, stack)
         preflight.check_fields(settings, world.airtable)
         sources = Sources(world)

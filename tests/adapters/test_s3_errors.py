@@ -183,7 +183,6 @@ def test_tls_that_is_none_is_denied() -> None:
         ),
         (sdk.ConnectTimeoutError(endpoint_url="https://x"), OUTAGE),
         (sdk.ConnectionClosedError(endpoint_url="https://x"), OUTAGE),
-        (sdk.ProxyConnectionError(proxy_url="https://x", error="refused"), OUTAGE),
         (sdk.IncompleteReadError(actual_bytes=1, expected_bytes=2), OUTAGE),
         (sdk.UnseekableStreamError(stream_object=body()), BUSY),
         (sdk.CredentialRetrievalError(provider="sso", error_msg="expired"), DENIED),

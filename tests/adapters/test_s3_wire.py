@@ -103,9 +103,9 @@ def test_one_put_carries_the_proof_and_the_condition(
     }
 
 
-def test_an_unknown_certificate_is_denied_before_anything_is_sent(tls: ssl.SSLContext) -> None:
+def test_an_unknown_certificate_is_told_before_anything_is_sent(tls: ssl.SSLContext) -> None:
     with ScriptedS3(echo, tls) as server, adapter(endpoint_url=server.endpoint_url) as s3:
-        expected = (FailureKind.DENIED, "SSLError")
+        expected = (FailureKind.CONFIG, "certificate_not_trusted")
         assert failure_in(lambda: s3.put(KEY, body(), provenance())) == expected
     assert server.seen == []
 

@@ -38,7 +38,7 @@ KNOWN = Seed(make_recording().ref)
 # Writes
 
 
-@pytest.mark.parametrize("service", [Service.S3, Service.RECCLI, Service.DISK])
+@pytest.mark.parametrize("service", [Service.S3, Service.RECCLI])
 def test_where_no_link_opens_s3_is_as_good_as_unreachable(service: Service) -> None:
     dead = failed(service)
     stage = Stage((make_row(),)).will_say(WriteLinks, dead)
@@ -150,7 +150,7 @@ def test_a_copy_counts_when_the_object_is_the_recording(state: S3State) -> None:
     [
         (Service.TWILIO, FailureKind.OUTAGE, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
         (Service.TWILIO, FailureKind.PERMANENT, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
-        (Service.DISK, FailureKind.PERMANENT, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
+        (Service.MACHINE, FailureKind.PERMANENT, [StepKind.LINK_TWILIO], Reason.UNCOPIED, False),
         (Service.TWILIO, FailureKind.GONE, [], Reason.NO_MEDIA, False),
         (Service.TWILIO, FailureKind.NOT_YET, [], Reason.NO_MEDIA, False),
         (Service.S3, FailureKind.OUTAGE, [StepKind.LINK_TWILIO], Reason.S3_UNREACHABLE, True),

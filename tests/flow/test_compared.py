@@ -118,7 +118,7 @@ def test_what_s3_does_not_list_now_is_compared_in_another_run() -> None:
     assert not bench.sources.compared
 
 
-@pytest.mark.parametrize("service", [Service.S3, Service.DISK])
+@pytest.mark.parametrize("service", [Service.S3, Service.MACHINE])
 def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
     def broken() -> None:
         raise failure(FailureKind.DENIED, service)

@@ -283,7 +283,7 @@ def test_a_disk_that_takes_no_more_is_told(
     with pytest.raises(ServiceError) as caught:
         run(media(mp3("a", 10)))
     failure = caught.value.failure
-    assert (failure.service, failure.kind) == (Service.DISK, FailureKind.PERMANENT)
+    assert (failure.service, failure.kind) == (Service.MACHINE, FailureKind.PERMANENT)
     assert failure.code == code
     assert "TMPDIR" in failure.hint
 

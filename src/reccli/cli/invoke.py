@@ -91,7 +91,9 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
     from reccli.app import Hooks, Options, run
     from reccli.cli.progress import Progress
     from reccli.config import ConfigError
+    from reccli.core.errors import ServiceError
     from reccli.flow.commands import Command
+    from reccli.flow.result import Result
     from reccli.lock import LockedError
 
     gc.enable()
@@ -124,6 +126,10 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         raise RefusedError(_USAGE, *problems) from error
     except LockedError as error:
         raise RefusedError(_LOCKED, ("locked", str(error), _LOCKED_HINT)) from error
+    except ServiceError as error:  # before the run began
+        failure = error.failure
+        code = int(Result(failures=[failure]).exit_code)
+        raise RefusedError(code, (failure.code, str(error), failure.hint)) from error
     return _text(request, begun, result, report), int(result.exit_code)
 
 

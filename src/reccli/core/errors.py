@@ -16,7 +16,7 @@ class Service(StrEnum):
     S3 = "s3"
     AIRTABLE = "airtable"
     LEDGER = "ledger"
-    DISK = "disk"
+    MACHINE = "this machine"
     RECCLI = "reccli"
 
 

@@ -54,6 +54,8 @@ MOST_DELETES = 3
 """How often a delete that failed in passing is tried again, each time after a new look."""
 
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
+_LINKS = frozenset({Service.S3, Service.RECCLI})
+"""Whose failure says that a link does not open."""
 _WRITES = {
     StepKind.LINK_TWILIO: (LinkState.EMPTY,),
     StepKind.RELINK: (LinkState.TWILIO_LINK, LinkState.EMPTY),
@@ -163,7 +165,7 @@ class _Case:
         )
         if isinstance(reply, Stale):
             yield from sides.observe_rows()
-        elif isinstance(reply, Failure) and reply.service is not Service.AIRTABLE and not fallback:
+        elif isinstance(reply, Failure) and reply.service in _LINKS and not fallback:
             # No link that opens can be made: as good as an S3 that cannot be reached.
             sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
         elif isinstance(reply, Failure):
@@ -210,7 +212,7 @@ class _Case:
     def _not_deleted(self, failure: Failure) -> Generator[Effect, Any, None]:
         """Look again, and only then try again, where it may pass; else a side is Unknown."""
         self.deletes += 1
-        if failure.service is not Service.TWILIO:  # the link that is left does not open
+        if failure.service in _LINKS:  # the link that is left does not open
             self.sides.stored = StoredObject(S3State.UNKNOWN, failure=self.sides.noted(failure))
         elif not failure.transient or self.deletes >= MOST_DELETES:
             yield from self._unproven(failure)

@@ -6,13 +6,13 @@ body larger than a few megabytes lies in a temporary file.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from reccli.core.audio import Expected, Meter, long_enough
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow import machine
 from reccli.flow.effects import Copied
 from reccli.flow.ports import Provenance
 
@@ -61,10 +61,10 @@ def _hold_alike(first: Provenance, second: Provenance) -> None:
 
 
 def _disk(error: OSError) -> Failure:
-    return Failure(
-        Service.DISK,
+    return machine.failure_of(error) or Failure(
+        Service.MACHINE,
         FailureKind.PERMANENT,
-        "disk_full" if error.errno == errno.ENOSPC else "spool_failed",
+        "spool_failed",
         f"cannot write the temporary file: {error.strerror}",
         "free space in the temporary directory, or point TMPDIR elsewhere",
     )

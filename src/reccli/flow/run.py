@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from reccli.core.guard import Due, Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
 from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
+from reccli.flow.hands import Hands
 from reccli.flow.lane import Lane, Task
 from reccli.flow.linking import write_links
 from reccli.flow.outcome import Outcome, Rules, Seed
@@ -97,13 +98,13 @@ class Runner:
         self._world, self._rules, self._brake, self._sink = world, rules, brake, sink
         self._pace, self._progress = pace or Pace(), progress
         self._stop = stop or threading.Event()
-        self._workers = ThreadPoolExecutor(self._pace.concurrency, "reccli-worker")
-        self._clerks = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-airtable")
-        self._reader = ThreadPoolExecutor(1, "reccli-source")
+        self._workers = Hands(self._pace.concurrency, "reccli-worker")
+        self._clerks = Hands(AIRTABLE_AT_ONCE, "reccli-airtable")
+        self._reader = Hands(1, "reccli-source")
         self._copies = copies or self._workers
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._rows = Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
-        self._writers = ThreadPoolExecutor(AIRTABLE_AT_ONCE, "reccli-links")
+        self._writers = Hands(AIRTABLE_AT_ONCE, "reccli-links")
         write = partial(write_links, each=self._writers.map, turn=Turn())
         self._links = Lane(
             world.airtable.rows_a_look, self._pace.links_linger, write, BATCH, GROUPS_AT_ONCE

@@ -150,7 +150,7 @@ class Sides:
         """Keep what a failed copy says of each side: of S3 nothing, where S3 was not asked."""
         of_twilio = failure.service is Service.TWILIO
         self.no_media = of_twilio and failure.kind in {FailureKind.NOT_YET, FailureKind.GONE}
-        unasked = of_twilio or failure.service is Service.DISK
+        unasked = of_twilio or failure.service is Service.MACHINE
         self.stored = StoredObject(
             S3State.UNCOPIED if unasked else S3State.UNKNOWN, failure=failure
         )

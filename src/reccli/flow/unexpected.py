@@ -8,12 +8,15 @@ from __future__ import annotations
 import logging
 
 from reccli.core.errors import Failure, FailureKind, Service
+from reccli.flow import machine
 
 _log = logging.getLogger(__name__)
 
 
 def unexpected(error: Exception) -> Failure:
-    """Log a bug with its traceback, and say that there is one."""
+    """Log a bug with its traceback, and say that there is one; a lack of memory is none."""
+    if lack := machine.failure_of(error):
+        return lack
     _log.error("unexpected error", exc_info=error)
     return Failure(
         Service.RECCLI,

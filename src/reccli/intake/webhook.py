@@ -22,6 +22,7 @@ from reccli import history, preflight, wiring
 from reccli.adapters.ledger import Inbox, Ledger, LedgerError
 from reccli.config import RECORDING_STATUS, ConfigError, load
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow import machine
 from reccli.flow.commands import Command
 from reccli.intake.callbacks import RecordingStatus
 from reccli.intake.health import Health
@@ -92,8 +93,11 @@ class _Intake:
         self._idle_told = False
         self._stack = ExitStack()
         stop = threading.Event()
-        concurrency = settings.engine.concurrency
-        world = wiring.world(settings, concurrency, stop, self._stack)
+        concurrency = machine.room_for(settings.engine.concurrency)
+        try:
+            world = wiring.world(settings, concurrency, stop, self._stack)
+        except ServiceError as error:
+            raise UnconfiguredError(f"{error} ({error.failure.hint})") from error
         try:
             preflight.check_fields(settings, world.airtable)
         except ConfigError as error:

@@ -91,7 +91,6 @@ def test_the_shell_rewrites_neither_host_nor_credentials(
         "TWILIO_EDGE": "dublin",
         "TWILIO_ACCOUNT_SID": "AC" + "f" * 32,
         "TWILIO_AUTH_TOKEN": "another",
-        "HTTP_PROXY": "http://127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
     server.answer = always(as_json(resource()))

@@ -212,11 +212,11 @@ def test_https_is_never_left_for_http(
     assert download(adapter) == b"RIFF"
 
 
-def test_an_untrusted_certificate_is_an_outage(
+def test_an_untrusted_certificate_is_told_as_that(
     server: Server, twilio_adapter: Callable[..., TwilioAdapter], certificate: Path
 ) -> None:
     server.secure(certificate)
     failure = failure_of(lambda: twilio_adapter(server).fetch(REF))
-    assert (failure.kind, failure.code) == (FailureKind.OUTAGE, "connection")
-    assert "CERTIFICATE_VERIFY_FAILED" in failure.message
+    assert (failure.kind, failure.code) == (FailureKind.CONFIG, "certificate_not_trusted")
+    assert failure.message.startswith("the certificate of localhost is not trusted: ")
     assert server.seen == []

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyairtable import Api
 from requests import RequestException
-from requests.adapters import HTTPAdapter
 from requests.exceptions import JSONDecodeError
 
+from reccli import network
 from reccli.adapters.airtable import formulas
 from reccli.adapters.airtable.cells import link, takes_files, words
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
 from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
+from reccli.adapters.airtable.trusting import Trusting
 from reccli.adapters.airtable.values import value_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
@@ -63,11 +64,12 @@ class AirtableAdapter:
         )
         session = self._api.session
         session.trust_env = False  # a .netrc would replace the Bearer header
+        session.proxies.update(network.proxies_for(options.endpoint_url))
         session.max_redirects = 0  # no redirect is documented, and it turns a PATCH into a GET
         session.hooks["response"].append(_raise_for_status)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+            session.mount(scheme, Trusting(pool_maxsize=_CONNECTIONS, pool_block=True))
         base = self._api.base(options.base_id)
         self._urls = base.table(options.table).urls
         self._tables_url = base.urls.tables

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, RequestException, Timeout, TooManyRedirects
 
+from reccli import network
 from reccli.core.errors import Failure, FailureKind, Service
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ def failure_of(error: RequestException, fields: Collection[str] = ()) -> Failure
     """Say what a failed request means, that was to write into these fields."""
     if isinstance(error, HTTPError) and error.response is not None:
         return _refused_cells(error.response, fields) or _refusal(error.response)
+    url = error.request.url if error.request is not None else None
+    host = urlsplit(url or "").hostname or "Airtable"
+    if known := network.failure_of(error, Service.AIRTABLE, host):
+        return known
     if isinstance(error, TooManyRedirects):
         code, text = "redirected", "answered with a redirect, which is not followed"
     elif isinstance(error, Timeout):

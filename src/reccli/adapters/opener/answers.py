@@ -11,10 +11,11 @@ import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from reccli import network
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import without_query
 
@@ -91,6 +92,12 @@ class Asked:
         link = self.what.partition(" and then ")[0]
         return self._of(str(url), f"{link} and then {url.host}", self.secrets)
 
+    @property
+    def host(self) -> str:
+        """The host that was asked last, for messages."""
+        link, _, then = self.what.partition(" and then ")
+        return then or urlsplit(link.partition(" ")[2]).hostname or ""
+
     @classmethod
     def _of(cls, url: str, what: str, secrets: frozenset[str]) -> Self:
         query = _query(url)
@@ -124,6 +131,8 @@ class Asked:
 
     def unreachable(self, error: Exception) -> ServiceError:
         """Translate what stopped us from getting an answer."""
+        if known := network.failure_of(error, self.service, self.host):
+            return ServiceError(known)
         named = type(error).__name__
         if isinstance(error, httpx.NetworkError):  # its words alone come from the system
             named += f" ({_line(str(error))})"

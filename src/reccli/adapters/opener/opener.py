@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from reccli import network
 from reccli.adapters.opener.answers import Asked, unlike_audio
 from reccli.core.errors import FailureKind
 
@@ -51,8 +52,8 @@ class Opener:
         """Return if the recording begins to come; raises `ServiceError` for whatever else."""
         asked = Asked.first(url)
         try:
-            # Not a Client: that brings cookies, and reads proxies and logins from the environment.
-            with httpx.HTTPTransport(verify=httpx.create_ssl_context()) as transport:
+            # Not a Client: that brings cookies, and reads logins from the environment.
+            with network.Transport() as transport:
                 self._follow(transport, asked, url)
         except _BROKEN as error:  # of TLS: `_answer` translates what is left
             raise asked.unreachable(error) from error
@@ -60,7 +61,7 @@ class Opener:
     def close(self) -> None:
         """Do nothing: no connection outlives its `open`. All adapters are closed alike."""
 
-    def _follow(self, transport: httpx.HTTPTransport, asked: Asked, url: str) -> None:
+    def _follow(self, transport: network.Transport, asked: Asked, url: str) -> None:
         here = _address(url, None)
         if here is None:
             hint = "only http(s) addresses with a host and without a user name are"
@@ -83,7 +84,7 @@ class Opener:
 
     @contextmanager
     def _answer(
-        self, transport: httpx.HTTPTransport, asked: Asked, url: httpx.URL
+        self, transport: network.Transport, asked: Asked, url: httpx.URL
     ) -> Iterator[httpx.Response]:
         """Hold an answer whose body is unread; translates what breaks while it is held."""
         waits = httpx.Timeout(self._timeout).as_dict()

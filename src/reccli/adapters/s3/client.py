@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from reccli import network
 from reccli.adapters.s3.errors import failure
 from reccli.core.errors import FailureKind, ServiceError
 
@@ -113,15 +114,21 @@ def _client(options: S3Options, key_id: str, secret: str) -> tuple[boto3.Session
         aws_secret_access_key=secret or None,
         region_name=options.region or None,
     )
+    region = session.region_name or "us-east-1"
     client: S3Client = session.client(
-        "s3", endpoint_url=options.endpoint_url or None, config=_config(options)
+        "s3",
+        endpoint_url=options.endpoint_url or None,
+        verify=network.bundle_for_s3(),
+        config=_config(options, f"https://{options.bucket}.s3.{region}.amazonaws.com"),
     )
     client.meta.events.register("before-call.s3", _stay_in_region)
     return session, client
 
 
-def _config(options: S3Options) -> Config:
+def _config(options: S3Options, address: str) -> Config:
     return Config(  # type: ignore[call-arg]  # the stubs lack ignore_configured_endpoint_urls
+        # The same proxy as every other client; botocore's own reading of NO_PROXY differs.
+        proxies=dict(network.proxies_for(options.endpoint_url or address)),
         # Without it presigned links are SigV2 in us-east-1, eu-west-1 and on custom endpoints.
         signature_version="s3v4",
         # flow.retry is the one policy, and it looks at S3 before it sends anything again.

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
+from reccli import network
 from reccli.adapters.s3.hints import CREDENTIALS, hint_for
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
@@ -94,6 +96,9 @@ def failure_of(error: Exception, action: str, place: str) -> Failure:
     """Say what an error of the SDK means; `action` and `place` read "store s3://bucket/key"."""
     if isinstance(error, sdk.ClientError):
         return _answered(error, action, place)
+    asked = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    if known := network.failure_of(error, Service.S3, urlsplit(asked).hostname or "S3"):
+        return known
     code = type(error).__name__
     if isinstance(error, sdk.SSLError):
         kind = FailureKind.OUTAGE if _TORN_TLS.search(str(error)) else FailureKind.DENIED
@@ -153,6 +158,8 @@ def _said(error: sdk.ClientError) -> str:
 
 def _answered(error: sdk.ClientError, action: str, place: str) -> Failure:
     code, status = code_of(error), status_of(error)
+    if status == network.REFUSED:
+        return network.proxy_refused(Service.S3, "S3")
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = headers.get("x-amz-bucket-region", "")
     said = _plain(_said(error))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from reccli import network
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def unconfirmed(sid: str, status: str) -> ServiceError:
 
 def unreachable(error: Exception, host: str) -> ServiceError:
     """Translate what stopped us from getting a whole answer."""
+    if known := network.failure_of(error, Service.TWILIO, host):
+        return ServiceError(known)
     code = "timeout" if isinstance(error, httpx.TimeoutException) else "connection"
     named = type(error).__name__
     # Of these alone the words are known to come from the system, not from the request.
@@ -89,9 +92,13 @@ def unreachable(error: Exception, host: str) -> ServiceError:
     )
 
 
-def refused(response: httpx.Response, body: bytes, what: str, origin: Origin) -> ServiceError:
+def refused(  # noqa: PLR0911 - a ladder of statuses
+    response: httpx.Response, body: bytes, what: str, origin: Origin
+) -> ServiceError:
     """Translate a status of 300 or more; `what` names the request without its query."""
     status = response.status_code
+    if status == network.REFUSED:
+        return ServiceError(network.proxy_refused(Service.TWILIO, origin.url.host))
     told_code, told = _told(body)
     said = " ".join(part for part in (told_code, told) if part)
     message = f"{what} was answered {status}" + (f": {said}" if said else "")

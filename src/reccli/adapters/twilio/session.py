@@ -19,6 +19,7 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from reccli import network
 from reccli.adapters.twilio.failures import BROKEN, bad_answer, failed, refused, unreachable
 from reccli.core.errors import FailureKind
 
@@ -126,7 +127,7 @@ class Sessions:
 
     def __init__(self, timeout: httpx.Timeout) -> None:
         self._timeout = timeout
-        self._tls = httpx.create_ssl_context()  # costs 20 ms, so once; safe to share
+        network.trust()  # a file that cannot be read is told before anything is asked
         self._local = _Local()
         self._open: weakref.WeakSet[Session] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -149,9 +150,8 @@ class Sessions:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             timeout=self._timeout,
-            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
-            trust_env=False,
-            verify=self._tls,
+            transport=network.Transport(),
+            trust_env=False,  # a .netrc would be read
             follow_redirects=False,
             # A cookie for .twilio.com would follow a redirect to another host.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -1,0 +1,166 @@
+"""The way from this machine to others, alike for every client: its proxies, and whom it trusts.
+
+Read from the variables that operators know (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, …).
+Nothing else of the environment counts: no `.netrc` and no ambient login. For the adapters.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import certifi
+import httpx
+from requests.utils import get_environ_proxies, select_proxy
+
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOTS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What is trusted instead of the public certificate authorities."""
+MORE = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+"""What is trusted as well: they are often meant for one service, and must not shut out another."""
+_FOR_S3 = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+_TRUST_HINT = (
+    "if a private authority or an inspecting proxy signs here, name its certificate: "
+    "SSL_CERT_FILE=/path/to/roots-and-it.pem, or REQUESTS_CA_BUNDLE=/path/to/it.pem; else somebody "
+    "is in between, or the address is wrong"
+)
+_PROXY_HINT = "check HTTPS_PROXY (user and password too), and NO_PROXY for hosts that need none"
+_TIMES = {9: "certificate_not_yet_valid", 10: "certificate_expired"}
+"""OpenSSL's codes of verification."""
+REFUSED = 407
+_PROXY_SAID = re.compile(r"(?:^|Tunnel connection failed: )([45]\d\d)\b")
+"""The words of httpcore, and of http.client under urllib3."""
+
+
+def proxy_for(url: str) -> str | None:
+    """Tell the proxy to ask through, if the environment names one for this address."""
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    scheme = urlsplit(proxy).scheme.lower()
+    if scheme not in {"http", "https"}:
+        message = f"the proxy for {urlsplit(url).hostname} is one of {scheme}, which is not spoken"
+        hint = "name a proxy of http:// or https:// (HTTPS_PROXY, ALL_PROXY), or add to NO_PROXY"
+        raise ServiceError(
+            Failure(Service.MACHINE, FailureKind.CONFIG, "proxy_unknown", message, hint)
+        )
+    return proxy
+
+
+def proxies_for(url: str) -> Mapping[str, str]:
+    """Tell the same in the form of requests and botocore; empty: ask directly."""
+    proxy = proxy_for(url)
+    return {"http": proxy, "https": proxy} if proxy else {}
+
+
+def trust() -> ssl.SSLContext:
+    """Say whom to trust; safe to share. Raises a CONFIG failure for a file that cannot be read."""
+    return _trust(tuple((name, os.environ.get(name, "")) for name in (*ROOTS, *MORE)))
+
+
+def bundle_for_s3() -> str | None:
+    """Tell the one file that botocore takes, its own variables first; None for its default."""
+    return next((path for name in _FOR_S3 if (path := os.environ.get(name))), None)
+
+
+@cache
+def _trust(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+    roots = [item for item in named if item[1] and item[0] in ROOTS][:1]
+    context = ssl.create_default_context(cafile=None if roots else certifi.where())
+    for name, path in [*roots, *(item for item in named if item[1] and item[0] in MORE)]:
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - a string from outside, as it stands
+        try:
+            context.load_verify_locations(
+                cafile=None if is_folder else path, capath=path if is_folder else None
+            )
+        except OSError as error:  # ssl.SSLError too
+            if failure := machine.failure_of(error):
+                raise ServiceError(failure) from error
+            message = f"{name} names {path}, which holds no certificates that can be read"
+            hint = "name a file of certificates in PEM form"
+            raise ServiceError(
+                Failure(Service.MACHINE, FailureKind.CONFIG, "bad_trust", message, hint)
+            ) from error
+    return context
+
+
+class Transport(httpx.BaseTransport):
+    """Asks each host directly or through its proxy; for one thread."""
+
+    def __init__(self) -> None:
+        self._ways: dict[str | None, httpx.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request its way."""
+        proxy = proxy_for(str(request.url))
+        if proxy not in self._ways:
+            self._ways[proxy] = httpx.HTTPTransport(
+                verify=trust(),
+                proxy=proxy
+                and httpx.Proxy(proxy, ssl_context=trust() if proxy.startswith("https:") else None),
+                limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
+            )
+        try:
+            return self._ways[proxy].handle_request(request)
+        except httpx.ConnectError:
+            # httpcore keeps the place of a tunnel in which TLS has failed, until none is left.
+            self._ways.pop(proxy).close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        for way in self._ways.values():
+            way.close()
+
+
+def failure_of(error: BaseException, service: Service, host: str) -> Failure | None:
+    """Say what is wrong on the way to a service, if the service itself has no part in it."""
+    lack = machine.failure_of(error)
+    if lack:
+        return lack
+    causes = list(machine.causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _untrusted(cause, service, host)
+    if any("Proxy" in type(cause).__name__ for cause in causes):
+        said = (_PROXY_SAID.search(str(cause)) for cause in causes)
+        status = next((int(found[1]) for found in said if found), None)
+        return _proxy_failed(service, host, status)
+    return None
+
+
+def proxy_refused(service: Service, host: str) -> Failure:
+    """Say that an answer of 407 is none of the service's."""
+    return _proxy_failed(service, host, REFUSED)
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, service: Service, host: str) -> Failure:
+    """Say that the certificate is not trusted; one out of date is its owner's, or our clock's."""
+    why = error.verify_message or error.reason or ""
+    late = _TIMES.get(error.verify_code)
+    message = f"the certificate of {host} is not trusted: {why}"
+    if late:
+        hint = "set this machine's clock if it is wrong (NTP); else its owner has to renew it"
+        return Failure(service, FailureKind.OUTAGE, late, message, hint)
+    return Failure(service, FailureKind.CONFIG, "certificate_not_trusted", message, _TRUST_HINT)
+
+
+def _proxy_failed(service: Service, host: str, status: int | None) -> Failure:
+    if status is None:
+        message = f"the proxy on the way to {host} does not answer"
+    else:
+        message = f"the proxy on the way to {host} answered {status}"
+    if status == REFUSED:
+        message += ": it wants a login, or another one"
+        return Failure(service, FailureKind.DENIED, "proxy_refused", message, _PROXY_HINT)
+    return Failure(service, FailureKind.OUTAGE, "proxy_failed", message, _PROXY_HINT)
