@@ -6,6 +6,7 @@ Half of the composition root: for `app`, which runs commands, and for `intake`, 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
 from reccli.adapters.opener import Opener
 from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
 from reccli.adapters.twilio import Origin, Signatures, TwilioAdapter
+from reccli.core.errors import Service
 from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.model import Policy
 from reccli.core.naming import Naming, placeholders
@@ -21,13 +23,19 @@ from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
 from reccli.flow.perform import World
+from reccli.flow.ports import Listing
 from reccli.flow.retry import Retry
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from reccli.config import Settings
+
+
+_NO_CALL, _NOBODY = "CA" + "0" * 32, "RE" + "0" * 32
+"""What there is not: that a service says so needs the same rights as to look for what there is."""
 
 
 def world(settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack) -> World:
@@ -37,7 +45,6 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
         stop.wait(seconds)
 
     book = link_book(settings)
-    retry = Retry(sleep=sleep)
     links = Opener()
     stack.callback(links.close)
     twilio = TwilioAdapter(origins(settings))
@@ -48,6 +55,15 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
         airtable_options(settings, book), Pacer(settings.airtable.requests_per_second)
     )
     stack.callback(airtable.close)
+    nobody = f"{settings.s3.prefix}{_NOBODY}"
+    empty = {region: Listing(region, call_sid=_NO_CALL) for region in twilio.regions}
+    probes: dict[str, Callable[[], object]] = {
+        **{f"{Service.TWILIO} {r}": partial(twilio.page, empty[r], None) for r in empty},
+        Service.TWILIO: partial(twilio.page, empty[MAIN_REGION], None),
+        Service.S3: partial(s3.observe, nobody, _NOBODY, read_back=False),
+        Service.AIRTABLE: airtable.probe,
+    }
+    retry = Retry(probes=probes, sleep=sleep)
     checks = Checks(s3, links, book, retry, _now, airtable=airtable)
     return World(twilio, s3, airtable, book, retry, _now, checks)
 

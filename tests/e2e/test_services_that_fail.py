@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab
 
 FOR_EVER = 1_000_000
+AT_ONCE = {"Retry-After": "0"}
 SOON = {"reccli.adapters.twilio.media:NOT_READY_SECONDS": 0.01}
 
 
@@ -52,7 +53,7 @@ def test_no_link_leads_to_audio_that_twilio_does_not_have(lab: Lab, hours: int, 
 @pytest.mark.parametrize(
     ("fault", "code", "error"),
     [
-        (Fault(FaultKind.STATUS, status=429, headers={"Retry-After": "0"}), 5, "http_429"),
+        (Fault(FaultKind.STATUS, status=429, headers=AT_ONCE), 5, "http_429"),
         (Fault(FaultKind.GZIP), 5, "compressed"),
         (Fault(FaultKind.HTML), 1, "not_the_recording"),
     ],
@@ -66,7 +67,7 @@ def test_what_twilio_does_not_hand_over_is_no_failure_of_s3(
     lab.sandbox.twilio.media.faults.add(fault)
     told = lab.json("process", mine.sid, old.sid)
     lab.sandbox.twilio.media.faults.clear()
-    assert (told.code, error in told.error_codes) == (code, True)
+    assert (told.code, told.error_codes) == (code, {error})
     assert told.summary == {"seen": 2, "fallback": 1, "failed": 2}
     for recording, steps in ((mine, ["LinkTwilio"]), (old, [])):
         entry = told.of(recording)
@@ -104,3 +105,57 @@ def test_a_table_that_is_not_there_is_no_recording_that_twilio_has_forgotten(lab
         ("not_found", "check airtable.table and airtable.base_id")
     }
     assert lab.deleted() == set()
+
+
+def test_audio_that_always_fails_holds_up_no_other(lab: Lab) -> None:
+    """More in a row than open a breaker, and one after the other, before the good ones."""
+    began = datetime.now(UTC) - timedelta(hours=3)
+    bad = [lab.sandbox.twilio.add(duration=2, created=began) for _ in range(6)]
+    rows = [lab.row(recording.call_sid) for recording in bad]
+    poison = "|".join(recording.sid for recording in bad)
+    fault = Fault(FaultKind.STATUS, path=poison, status=500, times=None, headers=AT_ONCE)
+    lab.sandbox.twilio.media.faults.add(fault)
+    good = [lab.call() for _ in range(3)]
+    told = lab.json("process", "--concurrency", "1")
+    assert told.code == 5
+    assert told.summary["copied"] == 3
+    assert [lab.holds(row, mine) for row, mine in good] == ["s3"] * 3
+    assert told.error_codes == {"http_500"}
+    assert {e["sid"] for e in told.doc["errors"]} == {recording.sid for recording in bad}
+    assert [lab.holds(*pair) for pair in zip(rows, bad, strict=True)] == ["twilio"] * 6
+
+
+def test_keys_that_s3_refuses_are_no_refusal_of_the_credentials(lab: Lab) -> None:
+    calls = [lab.call() for _ in range(6)]
+    refused = "|".join(mine.sid for _, mine in calls)
+    lab.tap.faults.add(Fault(FaultKind.STATUS, "HEAD", refused, status=403, times=None))
+    row, mine = lab.call()
+    told = lab.json("process", "--concurrency", "1")
+    assert told.code == 1
+    assert lab.holds(row, mine) == "s3"
+    assert {e["sid"] for e in told.doc["errors"]} == {mine.sid for _, mine in calls}
+    (message,) = {e["message"].partition("AccessDenied")[2] for e in told.doc["errors"]}
+    assert message == " (HTTP 403, Forbidden): refused for this alone, others are answered"
+    (hint,) = {e["hint"] for e in told.doc["errors"]}
+    assert hint == "look for a policy, an access list or an encryption key that concerns it alone"
+
+
+def test_a_service_that_refuses_everything_is_not_asked_for_ever(lab: Lab) -> None:
+    for _ in range(12):
+        lab.call()
+    lab.tap.faults.add(Fault(FaultKind.STATUS, "HEAD", status=403, times=None))
+    told = lab.json("process", "--concurrency", "1")
+    assert told.code == 4
+    assert {"circuit_open", "service_down"} <= told.error_codes
+    heads = [target for method, target in lab.tap.requests if method == "HEAD"]
+    assert len(heads) < 12 * 2
+
+
+def test_rows_that_cannot_be_written_are_no_outage_of_airtable(lab: Lab) -> None:
+    """Each alone in its request, and each answered 503; reads are answered."""
+    for _ in range(6):
+        lab.call()
+    fault = Fault(FaultKind.STATUS, "PATCH", times=None, headers=AT_ONCE)
+    lab.sandbox.airtable.faults.add(fault)
+    told = lab.json("process", "--concurrency", "1")
+    assert (told.code, told.error_codes) == (5, {"http_503"})

@@ -123,6 +123,20 @@ def test_what_is_wrong_with_one_object_says_nothing_of_the_next() -> None:
     assert len(stage.asked) == 3
 
 
+def test_a_link_that_was_not_opened_for_s3_has_failed_is_opened_when_it_is_back() -> None:
+    """Else what S3 had refused others would be said of links for a minute more."""
+    stage = Stage()
+    stage.problem = failure(FailureKind.DENIED, Service.S3)
+    for _ in range(5):
+        with pytest.raises(ServiceError):
+            stage.checks._retry.once(Service.S3, stage.require_bucket)  # noqa: SLF001
+    assert stage.ask("link") == "circuit_open"
+    stage.problem = None
+    stage.checks._retry._breakers[Service.S3].reset()  # noqa: SLF001
+    assert stage.ask("link") is None
+    assert len(stage.asked) == 6
+
+
 def test_s3_that_fails_already_is_not_asked_for_its_bucket() -> None:
     stage = Stage(problem=failure(FailureKind.OUTAGE, Service.S3, "timeout"))
     assert stage.ask("link") == "timeout"

@@ -47,9 +47,10 @@ def failing(
     return call, calls
 
 
-def patient(**how: float) -> tuple[Retry, Clock]:
+def patient(probe: Callable[[], str] | None = None, **how: float) -> tuple[Retry, Clock]:
     clock = Clock()
-    return Retry(Backoff(**how), sleep=clock.sleep, now=clock.now), clock  # type: ignore[arg-type]
+    probes = {S3: probe} if probe else {}
+    return Retry(Backoff(**how), probes, sleep=clock.sleep, now=clock.now), clock  # type: ignore[arg-type]
 
 
 def refused(retry: Retry, call: Callable[[], str], service: Service = S3) -> Failure:
@@ -187,3 +188,123 @@ def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         retry(S3, broken)
     assert clock.slept == []
+
+
+# Probes
+
+
+@pytest.mark.parametrize("answer", [None, BUSY, FailureKind.PERMANENT, FailureKind.GONE])
+def test_what_fails_while_the_service_answers_is_one_objects_failure(
+    answer: FailureKind | None,
+) -> None:
+    probe, probed = failing(*[answer] * 99)
+    retry, _ = patient(probe, attempts=2)
+    call, calls = failing(*[OUTAGE] * 99)
+    for _ in range(9):
+        assert refused(retry, call) == Failure(S3, OUTAGE, "made", "made up outage")
+        assert not retry.fails(S3)
+    assert (len(calls), len(probed)) == (18, 9)
+    assert (retry.outages, retry.failing, S3 in retry.heard) == ((), (), True)
+
+
+@pytest.mark.parametrize("told", [OUTAGE, DENIED, FailureKind.FATAL])
+def test_a_service_fails_when_its_probe_does(told: FailureKind) -> None:
+    probe, probed = failing(*[told] * 99)
+    retry, _ = patient(probe, attempts=1)
+    call, calls = failing(*[OUTAGE] * 99)
+    assert refused(retry, call).code == "made"
+    assert retry.fails(S3)
+    (outage,) = retry.failing
+    assert (outage.failure.message, outage.since) == ("made up outage", START)
+    for _ in range(9):
+        refused(retry, call)
+    assert (len(calls), len(probed)) == (5, 5)
+    assert refused(retry, call).code == CIRCUIT_OPEN
+    assert retry.failing == retry.outages
+
+
+def test_one_answer_of_the_probe_begins_the_count_anew() -> None:
+    probe, _ = failing(*[OUTAGE, OUTAGE, OUTAGE, OUTAGE, None] * 5)
+    retry, _ = patient(probe, attempts=1)
+    call, calls = failing(*[OUTAGE] * 99)
+    for _ in range(20):
+        assert refused(retry, call).code == "made"
+    assert len(calls) == 20
+    assert not retry.fails(S3)
+
+
+def test_a_refusal_that_others_do_not_meet_is_not_of_the_credentials() -> None:
+    retry, _ = patient(failing()[0])
+    call, _ = failing(*[DENIED] * 99)
+    told = refused(retry, call)
+    assert told.kind is FailureKind.PERMANENT
+    assert told.message == "made up denied: refused for this alone, others are answered"
+    assert "credentials" not in told.hint
+
+
+@pytest.mark.parametrize("name", ["more", "once"])
+def test_where_more_rights_are_needed_a_refusal_is_believed(name: str) -> None:
+    probe, probed = failing()
+    retry, _ = patient(probe)
+    call, calls = failing(*[DENIED] * 99)
+    for _ in range(9):
+        with pytest.raises(ServiceError) as caught:
+            getattr(retry, name)(S3, call)
+        assert caught.value.failure.kind is DENIED
+    assert (len(calls), len(probed), retry.fails(S3)) == (5, 0, True)
+    away, _ = failing(*[OUTAGE] * 99)
+    retry, _ = patient(probe, attempts=1)
+    for _ in range(9):
+        with pytest.raises(ServiceError) as caught:
+            getattr(retry, name)(S3, away)
+        assert caught.value.failure.code == "made"
+    assert len(probed) == 9
+
+
+@pytest.mark.parametrize("kind", [BUSY, FailureKind.PERMANENT, FailureKind.FATAL])
+def test_what_says_nothing_of_the_service_asks_nobody(kind: FailureKind) -> None:
+    probe, probed = failing()
+    retry, _ = patient(probe, attempts=1)
+    refused(retry, failing(kind)[0])
+    assert (len(probed), retry.fails(S3)) == (0, kind is FailureKind.FATAL)
+
+
+def test_an_attempt_that_fails_is_no_failure_yet() -> None:
+    probe, probed = failing(OUTAGE)
+    retry, _ = patient(probe)
+    seen: list[bool] = []
+    call, _ = failing(OUTAGE, OUTAGE)
+
+    def watched() -> str:
+        seen.append(retry.fails(S3))
+        return call()
+
+    assert retry(S3, watched) == "answer"
+    assert (seen, len(probed), retry.outages) == ([False] * 3, 0, ())
+
+
+def test_those_that_fail_at_the_same_time_ask_once() -> None:
+    asked = []
+    fail, asking, answer = threading.Barrier(8), threading.Event(), threading.Event()
+
+    def probe() -> str:
+        asked.append(1)
+        asking.set()
+        answer.wait(10)
+        return "answer"
+
+    def call() -> str:
+        fail.wait(10)
+        raise ServiceError(Failure(S3, OUTAGE, "made", "made up"))
+
+    retry, _ = patient(probe, attempts=1)
+    threads = [threading.Thread(target=refused, args=(retry, call)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    asking.wait(10)
+    answer.set()
+    for thread in threads:
+        thread.join()
+    assert len(asked) <= 2  # one that failed after the answer has to ask for itself
+    refused(retry, failing(OUTAGE)[0])
+    assert len(asked) in {2, 3}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow.refusals import Refusals
+from reccli.flow.retry import NotAskedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,9 +80,9 @@ class Checks:
         try:
             match self._book.style:
                 case "presigned":
-                    self._link(lambda: self._retry(Service.S3, self._links.open, url))
+                    self._link(lambda: self._retry.more(Service.S3, self._links.open, url))
                 case "permalink":
-                    self._link(lambda: self._retry(Service.S3, self._open_object, key))
+                    self._link(lambda: self._retry.more(Service.S3, self._open_object, key))
         except ServiceError as error:
             if error.failure.kind is not FailureKind.ARCHIVED:
                 raise
@@ -135,7 +136,8 @@ class _Once:
         except ServiceError as error:
             self._failed = failure = error.failure
             passing = failure.transient and failure.kind in self._minds
-            if failure.kind in self._remembers and not passing:
+            answered = not isinstance(error, NotAskedError)
+            if answered and failure.kind in self._remembers and not passing:
                 self._until = self._now() + REMEMBERED  # else the next one may have more luck
         else:
             self._passed = True

@@ -39,7 +39,7 @@ def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
                     retry(Service.TWILIO, _download, effect, twilio, body),
                 )
                 _hold_alike(before, provenance)
-            stored = retry(Service.S3, s3.put, effect.key, body, provenance)
+            stored = retry.more(Service.S3, s3.put, effect.key, body, provenance)
     except OSError as error:  # of the file: a port raises nothing but ServiceError
         raise ServiceError(_disk(error)) from error
     return Copied(stored, provenance.size, provenance.seconds)

@@ -184,7 +184,7 @@ class _Group:
 
         answers: dict[Cell, Row | Failure] = {**known}
         try:
-            rows = world.retry(Service.AIRTABLE, world.airtable.write, left, before=check)
+            rows = world.retry.more(Service.AIRTABLE, world.airtable.write, left, before=check)
         except ServiceError as error:
             failure = named(error.failure, left)
         else:

@@ -3,7 +3,8 @@
 Adapters say what kind a failure is; only this module decides to try again. Each service has a
 circuit breaker, shared by all threads of a run: after some calls in a row that failed in spite
 of that patience it is not asked for a while, so that the rest of the run goes on with what is
-possible. A hiccup that patience outlives opens nothing.
+possible. A hiccup that patience outlives opens nothing, and neither does one object that fails
+while the service answers its probe: that is the object's failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from circuitbreaker import CircuitBreaker
@@ -25,6 +27,7 @@ from tenacity import (
 )
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.probes import FAILS, Probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +37,7 @@ R = TypeVar("R")
 
 CIRCUIT_OPEN = "circuit_open"
 _OPENS_CIRCUIT = frozenset({FailureKind.OUTAGE, FailureKind.DENIED})
-_FAILS = _OPENS_CIRCUIT | {FailureKind.FATAL}
+_BELIEVED = frozenset({FailureKind.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +62,36 @@ class Outage:
     failure: Failure
 
 
+class NotAskedError(ServiceError):
+    """The service was not asked, because it has failed: nothing is known of this call."""
+
+
+class AloneError(ServiceError):
+    """It failed, and the service is well."""
+
+
 class Retry:
     """Calls a port with patience; safe to use from many threads."""
 
     def __init__(
         self,
         backoff: Backoff | None = None,
+        probes: Mapping[str, Callable[[], object]] | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`sleep` takes seconds and may return early when the run is stopped."""
+        """`sleep` takes seconds and may return early when the run is stopped.
+
+        Of a service without a probe (`Probes`), every failed call counts as its own.
+        """
         self._backoff = backoff or Backoff()
         self._sleep = sleep
         self._now = now
         self._region = ""
         self._breakers: dict[str, CircuitBreaker] = {}
+        self._probes = Probes(probes or {})
+        self._suspected: dict[str, Outage] = {}
         self._failing: dict[str, Outage] = {}
         self._opened: dict[str, Outage] = {}
         self._heard: dict[Service, datetime] = {}
@@ -83,17 +100,7 @@ class Retry:
         self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Call until it succeeds or patience ends; raises the last `ServiceError`."""
-        retrying = Retrying(
-            stop=stop_after_attempt(self._backoff.attempts)
-            | stop_after_delay(self._backoff.budget),
-            wait=self._wait,
-            retry=retry_if_exception(_is_transient),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        breaker = self._closed(service)
-        result: R = breaker.call(retrying, self._try, service, call, *args, **kwargs)
-        return result
+        return self._judged(service, self._patiently(service, partial(call, *args, **kwargs)))
 
     def within(self, region: str) -> Self:
         """Give the same patience for another region of Twilio, which may fail by itself."""
@@ -101,10 +108,15 @@ class Retry:
         within._region = region  # noqa: SLF001
         return within
 
+    def more(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do the same where it takes more rights than the probe: of a refusal that says nothing."""
+        patiently = self._patiently(service, partial(call, *args, **kwargs))
+        return self._judged(service, patiently, _BELIEVED)
+
     def once(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a single time: for what may not be repeated without looking again first."""
-        result: R = self._closed(service).call(self._try, service, call, *args, **kwargs)
-        return result
+        """Call a single time, as `more`: for what may not be repeated without a look before."""
+        try_ = partial(self._try, service, partial(call, *args, **kwargs))
+        return self._judged(service, try_, _BELIEVED)
 
     @property
     def outages(self) -> tuple[Outage, ...]:
@@ -131,26 +143,77 @@ class Retry:
         breaker = self._breakers.setdefault(where, self._breaker(where))
         if breaker.opened and (outage := self._failing.get(where)):
             self._opened[where] = outage
-            raise ServiceError(_not_asked(outage))
+            raise NotAskedError(_not_asked(outage))
         return breaker
 
-    def _try(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Try once, and remember since when a service fails."""
+    def _patiently(self, service: Service, call: Callable[[], R]) -> Callable[[], R]:
+        retrying = Retrying(
+            stop=stop_after_attempt(self._backoff.attempts)
+            | stop_after_delay(self._backoff.budget),
+            wait=self._wait,
+            retry=retry_if_exception(_is_transient),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return partial(retrying, self._try, service, call)
+
+    def _judged(
+        self,
+        service: Service,
+        call: Callable[[], R],
+        believed: frozenset[FailureKind] = frozenset(),
+    ) -> R:
+        """Call under the breaker, and say of a failure whose it is."""
+
+        def judged() -> R:
+            try:
+                return call()
+            except ServiceError as error:
+                self._judge(service, error, believed)
+                raise
+
+        result: R = self._closed(service).call(judged)
+        return result
+
+    def _judge(
+        self, service: Service, error: ServiceError, believed: frozenset[FailureKind]
+    ) -> None:
+        """Raise `AloneError` if the service answers others; else hold it for failing."""
+        failure, where = error.failure, self._where(service)
+        if failure.kind not in FAILS:
+            return
+        asked = failure.kind in _OPENS_CIRCUIT - believed and where in self._probes
+        if asked and self._probes.ask(where) is None:
+            self._answered(service)
+            raise AloneError(_alone(failure)) from error
+        self._failing[where] = self._suspected.get(where) or self._suspect(service, failure)
+
+    def _try(self, service: Service, call: Callable[[], R]) -> R:
+        """Try once, and remember since when a service may be failing."""
         try:
-            result = call(*args, **kwargs)
+            result = call()
         except ServiceError as error:
-            if error.failure.kind in _FAILS:
-                where = self._where(service)
-                since = self._failing[where].since if where in self._failing else self._now()
-                self._failing[where] = Outage(service, since, self._named(error.failure))
+            if error.failure.kind in FAILS:
+                suspected = self._suspect(service, error.failure)
+                if (where := self._where(service)) not in self._probes:
+                    self._failing[where] = suspected
             else:  # it is there, whatever it said
                 self._answered(service)
             raise
         self._answered(service)
         return result
 
+    def _suspect(self, service: Service, failure: Failure) -> Outage:
+        where = self._where(service)
+        before = self._suspected.get(where)
+        outage = Outage(service, before.since if before else self._now(), self._named(failure))
+        self._suspected[where] = outage
+        return outage
+
     def _answered(self, service: Service) -> None:
-        self._failing.pop(self._where(service), None)
+        where = self._where(service)
+        self._suspected.pop(where, None)
+        self._failing.pop(where, None)
         self._heard[service] = self._now()
 
     def _named(self, failure: Failure) -> Failure:
@@ -182,7 +245,21 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:
+    if isinstance(error, AloneError):
+        return False
     return isinstance(error, ServiceError) and error.failure.kind in _OPENS_CIRCUIT
+
+
+def _alone(failure: Failure) -> Failure:
+    """Say that it is this one's; a refusal that others do not meet is none of our credentials."""
+    if failure.kind is not FailureKind.DENIED:
+        return failure
+    return replace(
+        failure,
+        kind=FailureKind.PERMANENT,
+        message=f"{failure.message}: refused for this alone, others are answered",
+        hint="look for a policy, an access list or an encryption key that concerns it alone",
+    )
 
 
 def _not_asked(outage: Outage) -> Failure:

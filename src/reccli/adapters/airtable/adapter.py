@@ -113,6 +113,11 @@ class AirtableAdapter:
         """Close the connections."""
         self._api.session.close()
 
+    def probe(self) -> None:
+        """Return if the table can be read; raises `ServiceError`."""
+        query = {"fields": [self._options.call_sid_field], "max_records": 1}
+        self._request("GET", self._urls.records, options=query)
+
     def fallbacks(self, cursor: str | None) -> Page[Row]:
         """List one page of the rows in which some link field holds a Twilio address."""
         return self._page(
