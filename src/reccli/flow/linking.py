@@ -138,7 +138,7 @@ class _Group:
         if not old:
             return
         try:
-            rows = self.world.retry(Service.AIRTABLE, self.world.airtable.read, old)
+            rows = self.world.retry.more(Service.AIRTABLE, self.world.airtable.read, old)
         except ServiceError as error:
             unseen = {row_id: cells[row_id] for row_id in old}
             self.answers |= dict.fromkeys(each(unseen), error.failure)

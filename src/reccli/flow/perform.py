@@ -108,7 +108,7 @@ def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failu
     refs = [effect.ref for effect in effects]
     at = world.now()  # before asking: what is seen is at least as new as this
     try:
-        rows = world.retry(Service.AIRTABLE, world.airtable.find, refs)
+        rows = world.retry.more(Service.AIRTABLE, world.airtable.find, refs)
     except ServiceError as error:
         return [error.failure] * len(effects)
     return [Rows(about(rows, ref), at) for ref in refs]

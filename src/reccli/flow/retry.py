@@ -109,7 +109,10 @@ class Retry:
         return within
 
     def more(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do the same where it takes more rights than the probe: of a refusal that says nothing."""
+        """Do the same where a refusal is no one object's: it is about many, or takes more rights.
+
+        The probe, which takes few, says nothing of it then.
+        """
         patiently = self._patiently(service, partial(call, *args, **kwargs))
         return self._judged(service, patiently, _BELIEVED)
 

@@ -125,7 +125,7 @@ class TableSources:
         restarts = 0
         while True:
             try:
-                page = self.world.retry(Service.AIRTABLE, read, cursor)
+                page = self.world.retry.more(Service.AIRTABLE, read, cursor)
             except ServiceError as error:
                 if error.failure.kind is FailureKind.ANEW and restarts < _RESTARTS:
                     restarts, cursor = restarts + 1, None
