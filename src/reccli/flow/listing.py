@@ -101,7 +101,7 @@ def _page(
 ) -> tuple[Listing, Page[Recording]]:
     """Read a page, a smaller one if that is too much for Twilio; the listing stays at that."""
     retry = world.retry_in(listing.region)
-    call = retry if patient else retry.once
+    call = retry.more if patient else retry.once
     try:
         return listing, call(Service.TWILIO, world.twilio.page, listing, cursor)
     except ServiceError as error:
