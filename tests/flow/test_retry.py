@@ -283,28 +283,39 @@ def test_an_attempt_that_fails_is_no_failure_yet() -> None:
     assert (seen, len(probed), retry.outages) == ([False] * 3, 0, ())
 
 
+class Crowd:
+    """A lock that tells when so many have come to it."""
+
+    def __init__(self, size: int) -> None:
+        self.lock, self.left, self.whole = threading.Lock(), [None] * size, threading.Event()
+
+    def __enter__(self) -> None:
+        self.left.pop()
+        if not self.left:
+            self.whole.set()
+        self.lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self.lock.release()
+
+
 def test_those_that_fail_at_the_same_time_ask_once() -> None:
-    asked = []
-    fail, asking, answer = threading.Barrier(8), threading.Event(), threading.Event()
+    asked, crowd = [], Crowd(9)
 
     def probe() -> str:
         asked.append(1)
-        asking.set()
-        answer.wait(10)
+        crowd.whole.wait(10 if len(asked) == 1 else 0)
         return "answer"
 
-    def call() -> str:
-        fail.wait(10)
-        raise ServiceError(Failure(S3, OUTAGE, "made", "made up"))
-
     retry, _ = patient(probe, attempts=1)
-    threads = [threading.Thread(target=refused, args=(retry, call)) for _ in range(8)]
+    retry._probes._locks[S3] = crowd  # type: ignore[assignment]  # noqa: SLF001
+    calls = [failing(OUTAGE)[0] for _ in range(9)]
+    threads = [threading.Thread(target=refused, args=(retry, call)) for call in calls]
     for thread in threads:
         thread.start()
-    asking.wait(10)
-    answer.set()
     for thread in threads:
         thread.join()
-    assert len(asked) <= 2  # one that failed after the answer has to ask for itself
-    refused(retry, failing(OUTAGE)[0])
-    assert len(asked) in {2, 3}
+    assert len(asked) == 1
+    crowd.left.append(None)
+    refused(retry, failing(OUTAGE)[0])  # after that answer
+    assert len(asked) == 2
