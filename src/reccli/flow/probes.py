@@ -25,7 +25,10 @@ class Probes:
     """Safe to use from many threads: those whose calls fail at the same time ask once."""
 
     def __init__(self, probes: Mapping[str, Callable[[], object]]) -> None:
-        """By service, or "twilio" and a region. Each sends one request, waits as long as its adapter does, and never retries."""
+        """By service, or "twilio" and a region.
+
+        Each sends one request, waits as long as its adapter does, and never retries.
+        """
         self._probes = probes
         self._locks = {where: threading.Lock() for where in probes}
         self._moments = count()
