@@ -68,7 +68,7 @@ def invoke(request: Request) -> None:
     signals = Signals()
     begun = Begun(request.command, request.dry_run, request.as_json)
     try:
-        text, code = _run(request, begun, signals)
+        text, code, hangs = _run(request, begun, signals)
     except RefusedError as refused:
         tell_refusal(begun, refused)
         raise typer.Exit(refused.code) from refused
@@ -79,13 +79,16 @@ def invoke(request: Request) -> None:
         raise typer.Exit(_FAILED) from error
     if text:
         say(text)
-    if code == INTERRUPTED:  # do not wait for transfers that a stopped run has given up
+    if code == INTERRUPTED or hangs:  # do not wait for what the run has given up
         os._exit(finish(code))
     raise typer.Exit(code)
 
 
-def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
-    """Load what is needed, run, and put the result into words; raises `RefusedError`."""
+def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int, bool]:
+    """Load what is needed, run, and put the result into words; raises `RefusedError`.
+
+    And tell whether threads may be left behind that nobody is to wait for.
+    """
     settings = read_settings(request, begun)
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
     from reccli.app import Hooks, Options, run
@@ -130,7 +133,7 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int]:
         failure = error.failure
         code = int(Result(failures=[failure]).exit_code)
         raise RefusedError(code, (failure.code, str(error), failure.hint)) from error
-    return _text(request, begun, result, report), int(result.exit_code)
+    return _text(request, begun, result, report), int(result.exit_code), result.gave_up
 
 
 def read_settings(request: Request, begun: Begun) -> Settings:

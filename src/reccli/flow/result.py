@@ -70,6 +70,8 @@ class Result:
     interrupted: bool = False
     older: int = 0
     """How many older recordings have no copy yet and were left for the next runs."""
+    gave_up: bool = False
+    """Threads may be left behind at what hung: the process must not wait for them."""
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:

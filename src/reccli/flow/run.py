@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -33,7 +33,7 @@ from reccli.flow.refusals import BATCH
 from reccli.flow.result import Result
 from reccli.flow.source import ROWS_AT_ONCE
 from reccli.flow.turn import Turn
-from reccli.flow.unexpected import unexpected
+from reccli.flow.unexpected import HANGS, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +52,8 @@ UNSAFE = Step(StepKind.HOLD, Reason.UNSAFE)
 DECLINED = Step(StepKind.WAIT, Reason.DECLINED)
 GRACE = 10.0
 """Seconds that a stopped run waits for the work in hand."""
+OVERTIME = 20.0
+"""Seconds that a run whose time is up goes on for the work in hand, and to link what was copied."""
 _TICK = 0.25
 _NOT_BEGUN = object()
 
@@ -128,8 +130,9 @@ class Runner:
                 self._pull(items)
                 self._flush()
                 self._receive()
-                if self._stop.is_set():
-                    give_up = min(give_up, time.monotonic() + GRACE)
+                if self._over():
+                    grace = GRACE if self._stop.is_set() else OVERTIME
+                    give_up = min(give_up, time.monotonic() + grace)
                 if time.monotonic() > give_up:
                     self._abandon()
         finally:
@@ -316,7 +319,8 @@ class Runner:
         try:
             task.case.throw(StoppedError)
         except StopIteration as end:
-            self._finish(end.value)
+            failures = (*end.value.failures, failure) if failure is HANGS else end.value.failures
+            self._finish(replace(end.value, failures=failures))
         except StoppedError:  # the case had not begun, or a bug has ended it
             step, ref = Step(StepKind.HOLD, Reason.STOPPED), task.seed.ref
             failures = (failure,) if failure else ()
@@ -368,8 +372,13 @@ class Runner:
             return
 
     def _abandon(self) -> None:
+        """Give up what hangs; threads that are still at it are left behind."""
+        self._result.gave_up = True
+        failure = None if self._stop.is_set() else HANGS
+        if self._pulling and failure:
+            self._result.failures.append(failure)
         for task in list(self._active):
-            self._end(task, None)
+            self._end(task, failure)
         self._pulling = False
 
 

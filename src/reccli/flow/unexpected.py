@@ -13,6 +13,16 @@ from reccli.flow import machine
 _log = logging.getLogger(__name__)
 
 
+HANGS = Failure(
+    Service.RECCLI,
+    FailureKind.BUSY,
+    "gave_up",
+    "it hung when the time of the run was up (--max-duration), and was given up",
+    "the next run takes it up again; if it stays, look at the network and at the service's state",
+)
+"""Of what is given up at the end of a run."""
+
+
 def unexpected(error: Exception) -> Failure:
     """Log a bug with its traceback, and say that there is one; a lack of memory is none."""
     if lack := machine.failure_of(error):

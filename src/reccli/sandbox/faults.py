@@ -28,6 +28,8 @@ class FaultKind(StrEnum):
     """Send `share` of the body with no length at all; the end of the connection is its end."""
     CHUNKED = "chunked"
     """Send the whole body, chunked: right, and without a length to check it by."""
+    DRIP = "drip"
+    """Send `share` of the body, and then a byte every `delay` seconds."""
     GZIP = "gzip"
     """Send the body compressed, whatever was asked for, as some proxies do."""
     EMPTY = "empty"

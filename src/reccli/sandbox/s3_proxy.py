@@ -147,5 +147,8 @@ class ProxyConnection(Connection):
         for name in ("content-length", "transfer-encoding", "connection"):
             answer.head.drop(name)
         answer.head.put(*framing.split(": ", 1))
-        self.send_raw(str(answer.head), body)
+        if fault and fault.kind is FaultKind.DRIP:
+            self.drip(str(answer.head), body, fault)
+        else:
+            self.send_raw(str(answer.head), body)
         return lives_on

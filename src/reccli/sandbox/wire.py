@@ -188,8 +188,20 @@ class Connection(socketserver.StreamRequestHandler):
             lines.append(f"Content-Type: {response.content_type}")
             framing, body, lives_on = framed(body, fault)
             lines.append(framing)
-        self.send_raw("\r\n".join([*lines, "", ""]), b"" if method == "HEAD" else body)
+        head = "\r\n".join([*lines, "", ""])
+        if fault and fault.kind is FaultKind.DRIP:
+            self.drip(head, body, fault)
+        else:
+            self.send_raw(head, b"" if method == "HEAD" else body)
         return lives_on
+
+    def drip(self, head: str, body: bytes, fault: Fault) -> None:
+        """Send a message as FAULT has it, until whoever reads it goes away."""
+        part = int(len(body) * fault.share)
+        self.send_raw(head, body[:part])
+        for at in range(part, len(body)):
+            time.sleep(fault.delay)
+            self.request.sendall(body[at : at + 1])
 
     def send_raw(self, head: str, body: bytes) -> None:
         """Send a message that is ready."""

@@ -16,7 +16,7 @@ from reccli.adapters.airtable import formulas
 from reccli.adapters.airtable.cells import link, takes_files, words
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
 from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
-from reccli.adapters.airtable.trusting import Trusting
+from reccli.adapters.airtable.slow import PatientAdapter
 from reccli.adapters.airtable.values import value_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
@@ -69,7 +69,7 @@ class AirtableAdapter:
         session.hooks["response"].append(_raise_for_status)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            session.mount(scheme, Trusting(pool_maxsize=_CONNECTIONS, pool_block=True))
+            session.mount(scheme, PatientAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
         base = self._api.base(options.base_id)
         self._urls = base.table(options.table).urls
         self._tables_url = base.urls.tables

@@ -16,6 +16,7 @@ from botocore.config import Config
 
 from reccli import network
 from reccli.adapters.s3.errors import failure
+from reccli.adapters.s3.slow import PatientSession
 from reccli.core.errors import FailureKind, ServiceError
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def _client(options: S3Options, key_id: str, secret: str) -> tuple[boto3.Session
         config=_config(options, f"https://{options.bucket}.s3.{region}.amazonaws.com"),
     )
     client.meta.events.register("before-call.s3", _stay_in_region)
+    endpoint = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001 - no other way in
+    endpoint.http_session = PatientSession(endpoint.http_session)
     return session, client
 
 

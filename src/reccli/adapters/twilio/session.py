@@ -21,6 +21,7 @@ from twilio.rest import Client
 
 from reccli import network
 from reccli.adapters.twilio.failures import BROKEN, bad_answer, failed, refused, unreachable
+from reccli.adapters.twilio.slow import hold_to_time
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Sessions:
             transport=network.Transport(),
             trust_env=False,  # a .netrc would be read
             follow_redirects=False,
+            event_hooks={"response": [hold_to_time]},
             # A cookie for .twilio.com would follow a redirect to another host.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
