@@ -56,7 +56,7 @@ def test_a_run_ends_soon_after_its_time_whatever_hangs(lab: Lab) -> None:
     row, hung = lab.call(duration=4, linked=True)
     good = [lab.call(linked=True) for _ in range(2)]
     lab.sandbox.twilio.media.faults.add(drip(hung.sid))
-    lab.patches = {"reccli.flow.run:OVERTIME": 0.5}
+    lab.patches = {"reccli.flow.run:OVERTIME": 2.0}
     told = lab.json("migrate-fallbacks", "--max-duration", "3s")
     assert (told.code, told.error_codes) == (5, {"gave_up"})
     assert [lab.holds(one, mine) for one, mine in good] == ["s3", "s3"]

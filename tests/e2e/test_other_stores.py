@@ -57,3 +57,15 @@ def test_a_policy_that_wants_another_encryption_is_told_what_was_sent(lab: Lab) 
     hint = told.doc["errors"][0]["hint"]
     assert 's3.server_side_encryption = "AES256", s3.storage_class = "STANDARD_IA"' in hint
     assert 's3.server_side_encryption = "aws:kms" with s3.kms_key_id' in hint
+
+
+def test_keys_that_may_not_be_seen_keep_no_other_back_and_blame_no_credentials(lab: Lab) -> None:
+    hidden = [lab.call() for _ in range(7)]
+    lab.tap.traits.hidden.update(mine.sid for _, mine in hidden)
+    fine, good = lab.call()
+    told = lab.json("process")
+    assert told.code == 1
+    assert (lab.holds(fine, good), lab.archived(good)) == ("s3", True)
+    assert {entry["sid"] for entry in told.doc["errors"]} == {mine.sid for _, mine in hidden}
+    assert "circuit_open" not in told.error_codes
+    assert lab.deleted() == set()
