@@ -183,6 +183,7 @@ def test_whatever_is_held_has_a_fix(why: Reason) -> None:
 
 
 NEVER_HELD = {
+    Reason.OVERDUE,
     *(Reason.NOT_COMPLETED, Reason.NO_COPY, Reason.NEEDS_ROW, Reason.FALLBACK, Reason.REACHABLE),
     *(Reason.NAME_OBJECT, Reason.LINK_WOULD_DIE, Reason.IN_RETENTION, Reason.PROVEN),
     *(Reason.CONVERGED, Reason.LOST, Reason.NOTHING_RECORDED),

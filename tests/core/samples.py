@@ -57,11 +57,13 @@ def make_row(
     call: str = CA1,
     fields: Mapping[str, str | None] | None = None,
     conference: str = "",
+    call_cell: str = "",
 ) -> Row:
     """Make a row whose link fields hold these cells, in order; those not given are empty."""
     texts = (*cells, "", "")[: max(2, len(cells))]
     names = (MAIN, TRANSFER, *(f"More {n}" for n in range(len(cells))))
-    return Row(row_id, call, dict(zip(names, texts, strict=False)), fields or {}, conference)
+    links = dict(zip(names, texts, strict=False))
+    return Row(row_id, call, links, fields or {}, conference, call_cell)
 
 
 def twilio_cell(sid: str, extension: str = ".mp3", account: str = ACCOUNT) -> str:

@@ -110,7 +110,27 @@ class World:
     @property
     def nowhere_to_link(self) -> bool:
         """There is no row, or no field left in it."""
+        return self.unreferenced or self.full_twin or self.word or self.call_unread
+
+    @property
+    def unreferenced(self) -> bool:
+        """No row could be the one that names it, or such a row has no room."""
         return self.seen.rows in {LinkState.NO_ROW, LinkState.NO_FREE_SLOT}
+
+    @property
+    def full_twin(self) -> bool:
+        """A row names the object, and a second one of the call has no room."""
+        return self.seen.rows is LinkState.FULL_TWIN
+
+    @property
+    def word(self) -> bool:
+        """A text that leads nowhere stands in its field."""
+        return self.seen.rows is LinkState.WORD
+
+    @property
+    def call_unread(self) -> bool:
+        """There is a row that may be the call's, and nobody can tell."""
+        return self.seen.rows is LinkState.CALL_UNREAD
 
     @property
     def kept_long_enough(self) -> bool | None:
@@ -131,7 +151,7 @@ class Rule:
 RULES = (
     Rule(
         "a recording that is not over is waited for",
-        lambda w: w.seen.twilio is TwilioState.PENDING,
+        lambda w: w.seen.twilio is TwilioState.PENDING and not w.seen.overdue,
         StepKind.WAIT,
         Reason.NOT_COMPLETED,
     ),
@@ -154,6 +174,12 @@ RULES = (
         ),
         StepKind.HOLD,
         Reason.UNCOPIED,
+    ),
+    Rule(
+        "a recording that is not over when it should be is waited for, and is at risk",
+        lambda w: w.seen.twilio is TwilioState.PENDING and w.seen.overdue,
+        StepKind.WAIT,
+        Reason.OVERDUE,
     ),
     Rule(
         "a recording that came to nothing needs nothing",
@@ -260,9 +286,27 @@ RULES = (
     ),
     Rule(
         "an archived recording that no row can name is kept where it is",
-        lambda w: (w.finished or w.gone) and w.archived and w.nowhere_to_link,
+        lambda w: (w.finished or w.gone) and w.archived and w.unreferenced,
         StepKind.HOLD,
         Reason.UNREFERENCED,
+    ),
+    Rule(
+        "a second row that is full keeps the first one's recording",
+        lambda w: (w.finished or w.gone) and w.archived and w.full_twin,
+        StepKind.HOLD,
+        Reason.FULL_TWIN,
+    ),
+    Rule(
+        "a word is a person's to take away",
+        lambda w: (w.finished or w.gone) and w.archived and w.word,
+        StepKind.HOLD,
+        Reason.WORD,
+    ),
+    Rule(
+        "a row that may be the call's is a person's to judge",
+        lambda w: (w.finished or w.gone) and w.archived and w.call_unread,
+        StepKind.HOLD,
+        Reason.CALL_UNREAD,
     ),
     Rule(
         "a proven and linked recording stays at Twilio through retention",

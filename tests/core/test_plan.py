@@ -34,8 +34,9 @@ TERMINAL = {StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST}
 T, S, L = TwilioState, S3State, LinkState
 ANY_S3, ANY_ROWS = frozenset(S), frozenset(L)
 AGES = (None, timedelta(), BELOW, RETENTION, ABOVE)
-SPACE = [Observation(*sides) for sides in product(T, S, L, AGES, (True, False))]
+SPACE = [Observation(*sides) for sides in product(T, S, L, AGES, (True, False), (False, True))]
 KNOWN_ROWS = ANY_ROWS - {L.UNKNOWN}
+NOWHERE = {L.NO_ROW, L.NO_FREE_SLOT, L.FULL_TWIN, L.WORD, L.CALL_UNREAD}
 
 
 class Line(NamedTuple):
@@ -49,11 +50,29 @@ class Line(NamedTuple):
     reason: Reason
     ages: Collection[timedelta | None] = (None, BELOW, RETENTION, ABOVE)
     lengths: Collection[bool] = (True, False)
+    overdue: Collection[bool] = (False, True)
 
 
 TABLE = [
     Line("failed", {T.FAILED}, ANY_S3, ANY_ROWS, StepKind.DONE, Reason.NOTHING_RECORDED),
-    Line("pending", {T.PENDING}, ANY_S3, ANY_ROWS, StepKind.WAIT, Reason.NOT_COMPLETED),
+    Line(
+        "pending",
+        {T.PENDING},
+        ANY_S3,
+        ANY_ROWS,
+        StepKind.WAIT,
+        Reason.NOT_COMPLETED,
+        overdue=(False,),
+    ),
+    Line(
+        "pending for too long",
+        {T.PENDING},
+        ANY_S3,
+        ANY_ROWS,
+        StepKind.WAIT,
+        Reason.OVERDUE,
+        overdue=(True,),
+    ),
     Line("no audio", {T.NO_MEDIA}, ANY_S3, ANY_ROWS, StepKind.HOLD, Reason.NO_MEDIA),
     Line("no copy", {T.COMPLETED}, {S.ABSENT}, KNOWN_ROWS, StepKind.COPY, Reason.NO_COPY),
     Line(
@@ -172,7 +191,7 @@ TABLE = [
         "the last copy is not for keeps",
         {T.DELETED},
         {S.UNFIT},
-        {L.S3_LINK, L.S3_LINK_EXPIRING, L.NO_ROW, L.NO_FREE_SLOT},
+        {L.S3_LINK, L.S3_LINK_EXPIRING, *NOWHERE},
         StepKind.HOLD,
         Reason.LAST_COPY_UNFIT,
     ),
@@ -183,6 +202,14 @@ TABLE = [
         {L.NO_ROW, L.NO_FREE_SLOT},
         StepKind.HOLD,
         Reason.UNREFERENCED,
+    ),
+    *(
+        Line(name, {T.COMPLETED, T.DELETED}, {S.VERIFIED}, {rows}, StepKind.HOLD, reason)
+        for name, rows, reason in [
+            ("one row of two is full", L.FULL_TWIN, Reason.FULL_TWIN),
+            ("a word is in the way", L.WORD, Reason.WORD),
+            ("the row's call cannot be read", L.CALL_UNREAD, Reason.CALL_UNREAD),
+        ]
     ),
     Line(
         "in retention",
@@ -235,7 +262,7 @@ TABLE = [
         "Twilio unknown, archived",
         {T.UNKNOWN},
         {S.VERIFIED},
-        {L.UNKNOWN, L.S3_LINK, L.NO_ROW, L.NO_FREE_SLOT},
+        {L.UNKNOWN, L.S3_LINK, *NOWHERE},
         StepKind.HOLD,
         Reason.NOT_OBSERVED,
     ),
@@ -275,7 +302,7 @@ TABLE = [
 
 
 def states(line: Line) -> Iterable[Observation]:
-    sides = product(line.twilio, line.s3, line.rows, line.ages, line.lengths)
+    sides = product(line.twilio, line.s3, line.rows, line.ages, line.lengths, line.overdue)
     return (Observation(*each) for each in sides)
 
 
@@ -287,8 +314,9 @@ def test_each_row_of_the_table(line: Line) -> None:
 
 
 def test_the_rows_above_are_the_whole_table_once() -> None:
-    sides = [(o.twilio, o.s3, o.rows) for o in SPACE if o.age is None and o.whole]
-    told = [sides for line in TABLE for sides in product(line.twilio, line.s3, line.rows)]
+    sides = [(o.twilio, o.s3, o.rows) for o in SPACE if o.age is None and o.whole and not o.overdue]
+    lines = [line for line in TABLE if False in line.overdue]
+    told = [sides for line in lines for sides in product(line.twilio, line.s3, line.rows)]
     for _ in range(2):  # three rows: in retention, and after it with and without a length
         told.remove((T.COMPLETED, S.VERIFIED, L.S3_LINK))
     assert sorted(told) == sorted(sides)

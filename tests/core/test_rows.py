@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
@@ -86,7 +87,13 @@ class TestOneRow:
             (make_row(PERSON, PERSON), L.NO_FREE_SLOT, ""),
             (make_row(twilio_cell(RE2), s3_cell(RE3)), L.NO_FREE_SLOT, ""),
             (make_row(PERSON, twilio_cell(RE1)), L.TWILIO_LINK, TRANSFER),
-            (make_row('["text"]', "5"), L.NO_FREE_SLOT, ""),
+            (make_row('["text"]', "5"), L.WORD, MAIN),
+            (make_row("pending"), L.WORD, MAIN),
+            (make_row(PERSON, "pending"), L.WORD, TRANSFER),
+            (make_row(twilio_cell(RE2), "pending"), L.WORD, TRANSFER),
+            (make_row("pending", twilio_cell(RE1)), L.TWILIO_LINK, TRANSFER),
+            (make_row("", "pending"), L.EMPTY, MAIN),
+            (make_row("\u200b\xa0"), L.EMPTY, MAIN),
         ],
     )
     def test_its_slot(self, row: Row, state: LinkState, field: str) -> None:
@@ -164,6 +171,19 @@ class TestSeveralRecordings:
     ) -> None:
         assert [look(make_row(*texts), sid=sid).slots[0].field for sid in SIBLINGS] == fields
 
+    def test_a_word_moves_nobody_into_another_field(self) -> None:
+        row = make_row("pending")
+        assert [look(row, sid=sid).slots[0] for sid in SIBLINGS] == [
+            Slot("rec1", MAIN, L.WORD),
+            Slot("rec1", TRANSFER, L.EMPTY),
+            Slot("rec1", "", L.NO_FREE_SLOT),
+        ]
+
+    def test_whose_the_word_is_shows_when_the_siblings_are_known(self) -> None:
+        row = make_row("pending")
+        assert look(row, siblings=()).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
+        assert look(make_row("a", "b"), siblings=()).slots == (Slot("rec1", MAIN, L.WORD),)
+
     def test_a_link_of_a_later_one_leaves_the_earlier_the_free_field(self) -> None:
         row = make_row(s3_cell(RE2))
         assert look(row, sid=RE1).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
@@ -220,7 +240,13 @@ class TestSeveralRows:
             ((L.S3_LINK, L.EMPTY, L.TWILIO_LINK), L.TWILIO_LINK),
             ((L.S3_LINK, L.S3_LINK_EXPIRING, L.EMPTY), L.EMPTY),
             ((L.S3_LINK, L.NO_FREE_SLOT, L.S3_LINK_EXPIRING), L.S3_LINK_EXPIRING),
-            ((L.S3_LINK, L.S3_LINK, L.NO_FREE_SLOT), L.NO_FREE_SLOT),
+            ((L.S3_LINK, L.S3_LINK, L.NO_FREE_SLOT), L.FULL_TWIN),
+            ((L.NO_FREE_SLOT, L.NO_FREE_SLOT), L.NO_FREE_SLOT),
+            ((L.S3_LINK, L.WORD, L.NO_FREE_SLOT), L.WORD),
+            ((L.WORD, L.EMPTY), L.EMPTY),
+            ((L.WORD, L.ELSEWHERE), L.ELSEWHERE),
+            ((L.CALL_UNREAD, L.S3_LINK, L.WORD), L.CALL_UNREAD),
+            ((L.CALL_UNREAD, L.ELSEWHERE), L.ELSEWHERE),
             ((L.S3_LINK, L.NO_FREE_SLOT, L.ELSEWHERE), L.ELSEWHERE),
             ((L.ELSEWHERE, L.S3_LINK_EXPIRING, L.S3_LINK), L.S3_LINK_EXPIRING),
             ((L.S3_LINK, L.S3_LINK, L.S3_LINK), L.S3_LINK),
@@ -236,10 +262,37 @@ class TestSeveralRows:
             L.S3_LINK_EXPIRING: (s3_cell(RE1, folder="old"),),
             L.NO_FREE_SLOT: (PERSON, PERSON),
             L.ELSEWHERE: (f"{PERSON}/{RE1}",),
+            L.WORD: ("pending", "n/a"),
+            L.CALL_UNREAD: (),
         }
         rows = [make_row(*texts[state], row_id=f"rec{n}") for n, state in enumerate(states)]
+        rows = [
+            replace(row, call_sid="", call_cell=f"{CA1}, {CA2}") if state is L.CALL_UNREAD else row
+            for row, state in zip(rows, states, strict=True)
+        ]
         for order in permutations(rows):
             assert look(*order).state is worst
+
+
+class TestUnread:
+    """Rows that Airtable finds by the call, and whose cell is no SID."""
+
+    @pytest.mark.parametrize(
+        "cell", [f"{CA1}, {CA2}", f"call {CA1}", f'["{CA1}", "{CA2}"]', '["recA"]']
+    )
+    def test_they_are_nobodys_and_not_nothing(self, cell: str) -> None:
+        row = make_row(call="", call_cell=cell)
+        assert look(row) == Survey(L.CALL_UNREAD, (Slot("rec1", "", L.CALL_UNREAD),))
+        assert look(row, call=None) == Survey(L.NO_ROW)
+        assert linked_keys([row], RE1, BOOK) == ()
+
+    def test_that_of_another_call_is_that_calls(self) -> None:
+        assert look(make_row(call="", call_cell=f"{CA2} twice")) == Survey(L.NO_ROW)
+        assert look(make_row(call=CA2)) == Survey(L.NO_ROW)
+
+    def test_a_link_makes_it_the_recordings_whatever_the_cell_says(self) -> None:
+        row = make_row(twilio_cell(RE1), call="", call_cell='["recA"]')
+        assert cells(*look(row).slots) == [("rec1", MAIN, L.TWILIO_LINK)]
 
 
 def test_what_a_row_is_about() -> None:

@@ -7,6 +7,7 @@ import re
 _UNSEEN = "\u200b-\u200f\u2060\ufeff"
 """Zero-width spaces and marks of direction, which come along when a text is copied from a page."""
 _AROUND = re.compile(rf"\A[\s{_UNSEEN}]+|[\s{_UNSEEN}]+\Z")
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 _CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _PATH = re.compile(r"[A-Za-z]:\\|[/\\]+\w")
@@ -20,10 +21,15 @@ def bare(text: str) -> str:
     return _AROUND.sub("", text)
 
 
-def call_in(text: str) -> str:
-    """Tell the call that a cell names, which is all that it holds; else nothing."""
+def sid_in(text: str, kind: str) -> str:
+    """Tell the SID of a kind ("CA") that a cell names, and that is all it holds; else nothing."""
     text = bare(text)
-    return text if _CALL_SID.fullmatch(text) else ""
+    return text if text.startswith(kind) and _SID.fullmatch(text) else ""
+
+
+def names_a_call(text: str) -> bool:
+    """Whether there is the SID of a call anywhere in a text."""
+    return bool(_CALL_SID.search(text))
 
 
 def is_address(text: str) -> bool:

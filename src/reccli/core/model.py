@@ -52,7 +52,10 @@ class S3State(StrEnum):
 class LinkState(StrEnum):
     """What Airtable holds for one recording; of several rows, the one furthest from converged.
 
-    ELSEWHERE: a cell names the recording at a place that is not ours.
+    ELSEWHERE: a cell names the recording at a place that is not ours. CALL_UNREAD: Airtable finds a
+    row by the call, and its CallSid cell cannot be read as a SID. WORD: in the field of the
+    recording stands a text that is no link. FULL_TWIN: one row of the call links to it, and
+    another has no free field.
     """
 
     UNKNOWN = "unknown"
@@ -60,7 +63,10 @@ class LinkState(StrEnum):
     EMPTY = "empty"
     S3_LINK_EXPIRING = "s3-link-expiring"
     ELSEWHERE = "elsewhere"
+    CALL_UNREAD = "call-unread"
+    WORD = "word"
     NO_FREE_SLOT = "no-free-slot"
+    FULL_TWIN = "full-twin"
     S3_LINK = "s3-link"
     NO_ROW = "no-row"
 
@@ -83,6 +89,7 @@ class Reason(StrEnum):
     """Why that step: the reason column of the decision table."""
 
     NOT_COMPLETED = "not completed yet"
+    OVERDUE = "not completed in all this time: at risk"
     NO_COPY = "no copy yet"
     ELSEWHERE = "the row names the recording at another place: a person must look"
     NEEDS_ROW = "its key is made of fields of a row that is not there yet"
@@ -100,6 +107,9 @@ class Reason(StrEnum):
     NAME_OBJECT = "the row should name the object"
     LINK_WOULD_DIE = "the link would die"
     UNREFERENCED = "archived, nothing refers to it yet"
+    FULL_TWIN = "another row of its call has no free field for the link"
+    WORD = "a text that is no link stands in its field: a person must look"
+    CALL_UNREAD = "the row of its call cannot be told by its CallSid cell: a person must look"
     IN_RETENTION = "in retention"
     LENGTH_UNPROVEN = "its length is not proven, so no copy counts for a delete"
     PROVEN = "proven safe"
@@ -131,7 +141,7 @@ class Observation:
 
     `age` is how long the object has been in S3, by the smaller of what S3's clock and ours say;
     None when S3 did not tell. `whole`: Twilio's duration, or a person who has listened, says that
-    nothing is missing from the copy.
+    nothing is missing from the copy. `overdue`: it should have been completed long ago.
     """
 
     twilio: TwilioState
@@ -139,6 +149,7 @@ class Observation:
     rows: LinkState
     age: timedelta | None = None
     whole: bool = True
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +231,8 @@ class Row:
 
     `fields` are what keys are made of: "" where a field is empty, None where it holds no text.
     It may stand for a call, for a conference (where `airtable.conference_sid_field` is set), or
-    for both.
+    for both. `call_cell` is what the CallSid cell holds where that is no SID, so that `call_sid` is
+    empty.
     """
 
     id: str
@@ -228,6 +240,7 @@ class Row:
     links: Mapping[str, str]
     fields: Mapping[str, str | None] = field(default_factory=dict)
     conference_sid: str = ""
+    call_cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)

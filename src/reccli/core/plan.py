@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _T, _S, _L = TwilioState, S3State, LinkState
+_IN_THE_WAY = {
+    _L.FULL_TWIN: Reason.FULL_TWIN,
+    _L.WORD: Reason.WORD,
+    _L.CALL_UNREAD: Reason.CALL_UNREAD,
+}
+"""What in the table keeps a link from being written, each with its reason."""
 _NEEDS_LINKS = frozenset({StepKind.RELINK, StepKind.RESIGN, StepKind.DELETE})
 
 
@@ -34,7 +40,7 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     Twilio                      S3                   Airtable                 step
     ==========================  ===================  =======================  ===========
     failed                      any                  any                      Done
-    pending                     any                  any                      Wait
+    pending, overdue or not     any                  any                      Wait
     no-media                    any                  any                      Hold
     completed                   absent               any but Unknown          Copy
     any                         any                  elsewhere                Hold
@@ -54,6 +60,9 @@ def decide(observation: Observation, policy: Policy, now: datetime) -> Step:
     any                         verified             s3-link-expiring         Resign
     deleted                     unfit                any but Unknown          Hold
     completed, deleted          verified             no-row, no-free-slot     Hold
+    completed, deleted          verified             full-twin                Hold
+    completed, deleted          verified             word                     Hold
+    completed, deleted          verified             call-unread              Hold
     completed                   verified             s3-link, in retention    Wait(until)
     completed, length unproven  verified             s3-link, retention over  Hold
     completed                   verified             s3-link, retention over  Delete
@@ -84,7 +93,8 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
         case _T.FAILED, _, _:
             step = Step(StepKind.DONE, Reason.NOTHING_RECORDED)
         case _T.PENDING, _, _:
-            step = Step(StepKind.WAIT, Reason.NOT_COMPLETED)
+            late = observation.overdue
+            step = Step(StepKind.WAIT, Reason.OVERDUE if late else Reason.NOT_COMPLETED)
         case _T.NO_MEDIA, _, _:
             step = Step(StepKind.HOLD, Reason.NO_MEDIA)
         case _T.COMPLETED, _S.ABSENT, rows if rows is not _L.UNKNOWN:
@@ -119,6 +129,8 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
             step = Step(StepKind.HOLD, Reason.LAST_COPY_UNFIT)
         case ((_T.COMPLETED | _T.DELETED), _S.VERIFIED, (_L.NO_ROW | _L.NO_FREE_SLOT)):
             step = Step(StepKind.HOLD, Reason.UNREFERENCED)
+        case ((_T.COMPLETED | _T.DELETED), _S.VERIFIED, rows) if rows in _IN_THE_WAY:
+            step = Step(StepKind.HOLD, _IN_THE_WAY[rows])
         case _T.COMPLETED, _S.VERIFIED, _L.S3_LINK:
             step = _retain_or_delete(observation, policy, now)
         case _T.DELETED, _S.VERIFIED, _L.S3_LINK:

@@ -2,7 +2,8 @@
 
 The link fields of a row are slots. A link says by its SID whose slot it is; recordings of the
 row's call or conference that no slot names take the free ones in the order of their creation, so
-that two runs that look at the same time choose the same slots.
+that two runs that look at the same time choose the same slots. A word ("pending") is nobody's link:
+the slot stays that of the recording whose turn it is, which waits for a person to empty the cell.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reccli.core.links import FORMER, ObjectLink, TwilioLink
+from reccli.core.cells import names_a_call
+from reccli.core.links import FORMER, ObjectLink, TwilioLink, Word
 from reccli.core.model import LinkState
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ _FURTHEST_FIRST = (
     LinkState.EMPTY,
     LinkState.S3_LINK_EXPIRING,
     LinkState.ELSEWHERE,
+    LinkState.CALL_UNREAD,
+    LinkState.WORD,
     LinkState.NO_FREE_SLOT,
     LinkState.S3_LINK,
 )
@@ -103,6 +107,17 @@ def _stands_for(row: Row, ref: Ref) -> bool:
     return row.call_sid == ref.call_sid or row.conference_sid == ref.conference_sid
 
 
+def unread(row: Row, call_sid: str | None) -> bool:
+    """Whether a row can be the call's although it does not name it as its own.
+
+    Its cell holds the SID and more; or no SID at all, and Airtable finds it by one: what a formula
+    sees of a linked record is its text, and what a request is given is its ID.
+    """
+    if call_sid is None or not row.call_cell:
+        return False
+    return call_sid in row.call_cell or not names_a_call(row.call_cell)
+
+
 def _mentions(row: Row, sid: str) -> bool:
     return any(sid in text for text in row.links.values())
 
@@ -112,15 +127,18 @@ def survey(rows: Iterable[Row], subject: Subject, book: LinkBook, now: datetime)
 
     A link to another key than the subject's counts as expiring: every row must name one object.
     """
-    slots = tuple(
-        slot
-        for row in rows
-        if concerns(row, subject.ref)
-        for slot in _slots(row, subject, book, now)
-    )
+    slots = tuple(slot for row in rows for slot in _all_slots(row, subject, book, now))
     present = {slot.state for slot in slots}
     state = next((state for state in _FURTHEST_FIRST if state in present), LinkState.NO_ROW)
+    if state is LinkState.NO_FREE_SLOT and LinkState.S3_LINK in present:
+        state = LinkState.FULL_TWIN
     return Survey(state, slots)
+
+
+def _all_slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Slot]:
+    if concerns(row, subject.ref):
+        return _slots(row, subject, book, now)
+    return [Slot(row.id, "", LinkState.CALL_UNREAD)] if unread(row, subject.ref.call_sid) else []
 
 
 def _slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Slot]:
@@ -151,8 +169,12 @@ def _free_slot(
     named = named_sids(row, book)
     siblings = (one.sid for one in subject.siblings if _stands_for(row, one))
     waiting = [sid for sid in siblings if sid not in named and not _mentions(row, sid)]
-    place = waiting.index(subject.sid) if subject.sid in waiting else 0
-    free = [name for name, link in links.items() if link is None]
-    if place < len(free):
-        return Slot(row.id, free[place], LinkState.EMPTY, row.links[free[place]])
-    return Slot(row.id, "", LinkState.NO_FREE_SLOT)
+    places = [name for name, link in links.items() if link is None or isinstance(link, Word)]
+    if subject.sid in waiting:
+        places = places[waiting.index(subject.sid) :]
+    else:  # which one is its place, nobody knows yet: not the one with the word, if it has a choice
+        places.sort(key=lambda name: links[name] is not None)
+    if not places:
+        return Slot(row.id, "", LinkState.NO_FREE_SLOT)
+    state = LinkState.EMPTY if links[places[0]] is None else LinkState.WORD
+    return Slot(row.id, places[0], state, row.links[places[0]])

@@ -5,8 +5,24 @@ One text for each cause, and never what a cell holds: it may be a secret, or som
 
 from __future__ import annotations
 
-from reccli.core.errors import Failure, FailureKind, Service
-from reccli.core.links import Oddity
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reccli.core.cells import shown
+from reccli.core.errors import Failure, FailureKind, Service, forgotten_by_twilio
+from reccli.core.links import ForeignLink, Oddity
+from reccli.core.model import LinkState, Reason, S3State
+from reccli.core.overdue import lateness
+from reccli.flow.telling import unkeyed, unproven, unreferenced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from reccli.core.links import LinkBook
+    from reccli.core.model import Recording, Row, Step
+    from reccli.core.rows import Slot, Survey
+    from reccli.flow.sides import Sides
 
 _ALONE = "put the address of the recording into the cell, and nothing else"
 _FIXES = {
@@ -26,10 +42,137 @@ _FIXES = {
 }
 
 
+def objection(step: Step, survey: Survey, sides: Sides) -> Failure | None:
+    """Say what keeps the recording of a case from going on, where nothing failed."""
+    found: Failure | None
+    match step.reason, survey.state:
+        case Reason.LENGTH_UNPROVEN, _:
+            found = unproven(sides.known, sides.stored)
+        case Reason.OVERDUE, _:
+            found = _overdue(sides.known, sides.now)
+        case Reason.NOT_OBSERVED, _:
+            found = _listed_only(sides)
+        case Reason.ELSEWHERE, _:
+            found = _elsewhere(survey.holding(LinkState.ELSEWHERE), sides.rules.book)
+        case Reason.WORD, _:
+            found = _words(survey.holding(LinkState.WORD))
+        case _, (LinkState.NO_FREE_SLOT | LinkState.FULL_TWIN) if step.reason in _REFERENCE:
+            found = _crowded(survey, sides.known_rows, sides.rules.book)
+        case ((Reason.UNREFERENCED | Reason.NEEDS_ROW), LinkState.NO_ROW) if (
+            sides.ref.conference_sid
+        ):
+            field = sides.rules.conference_sid_field
+            found = unreferenced(sides.known, field) if sides.known else None
+        case _, LinkState.NO_ROW if step.reason in _REFERENCE and not sides.ref.call_sid:
+            found = _no_call()
+        case _, LinkState.CALL_UNREAD if step.reason in _REFERENCE:
+            unread = survey.holding(LinkState.CALL_UNREAD)
+            found = _unread(unread, sides.known_rows, sides.ref.call_sid)
+        case Reason.NEEDS_ROW, _:
+            found = _unkeyed(sides)
+        case _:
+            of_object = sides.stored.state in {S3State.CONFLICT, S3State.UNFIT}
+            found = sides.stored.failure if of_object else None
+    return found
+
+
+_REFERENCE = frozenset(
+    {Reason.UNREFERENCED, Reason.FULL_TWIN, Reason.CALL_UNREAD, Reason.NEEDS_ROW}
+)
+"""Reasons that say that no row of the recording can be used."""
+
+
 def not_a_link(row_id: str, field: str, what: Oddity) -> Failure:
     """Say what is wrong with a cell that has to do with Twilio."""
     code = f"cell_{what.name.lower()}"
     return _objection(code, f"{field!r} of row {row_id} holds {what}", _FIXES[what])
+
+
+def _elsewhere(slots: Iterable[Slot], book: LinkBook) -> Failure | None:
+    """Say what is wrong with cells that name the recording, where they have to do with Twilio."""
+    for slot in slots:
+        if what := book.oddity(slot.text):
+            return not_a_link(slot.row_id, slot.field, what)
+    return None
+
+
+def _words(slots: Iterable[Slot]) -> Failure:
+    """Say which texts stand where the link belongs."""
+    found = "; ".join(
+        f"{slot.field!r} of row {slot.row_id} holds {shown(slot.text)}" for slot in slots
+    )
+    fix = "empty the cell; process fills it then (no text is ever written over)"
+    return _objection("word_in_cell", found, fix)
+
+
+def _unread(slots: Iterable[Slot], rows: Iterable[Row], call_sid: str | None) -> Failure:
+    """Say which rows Airtable finds by the call, although their cells are not its SID."""
+    cells = {row.id: row.call_cell for row in rows}
+    also = [slot.row_id for slot in slots if call_sid and call_sid in cells[slot.row_id]]
+    ids = ", ".join(also or [slot.row_id for slot in slots])
+    if also:
+        message = f"the cell of airtable.call_sid_field in row {ids} holds more than {call_sid}"
+        fix = "leave the SID in the cell and nothing else: one row stands for one call"
+        return _objection("call_sid_and_more", message, fix)
+    message = (
+        f"Airtable finds row {ids} by the SID of this call, or of another that was asked for with "
+        "it, and the cell of airtable.call_sid_field gives no SID: a linked record gives its ID"
+    )
+    fix = "let airtable.call_sid_field name a field that gives the SID: text, or a lookup of it"
+    return _objection("call_sid_unread", message, fix)
+
+
+def _unkeyed(sides: Sides) -> Failure | None:
+    """Say of which row the key cannot be made, and for want of which fields."""
+    for row in sides.known_rows:
+        if missing := sides.rules.naming.missing(row):
+            return unkeyed(row.id, missing)
+    return None
+
+
+def _crowded(survey: Survey, rows: Iterable[Row], book: LinkBook) -> Failure:
+    """Say what fills the rows that have no place for the link."""
+    full = {slot.row_id for slot in survey.holding(LinkState.NO_FREE_SLOT)}
+    cells = [text for row in rows if row.id in full for text in row.links.values()]
+    links = [book.parse(text) for text in cells]
+    foreign = sum(isinstance(link, ForeignLink) for link in links)
+    ids = f"row{'s' * (len(full) > 1)} {', '.join(sorted(full))}"
+    if not foreign:
+        message = f"the {len(links)} link fields of {ids} are those of other recordings"
+        fix = "add a field to the table and to airtable.link_fields, or see if a link is misplaced"
+        return _objection("more_recordings_than_fields", message, fix)
+    whose = "somebody's own links" if foreign == len(links) else "somebody's own and other links"
+    fix = "empty one of its link fields, or add one to airtable.link_fields; or delete the row, if "
+    fix += "it is there twice"
+    return _objection("fields_are_taken", f"{ids} is full of {whose}", fix)
+
+
+def _no_call() -> Failure:
+    """Say that there can be no row: Twilio tells neither a call nor a conference."""
+    fix = "put its SID or its Twilio link into the link field of its row, and run migrate-fallbacks"
+    return _objection("no_call", "Twilio names no call for it, so its row cannot be found", fix)
+
+
+def _listed_only(sides: Sides) -> Failure | None:
+    """Say that Twilio contradicts itself: what it lists, it says that it has not."""
+    said = sides.recording
+    if sides.seed.recording is None or not isinstance(said, Failure):
+        return None
+    if not forgotten_by_twilio(said):
+        return None
+    message = "Twilio lists the recording and answers 404 when it is asked for"
+    fix = "look at it in Twilio's console: it may have been deleted just now, or be kept elsewhere"
+    return Failure(Service.TWILIO, FailureKind.PERMANENT, "listed_not_found", message, fix)
+
+
+def _overdue(known: Recording | None, now: datetime) -> Failure | None:
+    """Say how long Twilio has not completed it."""
+    late = lateness(known, now) if known else None
+    if known is None or late is None:
+        return None
+    message = f"Twilio calls it {known.status} {late / timedelta(hours=1):.0f} h after it began"
+    fix = "look at it in Twilio's console, and ask Twilio's support: nothing else can complete it"
+    return Failure(Service.TWILIO, FailureKind.BUSY, "overdue", message, fix)
 
 
 def _objection(code: str, message: str, hint: str) -> Failure:

@@ -29,7 +29,7 @@ from reccli.flow.effects import (
 from reccli.flow.listing import by_creation, fetch, recordings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
     from reccli.core.links import LinkBook
@@ -111,10 +111,25 @@ def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failu
         rows = world.retry.more(Service.AIRTABLE, world.airtable.find, refs)
     except ServiceError as error:
         return [error.failure] * len(effects)
-    return [Rows(about(rows, ref), at) for ref in refs]
+    found = [about(rows, ref) for ref in refs]
+    # Airtable found them by a call of one of these recordings, and does not tell of which one.
+    strangers = _without(rows, {row.id for own in found for row in own})
+    return [Rows(own or strangers, at) for own in found]
 
 
 def about(rows: Sequence[Row], ref: Ref) -> tuple[Row, ...]:
-    """Pick the rows that concern one recording, in a stable order."""
-    mine = {row.id: row for row in rows if concerns(row, ref)}
-    return tuple(mine[row_id] for row_id in sorted(mine))
+    """Pick the rows that concern one recording, or may do so, in a stable order."""
+    return _in_order(row for row in rows if concerns(row, ref) or _names_also(row, ref.call_sid))
+
+
+def _names_also(row: Row, call_sid: str | None) -> bool:
+    return call_sid is not None and call_sid in row.call_cell
+
+
+def _without(rows: Sequence[Row], known: Collection[str]) -> tuple[Row, ...]:
+    return _in_order(row for row in rows if row.id not in known and row.call_cell)
+
+
+def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    once = {row.id: row for row in rows}
+    return tuple(once[row_id] for row_id in sorted(once))

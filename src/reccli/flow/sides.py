@@ -25,8 +25,9 @@ from reccli.core.model import (
     StoredObject,
     TwilioState,
 )
-from reccli.core.rows import Subject, Survey, shared, survey
-from reccli.flow import telling
+from reccli.core.overdue import lateness
+from reccli.core.rows import Subject, Survey, concerns, shared, survey
+from reccli.flow import objections, telling
 from reccli.flow.effects import (
     Effect,
     ObserveObject,
@@ -102,7 +103,9 @@ class Sides:
 
         A former place only tells where it may have been: what is not there has no key by that.
         """
-        where = places(self.seed.ref.sid, self.known, self.known_rows, self.rules)
+        # A row that only may be the call's says nothing of the key.
+        rows = tuple(row for row in self.known_rows if concerns(row, self.ref))
+        where = places(self.seed.ref.sid, self.known, rows, self.rules)
         self.key, self.stored = next(iter(where.keys), None), where.nowhere
         for key in dict.fromkeys((*where.keys, *where.former)):
             stored = yield from self._look_at(key, prove=prove)
@@ -211,6 +214,7 @@ class Sides:
             proves_length(
                 known.duration if known else None, stored.seconds, accepted=stored.accepted
             ),
+            overdue=known is not None and lateness(known, self.now) is not None,
         )
 
     def outcome(self, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
@@ -238,23 +242,10 @@ class Sides:
             self.twilio,
             self.stored.state,
             known,
-            self._objection(step, survey),
+            objections.objection(step, survey, self),
             survey.state,
             self.stored.size,
         )
-
-    def _objection(self, step: Step, survey: Survey) -> Failure | None:
-        """Say what keeps the recording from going on, where nothing failed."""
-        known, stored = self.known, self.stored
-        if step.reason is Reason.LENGTH_UNPROVEN:
-            return telling.unproven(known, stored)
-        waits = step.reason in {Reason.UNREFERENCED, Reason.NEEDS_ROW}
-        if waits and survey.state is LinkState.NO_ROW and known and known.conference_sid:
-            return telling.unreferenced(known, self.rules.conference_sid_field)
-        for row in self.known_rows if step.reason is Reason.NEEDS_ROW else ():
-            if missing := self.rules.naming.missing(row):
-                return telling.unkeyed(row.id, missing)
-        return stored.failure if stored.state in {S3State.CONFLICT, S3State.UNFIT} else None
 
     def _failures_that_matter(self) -> tuple[Failure, ...]:
         """Leave out that Twilio has forgotten a recording that is proven in S3.

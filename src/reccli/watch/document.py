@@ -26,14 +26,12 @@ _LOST_HINT = (
 )
 _EXPLAINED = frozenset(
     {
-        Reason.UNFIT,
-        Reason.LAST_COPY_UNFIT,
-        Reason.LENGTH_UNPROVEN,
-        Reason.NOT_A_LINK,
-        Reason.UNREFERENCED,
-        Reason.NEEDS_ROW,
+        *(Reason.UNFIT, Reason.LAST_COPY_UNFIT, Reason.LENGTH_UNPROVEN, Reason.NOT_OBSERVED),
+        *(Reason.NOT_A_LINK, Reason.ELSEWHERE, Reason.WORD, Reason.OVERDUE),
+        *(Reason.UNREFERENCED, Reason.FULL_TWIN, Reason.CALL_UNREAD, Reason.NEEDS_ROW),
     }
 )
+"""Reasons that stand for several causes: the objection says which, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import structlog
 
 from reccli.core.errors import Service, ServiceError
-from reccli.core.model import S3State, TwilioState
+from reccli.core.model import Reason, S3State, TwilioState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -104,6 +104,7 @@ def report_on(
     seen = complete and _saw_everything(result)
     kept = [o for o in result.outcomes if o.twilio is TwilioState.COMPLETED and o.recording]
     risky = [o for o in kept if o.s3 is not S3State.VERIFIED]
+    risky += [o for o in result.outcomes if o.step.reason is Reason.OVERDUE]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
     minutes = sum(o.recording.minutes for o in kept if o.recording)
     handled = not_updated = pending = told = None

@@ -116,11 +116,13 @@ def needs_a_person(result: Result) -> Iterator[str]:
     held: dict[tuple[Reason, str], list[Outcome]] = defaultdict(list)
     for outcome in result.outcomes:
         told_above = result.refusal and outcome.step.reason is Reason.UNSAFE
-        if end(outcome) == "held" and not (told_above or _is_dead(outcome)):
+        needed = end(outcome) == "held" or outcome.step.reason is Reason.OVERDUE
+        if needed and not (told_above or _is_dead(outcome)):
             held[outcome.step.reason, _cause(outcome)].append(outcome)
     for (why, _), those in held.items():
         hint = those[0].objection.hint if those[0].objection else ""
-        yield _line("held", reason(those[0]), [_name(one) for one in those], hint or _FIXES[why])
+        label = "at risk" if why is Reason.OVERDUE else "held"
+        yield _line(label, reason(those[0]), [_name(one) for one in those], hint or _FIXES[why])
     if dead := _named(result, _is_dead):
         yield _line("held", _DEAD, dead, _DEAD_FIX)
 
@@ -170,7 +172,12 @@ _FIXES = {
     Reason.LENGTH_UNPROVEN: "listen to the recording at Twilio and to the copy; if nothing is "
     "missing from the copy, delete the recording in Twilio's console",
     Reason.CONFLICT: "compare the object at the key with the recording; move the object away",
-    Reason.UNREFERENCED: "create the call's row, or empty one of its link fields",
+    Reason.UNREFERENCED: "create the call's row; if there is one with the SID of the call's other "
+    "leg, put the call_sid of --json there: Twilio keeps a recording under the first leg's",
+    Reason.FULL_TWIN: "empty a link field of the full row, or delete it if it is there twice",
+    Reason.WORD: "empty the cell; process fills it",
+    Reason.CALL_UNREAD: "see that the cells of airtable.call_sid_field give SIDs and nothing else",
+    Reason.OVERDUE: "look at it in Twilio's console, and ask Twilio's support",
     Reason.NOT_A_LINK: "correct the link in the row, or configure its account or region",
     Reason.NOT_OBSERVED: "run again; if it stays, look at the recording in Twilio",
     Reason.UNCOPIED: "see the error above; migrate-fallbacks copies it as soon as it can",

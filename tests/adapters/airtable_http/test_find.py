@@ -40,6 +40,35 @@ class TestFind:
         found = base.adapter.find([about(1, call(1)), about(2, call(2))])
         assert sorted(row.id for row in found) == sorted([own, other, second])
 
+    @pytest.mark.parametrize(
+        ("cell", "call_sid", "rest"),
+        [
+            (f"\u200b {call(1)}\xa0\n", call(1), ""),
+            ([call(1)], call(1), ""),
+            ([call(1), call(1)], call(1), ""),
+            ([call(1), call(2)], "", f'["{call(1)}", "{call(2)}"]'),
+            (f" {call(1)}, {call(2)}", "", f"{call(1)}, {call(2)}"),
+            (f"{call(1)}0", "", f"{call(1)}0"),
+            (f"[call]({call(1)})\n", "", f"[call]({call(1)})"),
+        ],
+    )
+    def test_what_a_call_sid_cell_means(
+        self, base: Base, cell: object, call_sid: str, rest: str
+    ) -> None:
+        base.add(call=cell)
+        base.add(call="")
+        (row,) = base.adapter.find([about(1, call(1))])
+        assert (row.call_sid, row.call_cell) == (call_sid, rest)
+
+    def test_a_formula_sees_the_text_of_a_linked_record_and_a_request_its_id(
+        self, base: Base
+    ) -> None:
+        base.server.types[CALL] = "multipleRecordLinks"
+        linked = base.server.linked(call(1))
+        base.add(call=[linked])
+        (row,) = base.adapter.find([about(1, call(1))])
+        assert (row.call_sid, row.call_cell) == ("", f'["{linked}"]')
+
     def test_without_a_call(self, base: Base) -> None:
         row = base.add(main=fallback(1))
         base.add(main=S3_LINK)
@@ -52,7 +81,7 @@ class TestFind:
         base.add(call=TALK)
         adapter = base.adapt(conference_sid_field=CONFERENCE)
         found = adapter.find([about(1, None, TALK)])
-        assert [(row.id, row.conference_sid) for row in found] == [(own, TALK)]
+        assert {(row.id, row.conference_sid) for row in found} == {(own, TALK), (both, TALK)}
         found = adapter.find([about(1, call(1), TALK)])
         assert {row.id for row in found} == {own, both}
         assert {row.conference_sid for row in found} == {TALK}
@@ -155,7 +184,7 @@ def test_the_filter_as_it_is_sent(base: Base) -> None:
     base.adapter.find([about(1, call(1))])
     (formula,) = base.server.requests[0].query["filterByFormula"]
     assert formula == (
-        f"OR({{{CALL}}}='{call(1)}',FIND('{recording(1)}',{{{MAIN}}}),"
+        f"OR(FIND('{call(1)}',{{{CALL}}}&''),FIND('{recording(1)}',{{{MAIN}}}),"
         f"FIND('{recording(1)}',{{{TRANSFER}}}))"
     )
     assert unquote_plus(base.server.requests[0].target).startswith(f"/v0/{BASE}/{TABLE}?")

@@ -13,7 +13,7 @@ from requests.exceptions import JSONDecodeError
 
 from reccli import network
 from reccli.adapters.airtable import formulas
-from reccli.adapters.airtable.cells import link, takes_files, words
+from reccli.adapters.airtable.cells import link, sid, takes_files, text_of
 from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
 from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
 from reccli.adapters.airtable.slow import PatientAdapter
@@ -230,12 +230,15 @@ class AirtableAdapter:
         match record:
             case {"id": str(row_id), "fields": dict(fields)}:
                 options = self._options
+                cell = fields.get(options.call_sid_field)
+                call_sid = sid(cell, "CA")
                 return Row(
                     row_id,
-                    words(fields.get(options.call_sid_field)).strip(),
+                    call_sid,
                     {name: link(name, fields.get(name)) for name in options.link_fields},
                     {name: value_of(fields.get(text)) for name, text in options.key_fields.items()},
-                    words(fields.get(options.conference_sid_field)).strip(),
+                    sid(fields.get(options.conference_sid_field), "CF"),
+                    call_cell="" if call_sid else text_of(cell),
                 )
         raise ServiceError(odd_answer("a record without an ID or fields"))
 

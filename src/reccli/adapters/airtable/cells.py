@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from reccli.core.cells import bare, sid_in
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 _ESCAPED = re.compile(r"\\([_*~])")
@@ -20,6 +21,19 @@ def link(name: str, cell: object) -> str:
         return _ESCAPED.sub(r"\1", cell).removesuffix("\n")
     if _are_files(cell):
         raise takes_files(name)
+    return "" if cell is None else json.dumps(cell)
+
+
+def sid(cell: object, kind: str) -> str:
+    """Tell the SID of a kind ("CA") that is all a cell holds, once or in a list; else nothing."""
+    several = isinstance(cell, list) and len(set(map(str, cell))) > 1
+    return "" if several else sid_in(words(cell), kind)
+
+
+def text_of(cell: object) -> str:
+    """Tell what a cell holds without the white space around it; what is no text becomes JSON."""
+    if isinstance(cell, str):
+        return bare(cell)
     return "" if cell is None else json.dumps(cell)
 
 

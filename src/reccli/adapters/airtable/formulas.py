@@ -88,12 +88,17 @@ def about(refs: Iterable[Ref], options: AirtableOptions) -> Iterator[str]:
     for ref in refs:
         _check(_RECORDING_SID, ref.sid, "recording SID")
         if ref.call_sid and _CALL_SID.fullmatch(ref.call_sid):
-            wanted[f"{_field(options.call_sid_field)}={quoted(ref.call_sid)}"] = None
+            wanted[_naming(ref.call_sid, options.call_sid_field)] = None
         conference = ref.conference_sid and _CONFERENCE_SID.fullmatch(ref.conference_sid)
         if conference and options.conference_sid_field:
-            wanted[f"{_field(options.conference_sid_field)}={quoted(conference[0])}"] = None
+            wanted[_naming(conference[0], options.conference_sid_field)] = None
         wanted |= dict.fromkeys(_find(ref.sid, name) for name in options.link_fields)
     return _packed(wanted)
+
+
+def _naming(sid: str, name: str) -> str:
+    """Find the SID in a cell, for white space around it is nothing, and a lookup is a list."""
+    return f"FIND({quoted(sid)},{_field(name)}&'')"
 
 
 def named(row_ids: Iterable[str]) -> str:
