@@ -23,7 +23,8 @@ def look(*rows: Row) -> list[list[str]]:
     """Tell which rows each of the two recordings is given."""
     bench = Bench(World())
 
-    def find(_refs: Sequence[Ref]) -> Sequence[Row]:
+    def find(refs: Sequence[Ref]) -> Sequence[Row]:
+        assert refs == [FIRST, SECOND]
         return rows
 
     bench.reach.airtable.find = find  # type: ignore[method-assign]
