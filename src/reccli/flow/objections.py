@@ -45,41 +45,37 @@ _FIXES = {
 def objection(step: Step, survey: Survey, sides: Sides) -> Failure | None:
     """Say what keeps the recording of a case from going on, where nothing failed."""
     found: Failure | None
-    match step.reason, survey.state:
-        case Reason.LENGTH_UNPROVEN, _:
+    match step.reason:
+        case Reason.LENGTH_UNPROVEN:
             found = unproven(sides.known, sides.stored)
-        case Reason.OVERDUE, _:
+        case Reason.OVERDUE:
             found = _overdue(sides.known, sides.now)
-        case Reason.NOT_OBSERVED, _:
+        case Reason.NOT_OBSERVED:
             found = _listed_only(sides)
-        case Reason.ELSEWHERE, _:
+        case Reason.ELSEWHERE:
             found = _elsewhere(survey.holding(LinkState.ELSEWHERE), sides.rules.book)
-        case Reason.WORD, _:
+        case Reason.WORD:
             found = _words(survey.holding(LinkState.WORD))
-        case _, (LinkState.NO_FREE_SLOT | LinkState.FULL_TWIN) if step.reason in _REFERENCE:
-            found = _crowded(survey, sides.known_rows, sides.rules.book)
-        case ((Reason.UNREFERENCED | Reason.NEEDS_ROW), LinkState.NO_ROW) if (
-            sides.ref.conference_sid
-        ):
-            field = sides.rules.conference_sid_field
-            found = unreferenced(sides.known, field) if sides.known else None
-        case _, LinkState.NO_ROW if step.reason in _REFERENCE and not sides.ref.call_sid:
-            found = _no_call()
-        case _, LinkState.CALL_UNREAD if step.reason in _REFERENCE:
-            unread = survey.holding(LinkState.CALL_UNREAD)
-            found = _unread(unread, sides.known_rows, sides.ref.call_sid)
-        case Reason.NEEDS_ROW, _:
-            found = _unkeyed(sides)
+        case Reason.UNREFERENCED | Reason.FULL_TWIN | Reason.CALL_UNREAD | Reason.NEEDS_ROW:
+            found = _without_row(step, survey, sides)
         case _:
             of_object = sides.stored.state in {S3State.CONFLICT, S3State.UNFIT}
             found = sides.stored.failure if of_object else None
     return found
 
 
-_REFERENCE = frozenset(
-    {Reason.UNREFERENCED, Reason.FULL_TWIN, Reason.CALL_UNREAD, Reason.NEEDS_ROW}
-)
-"""Reasons that say that no row of the recording can be used."""
+def _without_row(step: Step, survey: Survey, sides: Sides) -> Failure | None:
+    """Say why no row of the recording can be used; None where there is none, which is no news."""
+    rows, ref = sides.known_rows, sides.ref
+    if survey.state is LinkState.CALL_UNREAD:
+        return _unread(survey.holding(LinkState.CALL_UNREAD), rows, ref.call_sid)
+    if step.reason is Reason.NEEDS_ROW and rows:
+        return _unkeyed(sides)
+    if survey.state is not LinkState.NO_ROW:
+        return _crowded(survey, rows, sides.rules.book)
+    if ref.conference_sid and sides.known:
+        return unreferenced(sides.known, sides.rules.conference_sid_field)
+    return None if ref.call_sid else _no_call()
 
 
 def not_a_link(row_id: str, field: str, what: Oddity) -> Failure:
