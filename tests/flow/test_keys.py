@@ -138,4 +138,6 @@ def test_a_conference_without_a_row_is_told_as_one(naming: Naming) -> None:
     assert "airtable.conference_sid_field" in outcome.objection.hint
     full = Stage((make_row("x", "y", call="", conference=CF1),), recording=recording)
     full.objects = stage.objects
-    assert full.play().objection is None  # its row is there, and has no room
+    there = full.play().objection
+    assert there
+    assert there.code == "word_in_cell"  # its row is there, and has no room
