@@ -10,7 +10,7 @@ import pytest
 from reccli import history
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.model import Reason, Ref, Step, StepKind
+from reccli.core.model import Reason, Ref, S3State, Step, StepKind
 from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.ports import Event
 from reccli.flow.telling import VANISHED
@@ -52,6 +52,35 @@ def test_it_is_due_when_an_object_was_found_to_be_gone_since(
 def test_a_run_that_was_stopped_has_compared_nothing_to_the_end(ledger: Ledger) -> None:
     history.remember_comparison(ledger, "run", NOW, [DONE, STOPPED])
     assert history.comparison_is_due(ledger, NOW + SECOND)
+
+
+@pytest.mark.parametrize(
+    ("kind", "s3", "due"),
+    [
+        (FailureKind.OUTAGE, S3State.VERIFIED, True),
+        (FailureKind.OUTAGE, S3State.UNCOPIED, False),
+        (FailureKind.PERMANENT, S3State.VERIFIED, False),
+    ],
+)
+def test_a_comparison_that_left_what_the_next_run_may_do_is_due_again(
+    ledger: Ledger, kind: FailureKind, s3: S3State, *, due: bool
+) -> None:
+    """But not for the sake of media that Twilio does not give: they may be so for ever."""
+    failure = Failure(Service.AIRTABLE, kind, "made", "up")
+    failed = Outcome(
+        "RE3", None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(failure,), s3=s3
+    )
+    history.remember_comparison(ledger, "run", NOW, [DONE, failed])
+    assert history.comparison_is_due(ledger, NOW + SECOND) is due
+    history.remember_listing(ledger, "run", NOW, [DONE, failed])
+    assert (history.look_back(ledger, NOW + 10 * DAY) == NOW - DAY) is not due
+
+
+def test_what_a_field_refuses_is_looked_for_until_it_is_mended(ledger: Ledger) -> None:
+    failure = Failure(Service.AIRTABLE, FailureKind.PERMANENT, "made", "up", field="Link")
+    refused = Outcome("RE3", None, Step(StepKind.HOLD, Reason.NOT_OBSERVED), failures=(failure,))
+    history.remember_listing(ledger, "run", NOW, [DONE, refused])
+    assert history.look_back(ledger, NOW + 10 * DAY) == NOW + 7 * DAY
 
 
 def test_a_callback_is_finished_when_all_that_it_told_of_is_settled(ledger: Ledger) -> None:

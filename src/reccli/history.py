@@ -13,7 +13,7 @@ import structlog
 from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
 from reccli.config import ConfigError, identity
 from reccli.core.errors import FailureKind, ServiceError
-from reccli.core.model import Reason
+from reccli.core.model import Reason, S3State
 from reccli.flow.callbacks import Finished, verdict
 from reccli.flow.outcome import Outcome, Seed
 from reccli.flow.ports import Event
@@ -120,11 +120,11 @@ def remember_comparison(
 ) -> None:
     """Keep that everything on Twilio was compared with S3's listing by a run that began then.
 
-    Not of a run that was stopped before it had copied what it found to be missing.
+    Not of a run that was stopped before it had copied what it found to be missing, or that left
+    something which the next run may do.
     """
-    stopped = any(outcome.step.reason is Reason.STOPPED for outcome in outcomes)
     try:
-        if ledger is not None and not stopped:
+        if ledger is not None and not any(map(_left, outcomes)):
             ledger.record(run_id, [Event(COMPARED, at)])
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
@@ -147,15 +147,27 @@ def remember_listing(
     ledger: Ledger | None, run_id: str, at: datetime, outcomes: Iterable[Outcome]
 ) -> None:
     """Keep that a run that began then has seen everything, unless some of it may yet pass."""
-    left = any(
-        outcome.step.reason is Reason.STOPPED or any(not one.lasting for one in outcome.failures)
-        for outcome in outcomes
-    )
+    left = any(_left(one) or _waits_for_a_field(one) for one in outcomes)
     try:
         if ledger is not None and not left:
             ledger.record(run_id, [Event(LISTED, at)])
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
+
+
+def _left(outcome: Outcome) -> bool:
+    """Whether the next run may do what this one could not.
+
+    Media that Twilio never gives is no such thing: it has no object, and each comparison tells.
+    """
+    passing = any(not failure.lasting for failure in outcome.failures)
+    stopped = outcome.step.reason is Reason.STOPPED
+    return stopped or (passing and outcome.s3 is not S3State.UNCOPIED)
+
+
+def _waits_for_a_field(outcome: Outcome) -> bool:
+    """Whether a field takes no link, until a person has mended it: the same for every row."""
+    return any(failure.field is not None for failure in outcome.failures)
 
 
 def comparison_is_due(ledger: Ledger | None, now: datetime) -> bool:

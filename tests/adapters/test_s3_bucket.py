@@ -12,6 +12,7 @@ import pytest
 
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State
+from reccli.flow.ports import Key
 from tests.adapters.s3_fakes import (
     KEY,
     SID,
@@ -142,7 +143,7 @@ def test_every_key_is_listed_as_it_is(seaweed: Store, s3: S3Adapter, key: str) -
         plant(seaweed, prefix + name, b"", {})
     plant(seaweed, prefix.rstrip("/") + "-not", b"", {})
     page = s3.keys(prefix, None)
-    assert set(page.items) == {prefix + name for name in names}
+    assert {key.name for key in page.items} == {prefix + name for name in names}
     assert page.cursor is None
     assert s3.keys(prefix + "nothing", None).items == []
 
@@ -154,7 +155,12 @@ def test_a_long_listing_comes_in_pages(seaweed: Store, s3: S3Adapter, key: str) 
     first = s3.keys(key, None)
     assert (len(first.items), first.cursor is None) == (1000, False)
     second = s3.keys(key, first.cursor)
-    assert ([*first.items, *second.items], second.cursor) == (names, None)
+    listed = [key.name for key in (*first.items, *second.items)]
+    assert (listed, second.cursor) == (names, None)
+    assert all(
+        key.stored and abs(datetime.now(UTC) - key.stored) < timedelta(hours=1)
+        for key in first.items
+    )
 
 
 def test_the_cursor_is_the_token_that_the_store_gave() -> None:
@@ -169,7 +175,7 @@ def test_the_cursor_is_the_token_that_the_store_gave() -> None:
     ):
         page = s3.keys("recordings/", None)
         s3.keys("recordings/", "older")
-    assert (page.items, page.cursor) == (["a+b c\n"], "a+/=")
+    assert (page.items, page.cursor) == ([Key("a+b c\n")], "a+/=")
     first, second = (parse_qs(urlsplit(request.path).query) for request in server.seen)
     assert first == {
         "list-type": ["2"],

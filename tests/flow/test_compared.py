@@ -12,14 +12,13 @@ from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.flow import source
 from reccli.flow.commands import Command
 from reccli.flow.ports import Page
-from tests.sim.world import NAMING
+from tests.sim.world import NAMING, World
 
 from .bench import Bench, failure, many
 
 if TYPE_CHECKING:
     from reccli.core.naming import Naming
     from reccli.flow.result import Result
-    from tests.sim.world import World
 
 P = Command.PROCESS
 SECOND = timedelta(seconds=1)
@@ -61,6 +60,28 @@ def test_it_looks_back_without_end_and_asks_for_no_rows_of_what_is_there() -> No
     assert copied(look(bench, days=0.1)) == [sid]
     assert bench.count("s3.keys") == 1
     assert bench.count("airtable.find") <= 2
+
+
+def test_what_was_stored_lately_and_never_linked_is_found_however_old_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run may have been killed between the copy and the link."""
+    world = World(page=100)
+    sids = [world.record(number, number) for number in range(1, 7)]
+    world.sleep(5 * 86_400)
+    keys = [world.store(sid, hours=at) for sid, at in zip(sids, (1, 2, 47, 49, 3, 4), strict=True)]
+    for number in range(1, 5):
+        world.add_row(f"row{number}", number, "")
+    world.add_row("row5", 5, world.object_link(keys[4]))  # linked; the sixth has no row
+
+    def found() -> list[str]:
+        since = world.now() - timedelta(hours=48)
+        seeds = Bench(world).sources.unlinked(since, None, compare=NAMING)
+        return [seed.ref.sid for seed in seeds]
+
+    assert sorted(found()) == sids[:3]
+    monkeypatch.setattr(source, "MOST_OLDER", 1)
+    assert found() == sids[:1]  # the newest
 
 
 def test_with_everything_there_nothing_is_asked_of_s3_but_its_listing() -> None:

@@ -17,7 +17,7 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import ObjectLink
 from reccli.core.model import Recording, Ref, Row, S3State, StoredObject, TwilioState
 from reccli.core.rows import concerns
-from reccli.flow.ports import Listing, Media, Page, Provenance
+from reccli.flow.ports import Key, Listing, Media, Page, Provenance
 
 from .faults import BODY, SECONDS, CrashError, Fault, Plan, error
 from .world import FRESH, LOOK, Thing
@@ -262,9 +262,10 @@ class FakeS3:
     def require_bucket(self) -> None:
         """Find it: there is one."""
 
-    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
-        def look(objects: Mapping[str, Thing]) -> Page[str]:
-            found = sorted(key for key in objects if key.startswith(prefix))
+    def keys(self, prefix: str, cursor: str | None) -> Page[Key]:
+        def look(objects: Mapping[str, Thing]) -> Page[Key]:
+            names = sorted(key for key in objects if key.startswith(prefix))
+            found = [Key(name, objects[name].at) for name in names]
             at = int(cursor or 0)
             end = at + self._world.page
             return Page(found[at:end], str(end) if end < len(found) else None)

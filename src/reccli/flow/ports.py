@@ -47,6 +47,14 @@ class Page(Generic[T]):
     odd: Sequence[Failure] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that a listing of the bucket names, and when (UTC) its object was stored, if told."""
+
+    name: str
+    stored: datetime | None = None
+
+
 @dataclass(slots=True)
 class Media:
     """An answer of status 200, its body unread.
@@ -122,7 +130,7 @@ class S3Port(Protocol):
     def require_bucket(self) -> None:
         """Raise a CONFIG failure if there is no such bucket; a request at the first call only."""
 
-    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+    def keys(self, prefix: str, cursor: str | None) -> Page[Key]:
         """List one page of the keys that begin with `prefix`."""
 
     def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ from reccli.flow.tables import TableSources
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from reccli.core.naming import Naming
     from reccli.flow.outcome import Outcome
@@ -158,9 +158,13 @@ class Sources(TableSources):
             older = self._found(None, since) if since else Found({}, None, None, {})
             everyone = {**older.recordings, **recent.recordings}
             rest = {sid: one for sid, one in everyone.items() if sid not in taken}
-            missing = self._without_object(rest, compare)
-            if missing is None:
+            compared = self._without_object(rest, compare)
+            if compared is None:
                 return
+            missing, stored = compared
+            if since is not None:
+                lately = {s: at for s, at in stored.items() if at is None or at >= since}
+                yield from self._never_linked(older, lately, taken)
             self.older = max(0, len(missing.keys() & older.everyone.keys()) - MOST_OLDER)
             for found in (recent, older):
                 left = missing.keys() & found.everyone.keys() - taken
@@ -205,27 +209,49 @@ class Sources(TableSources):
 
     def _without_object(
         self, found: Mapping[str, Recording], naming: Naming
-    ) -> dict[str, Recording] | None:
-        """Tell of which recordings S3 lists no audio; None if that cannot be told now.
+    ) -> tuple[dict[str, Recording], dict[str, datetime | None]] | None:
+        """Tell of which recordings S3 lists no audio, and when that of others was stored.
 
-        What fails here only means that the comparison is made in another run.
+        None if that cannot be told now: then the comparison is made in another run.
         """
         missing = {s: one for s, one in found.items() if one.state is TwilioState.COMPLETED}
+        stored: dict[str, datetime | None] = {}
         cursor: str | None = None
         try:
             while missing:
                 if self.world.retry.fails(Service.S3):
                     return None
                 page = self.world.s3.keys(naming.prefix, cursor)
-                for key in filter(naming.is_audio, page.items):
-                    for sid in recordings_in(key):
-                        missing.pop(sid, None)
+                for key in page.items:
+                    named = recordings_in(key.name) if naming.is_audio(key.name) else ()
+                    for sid in missing.keys() & set(named):
+                        del missing[sid]
+                        stored[sid] = key.stored
                 if (cursor := page.cursor) is None:
                     break
         except ServiceError as error:
             _log.warning("nothing was compared with S3's listing: %s", error)
             return None
-        return missing
+        return missing, stored
+
+    def _never_linked(
+        self, older: Found, stored: Mapping[str, datetime | None], taken: set[str]
+    ) -> Iterator[Seed]:
+        """Take those that a run copied lately, and then did not come to link.
+
+        It was killed, say. S3 lists their objects, so that nothing else would tell of them.
+        """
+        began = datetime.min.replace(tzinfo=UTC)
+        newest = sorted(stored, key=lambda sid: stored[sid] or began, reverse=True)[:MOST_OLDER]
+        copied = {sid: older.recordings[sid] for sid in newest if sid in older.recordings}
+        for seed in self._unlinked(replace(older, recordings=copied), {}, taken):
+            rows = seed.rows
+            subject = Subject(seed.ref, seed.siblings)
+            if (
+                rows is None
+                or survey(rows.rows, subject, self.world.book, rows.at).state is LinkState.EMPTY
+            ):
+                yield seed
 
     def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:
         try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from reccli.adapters.s3.client import S3Options
     from reccli.adapters.s3.evidence import Facts
-    from reccli.flow.ports import Page, Provenance
+    from reccli.flow.ports import Key, Page, Provenance
 
 _CHUNK = 1 << 20
 _NOT_FOUND = 404
@@ -87,7 +87,7 @@ class S3Adapter:
         with errors.translated("look at", f"bucket {self._options.bucket}"):
             self._bucket.require()
 
-    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+    def keys(self, prefix: str, cursor: str | None) -> Page[Key]:
         """List one page of the keys that begin with `prefix`."""
         with self._translated("list", prefix):
             return self._bucket.keys(prefix, cursor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from reccli.adapters.s3 import errors
-from reccli.flow.ports import Page
+from reccli.flow.ports import Key, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class Bucket:
             self._answer(asking)
         asking.result()
 
-    def keys(self, prefix: str, cursor: str | None) -> Page[str]:
+    def keys(self, prefix: str, cursor: str | None) -> Page[Key]:
         """List one page of keys, or raise the SDK's error.
 
         botocore asks for keys in URL encoding and decodes them, so that no character is lost in
@@ -90,8 +90,8 @@ class Bucket:
         following = answer.get("NextContinuationToken") if answer["IsTruncated"] else None
         if answer["IsTruncated"] and following in {None, "", cursor}:
             raise ValueError("the listing goes on, and does not say where")
-        found = [entry.get("Key") for entry in answer.get("Contents", [])]
-        keys = [key for key in found if key]
+        found = answer.get("Contents", [])
+        keys = [Key(name, one.get("LastModified")) for one in found if (name := one.get("Key"))]
         if len(keys) < len(found):
             raise ValueError("the listing has an entry without a key")
         return Page(keys, following)
