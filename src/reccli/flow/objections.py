@@ -140,7 +140,9 @@ def _crowded(survey: Survey, rows: Iterable[Row], book: LinkBook) -> Failure:
     whose = "somebody's own links" if foreign == len(links) else "somebody's own and other links"
     fix = "empty one of its link fields, or add one to airtable.link_fields; or delete the row, if "
     fix += "it is there twice"
-    return _objection("fields_are_taken", f"{ids} is full of {whose}", fix)
+    return _objection(
+        "fields_are_taken", f"{ids} {'are' if len(full) > 1 else 'is'} full of {whose}", fix
+    )
 
 
 def _no_call() -> Failure:

@@ -167,6 +167,7 @@ _FIXES = {
     "class (copy it over itself); s3.accept_archive_class takes it as it is",
     Reason.LAST_COPY_UNFIT: "bring the object back to a readable class now, and keep lifecycle "
     "rules off the prefix: it is the last copy",
+    Reason.BAD_KEY: "see the error beside it; correct the fields of the row, or s3.key_template",
     Reason.KEY_UNKNOWN: "give the call's row back the fields that s3.key_template names",
     Reason.NO_LASTING_LINK: "see the error above: permalinks, or a long-lived key for signing",
     Reason.LENGTH_UNPROVEN: "listen to the recording at Twilio and to the copy; if nothing is "
