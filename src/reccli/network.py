@@ -112,9 +112,11 @@ class Transport(httpx.BaseTransport):
             )
         try:
             return self._ways[proxy].handle_request(request)
-        except httpx.ConnectError:
+        except httpx.ConnectError as error:
             # httpcore keeps the place of a tunnel in which TLS has failed, until none is left.
             self._ways.pop(proxy).close()
+            if proxy and not any(isinstance(one, ssl.SSLError) for one in machine.causes(error)):
+                raise httpx.ProxyError(str(error)) from error  # nobody else was asked for yet
             raise
 
     def close(self) -> None:

@@ -125,6 +125,19 @@ def test_what_the_proxy_refuses_is_told_as_the_proxys(
     assert "proxy-password" not in told.stdout + told.stderr
 
 
+@pytest.mark.parametrize("service", range(3))
+def test_a_proxy_that_is_not_there_is_told_as_that(lab: Lab, service: int) -> None:
+    lab.call()
+    through: dict[str, Any] = {
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        PLACES[service]: f"https://{HOSTS[service]}",
+    }
+    told = lab.json("process", **through)
+    assert (told.code, "HTTPS_PROXY" in told.stdout) == (5, True)
+    assert "the proxy on the way to" in told.stdout
+    assert "does not answer" in told.stdout
+
+
 def test_a_proxy_of_another_kind_and_a_bundle_that_is_none_are_configuration(lab: Lab) -> None:
     told = lab.json("process", ALL_PROXY="socks5://u:proxy-password@127.0.0.1:9")
     assert (told.code, "socks5" in told.stdout) == (2, True)

@@ -199,7 +199,14 @@ def test_a_report_until_then_is_of_the_hours_before(lab: Lab) -> None:
 def test_windows_that_make_no_sense_are_refused(
     lab: Lab, command: str, words: tuple[str, ...], told: str
 ) -> None:
-    typed = (command, *words, "--json")
+    check_usage(lab, (command, *words, "--json"), told)
+
+
+def test_no_report_counts_ages_to_a_time_that_is_yet_to_come(lab: Lab) -> None:
+    check_usage(lab, ("report", "--until", "2999-01-01", "--json"), "is in the future")
+
+
+def check_usage(lab: Lab, typed: tuple[str, ...], told: str) -> None:
     refused = lab.commands.run(typed, lab.environment(), lab.home)
     (error,) = refused.document["errors"]
     assert (refused.exit_code, error["code"]) == (2, "usage")

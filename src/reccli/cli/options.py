@@ -79,6 +79,13 @@ def check_window(since: datetime | None, until: datetime | None) -> None:
         raise typer.BadParameter(message)
 
 
+def check_past(until: datetime | None) -> None:
+    """Refuse an end that is not there yet: ages are counted to it."""
+    if until and until > datetime.now(UTC):
+        message = f"--until {until:%Y-%m-%d %H:%M} UTC is in the future"
+        raise typer.BadParameter(message)
+
+
 def sid(text: str) -> str:
     """Read a recording or call SID."""
     if not _SID.fullmatch(text):

@@ -19,6 +19,7 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Tell what is at risk, what Twilio keeps and costs, and how the last runs went."""
+    o.check_past(until)
     invoke(
         Request(
             NAME,
