@@ -1,4 +1,4 @@
-"""What a review broke once: each of these destroyed, starved or repeated something."""
+"""Mistakes that were made once: each of these destroyed, starved or repeated something."""
 
 from __future__ import annotations
 

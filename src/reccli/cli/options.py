@@ -118,7 +118,10 @@ Concurrency = Annotated[
 MaxDuration = Annotated[
     timedelta | None,
     typer.Option(
-        "--max-duration", parser=duration, metavar="TIME", help="Take up nothing new after 45m…"
+        "--max-duration",
+        parser=duration,
+        metavar="TIME",
+        help="Take up nothing new after 45m…, and end 30 s later at the latest.",
     ),
 ]
 Wait = Annotated[
