@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -128,18 +129,29 @@ def test_what_may_yet_pass_is_looked_for_again(ledger: Ledger, kind: FailureKind
             return
 
 
-def test_what_failed_in_the_last_run_of_a_command_comes_last(ledger: Ledger) -> None:
+def test_what_failed_comes_last_in_the_order_of_its_turns(ledger: Ledger) -> None:
     seeds = [Seed(Ref(f"RE{number}", "AC1")) for number in range(4)]
     ledger.start_run("r1", "process", NOW)
-    assert list(history.failed_last(ledger, "process", iter(seeds))) == seeds
-    ledger.finish_run("r1", NOW, 1, {FAILED: ["RE0", "RE2", None]})
-    line = list(history.failed_last(ledger, "process", iter([*seeds, DONE])))
-    assert line == [seeds[1], seeds[3], DONE, seeds[0], seeds[2]]
-    assert list(history.failed_last(ledger, "purge-twilio", iter(seeds))) == seeds
+    assert history.failed(ledger, "process") == []
+    ledger.finish_run("r1", NOW, 1, {FAILED: ["RE2", "RE0", None]})
+    assert history.failed(ledger, "process") == ["RE2", "RE0"]
+    assert history.failed(ledger, "purge-twilio") == []
+    line = list(history.failed_last(iter([*seeds, DONE]), ["RE2", "RE0"]))
+    assert line == [seeds[1], seeds[3], DONE, seeds[2], seeds[0]]
     ledger.start_run("r2", "process", NOW + SECOND)
     ledger.finish_run("r2", NOW + SECOND, 0, {})
-    assert list(history.failed_last(ledger, "process", iter(seeds))) == seeds
+    assert history.failed(ledger, "process") == []
     for ledger_away in (None, Broken()):
-        line = list(history.failed_last(ledger_away, "process", iter(seeds)))  # type: ignore[arg-type]
-        assert line == seeds
+        assert history.failed(ledger_away, "process") == []  # type: ignore[arg-type]
         assert history.look_back(ledger_away, NOW) == NOW - 3 * DAY  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_what_had_no_turn_waits_for_it_before_what_failed_now(*, complete: bool) -> None:
+    failure = Failure(Service.S3, FailureKind.BUSY, "made", "up")
+    bad = replace(DONE, sid="RE3", failures=(failure,))
+    stopped = replace(STOPPED, sid="RE5")
+    hung = replace(STOPPED, sid="RE6", failures=(failure,))
+    before, outcomes = ["RE4", "RE5", "RE6", "RE1", "RE3"], [DONE, bad, stopped, hung]
+    waiting = [] if complete else ["RE4", "RE5"]
+    assert history.failed_now(before, outcomes, complete=complete) == [*waiting, "RE3", "RE6"]

@@ -116,8 +116,9 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         compare = rules.naming if _compares(options, ledger, started) else None
         since = options.since or _since(options, ledger, started)
         items = _items(replace(options, since=since), sources, pending, compare)
+        failed = history.failed(ledger, options.command)
         if not options.sids:
-            items = history.failed_last(ledger, options.command, items)
+            items = history.failed_last(items, failed)
         result = runner.run(sources.to_the_end(items), sources)
         if sources.older:
             result.older = sources.older
@@ -138,7 +139,9 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
                 history.remember_listing(ledger, options.run_id, started, result.outcomes)
             if sources.compared:
                 history.remember_comparison(ledger, options.run_id, started, result.outcomes)
-            journal.finished(result)
+            complete = sources.listed and not sources.failures and not _is_part(options)
+            failed = history.failed_now(failed, result.outcomes, complete=complete)
+            journal.finished(result, failed)
         return result, report
 
 
@@ -160,8 +163,12 @@ def _compares(options: Options, ledger: Ledger | None, now: datetime) -> bool:
 
 def _is_whole(options: Options) -> bool:
     """Whether it is a `process` that takes all that there is to do."""
-    plain = options.command is Command.PROCESS and not options.sids
-    return plain and options.since is None and options.until is None
+    return options.command is Command.PROCESS and not _is_part(options)
+
+
+def _is_part(options: Options) -> bool:
+    """Whether a command was told to take some of what there is to do."""
+    return bool(options.sids or options.since or options.until)
 
 
 def _since(options: Options, ledger: Ledger | None, now: datetime) -> datetime | None:

@@ -21,7 +21,7 @@ from reccli.flow.telling import VANISHED
 from reccli.watch.journal import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
     from datetime import datetime
 
@@ -68,27 +68,43 @@ def pending(ledger: Ledger | None) -> list[PendingCallback]:
         return []
 
 
-def failed_last(
-    ledger: Ledger | None, command: str, items: Iterator[Seed | Outcome]
-) -> Iterator[Seed | Outcome]:
-    """Bring what failed in the last run of the command to the end of the line.
+def failed(ledger: Ledger | None, command: str) -> list[str]:
+    """Tell which recordings failed in runs of a command, and have not had a turn since.
 
-    Else the same few would use up the limit of every run, and those behind never have a turn. Who
-    was not reached in this run has not failed in it, and comes in the next one when it is due.
+    In the order of their next turns; none if that cannot be read.
     """
     try:
         found = ledger.last_run(command).get(FAILED) if ledger else None
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
         found = None
-    failed = set(found) if isinstance(found, list) else set()
-    later: list[Seed | Outcome] = []
+    return [sid for sid in found if isinstance(sid, str)] if isinstance(found, list) else []
+
+
+def failed_last(items: Iterator[Seed | Outcome], failed: Sequence[str]) -> Iterator[Seed | Outcome]:
+    """Bring what has failed to the end of the line, in this order.
+
+    Else the same few would use up the limit of every run, and those behind never have a turn.
+    """
+    places = {sid: place for place, sid in enumerate(failed)}
+    later: list[Seed] = []
     for item in items:
-        if isinstance(item, Seed) and item.ref.sid in failed:
+        if isinstance(item, Seed) and item.ref.sid in places:
             later.append(item)
         else:
             yield item
-    yield from later
+    yield from sorted(later, key=lambda seed: places[seed.ref.sid])
+
+
+def failed_now(before: Sequence[str], outcomes: Iterable[Outcome], *, complete: bool) -> list[str]:
+    """Tell what goes last in the next run: what has waited for its turn, then what failed now.
+
+    After a `complete` run nothing waits: what did not come up is not to be done any more.
+    """
+    turns = [one for one in outcomes if one.step.reason is not Reason.STOPPED or one.failures]
+    had_one = {one.sid for one in turns}
+    waiting = [] if complete else [sid for sid in before if sid not in had_one]
+    return [*waiting, *(one.sid for one in turns if one.sid and one.failures)]
 
 
 def finish_callbacks(

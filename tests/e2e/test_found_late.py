@@ -65,3 +65,25 @@ def test_what_failed_comes_last_in_the_next_run_and_in_turn_after_that(lab: Lab)
     assert seen() == {recording.sid for recording in good}
     assert all(lab.archived(recording) for recording in good)
     assert seen() == {recording.sid for recording in bad}  # they have their turn again
+
+
+def test_more_that_fail_than_the_limit_allows_keep_no_other_from_its_turn(lab: Lab) -> None:
+    now = datetime.now(UTC)
+    made = [
+        lab.sandbox.twilio.add(duration=1, created=now - timedelta(hours=9 - number))
+        for number in range(6)
+    ]
+    for recording in made:
+        lab.row(recording.call_sid, link=lab.sandbox.twilio.recording_url(recording))
+    for recording in made[:5]:
+        fault = Fault(FaultKind.HTML, path=recording.sid, times=None)
+        lab.sandbox.twilio.media.faults.add(fault)
+
+    def seen() -> set[str]:
+        told = lab.json("migrate-fallbacks", "--limit", "2")
+        return {entry["sid"] for entry in told.doc["recordings"]}
+
+    turns = [seen() for _ in range(3)]
+    assert set.union(*turns) == {recording.sid for recording in made}
+    assert lab.archived(made[5])
+    assert seen() | seen() | seen() == {recording.sid for recording in made[:5]}

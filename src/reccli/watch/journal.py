@@ -86,12 +86,11 @@ class Journal:
         if self._history:
             self._try(self._history.start_run, self._run_id, command, at)
 
-    def finished(self, result: Result) -> None:
-        """Note how the run ended."""
+    def finished(self, result: Result, failed: Sequence[str] = ()) -> None:
+        """Note how the run ended, and which recordings come last in the next one."""
         self._flush()
         if self._history:
-            failed = [outcome.sid for outcome in result.outcomes if outcome.failures]
-            summary = {**result.summary, FAILED: failed[:MOST_FAILED]}
+            summary = {**result.summary, FAILED: list(failed[:MOST_FAILED])}
             ended = (datetime.now(UTC), int(result.exit_code), summary)
             self._try(self._history.finish_run, self._run_id, *ended)
 
