@@ -44,7 +44,7 @@ def test_events_are_counted_by_name_and_window(either: Ledger) -> None:
 def test_recordings_of_an_event_are_told_once_each(
     either: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reccli.adapters.ledger.ledger._SLICE", 2)
+    monkeypatch.setattr("reccli.adapters.ledger.questions._SLICE", 2)
     told = [Event("saved", NOW + n * SECOND, sid(n % 3), "CA1") for n in range(7)]
     others = [Event("saved", NOW), Event("lost", NOW, sid(8)), Event("saved", NOW - SECOND, sid(9))]
     either.record("r1", [*told, *others, Event("saved", NOW + 9 * SECOND, sid(7))])
@@ -113,7 +113,7 @@ def test_pending_callbacks_of_more_than_a_page(either: Ledger) -> None:
 def test_callbacks_are_counted_by_status_and_window(
     either: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reccli.adapters.ledger.ledger._SLICE", 3)
+    monkeypatch.setattr("reccli.adapters.ledger.questions._SLICE", 3)
     add(either, 1, status="in-progress")
     either.add_callbacks([callback(n, after=1) for n in range(10)])  # more than a slice at once
     either.add_callbacks([callback(n, after=n) for n in range(10, 20)])
