@@ -7,12 +7,13 @@ the method returns. What SQLite is told here, and why, was measured: see docs/ar
 For `app` and what lies above it, by the names below only. SQLAlchemy stops at this package.
 """
 
+from reccli.adapters.ledger.claims import Claim
 from reccli.adapters.ledger.errors import LedgerError
 from reccli.adapters.ledger.inbox import Inbox
 from reccli.adapters.ledger.ledger import Ledger
 from reccli.adapters.ledger.questions import PendingCallback
 from reccli.adapters.ledger.schema import Archive
-from reccli.adapters.ledger.transaction import Callback, Claim
+from reccli.adapters.ledger.transaction import Callback
 from reccli.flow.ports import Event
 
 __all__ = [

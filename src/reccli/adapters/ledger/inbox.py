@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from reccli.adapters.ledger import connect
+from reccli.adapters.ledger.claims import ends
 from reccli.adapters.ledger.errors import LedgerError, busy, odd, unusable
-from reccli.adapters.ledger.transaction import ends
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from reccli.adapters.ledger.claims import Claim, End
     from reccli.adapters.ledger.ledger import Ledger
-    from reccli.adapters.ledger.transaction import Callback, Claim, End, Transaction
+    from reccli.adapters.ledger.transaction import Callback, Transaction
     from reccli.flow.ports import Event
 
 AT_ONCE = 512

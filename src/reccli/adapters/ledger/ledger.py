@@ -14,17 +14,19 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
+from reccli.adapters.ledger.claims import ends
 from reccli.adapters.ledger.errors import busy, translating, unusable
 from reccli.adapters.ledger.questions import Questions
 from reccli.adapters.ledger.schema import ANY, Archive
-from reccli.adapters.ledger.transaction import Transaction, ends
+from reccli.adapters.ledger.transaction import Transaction
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from reccli.adapters.ledger.transaction import Callback, Claim
+    from reccli.adapters.ledger.claims import Claim
+    from reccli.adapters.ledger.transaction import Callback
     from reccli.flow.ports import Event
 
 
