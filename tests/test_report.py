@@ -10,9 +10,9 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Reason, Recording, S3State, Step, StepKind, TwilioState
+from reccli.flow.outages import Outage
 from reccli.flow.outcome import Outcome
 from reccli.flow.result import Exit, Result
-from reccli.flow.retry import Outage
 from reccli.watch.document import Run, document, error_entries, reason
 from reccli.watch.logs import HIDDEN, redact
 from reccli.watch.report import report_on

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.flow.retry import CIRCUIT_OPEN, Backoff, Retry
+from reccli.flow.outages import CIRCUIT_OPEN
+from reccli.flow.retry import Backoff, Retry
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 S3, TWILIO = Service.S3, Service.TWILIO

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.outages import NotAskedError
 from reccli.flow.refusals import Refusals
-from reccli.flow.retry import NotAskedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from reccli.core.model import Reason, StepKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reccli.flow.outages import Outage
     from reccli.flow.outcome import Outcome
-    from reccli.flow.retry import Outage
 
 
 class Exit(IntEnum):

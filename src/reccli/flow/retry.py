@@ -27,6 +27,7 @@ from tenacity import (
 )
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.flow.outages import AloneError, NotAskedError, Outage, alone, not_asked
 from reccli.flow.probes import FAILS, Probes
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CIRCUIT_OPEN = "circuit_open"
 _OPENS_CIRCUIT = frozenset({FailureKind.OUTAGE, FailureKind.DENIED})
 _BELIEVED = frozenset({FailureKind.DENIED})
 
@@ -51,23 +51,6 @@ class Backoff:
     longest_retry_after: float = 60.0
     failures_to_open: int = 5
     open_for: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A service that has stopped being asked, and since when (UTC) it has failed."""
-
-    service: Service
-    since: datetime
-    failure: Failure
-
-
-class NotAskedError(ServiceError):
-    """The service was not asked, because it has failed: nothing is known of this call."""
-
-
-class AloneError(ServiceError):
-    """It failed, and the service is well."""
 
 
 class Retry:
@@ -146,7 +129,7 @@ class Retry:
         breaker = self._breakers.setdefault(where, self._breaker(where))
         if breaker.opened and (outage := self._failing.get(where)):
             self._opened[where] = outage
-            raise NotAskedError(_not_asked(outage))
+            raise NotAskedError(not_asked(outage))
         return breaker
 
     def _patiently(self, service: Service, call: Callable[[], R]) -> Callable[[], R]:
@@ -188,7 +171,7 @@ class Retry:
         asked = failure.kind in _OPENS_CIRCUIT - believed and where in self._probes
         if asked and self._probes.ask(where) is None:
             self._answered(service)
-            raise AloneError(_alone(failure)) from error
+            raise AloneError(alone(failure)) from error
         self._failing[where] = self._suspected.get(where) or self._suspect(service, failure)
 
     def _try(self, service: Service, call: Callable[[], R]) -> R:
@@ -251,20 +234,3 @@ def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:
     if isinstance(error, AloneError):
         return False
     return isinstance(error, ServiceError) and error.failure.kind in _OPENS_CIRCUIT
-
-
-def _alone(failure: Failure) -> Failure:
-    """Say that it is this one's; a refusal that others do not meet is none of our credentials."""
-    if failure.kind is not FailureKind.DENIED:
-        return failure
-    return replace(
-        failure,
-        kind=FailureKind.PERMANENT,
-        message=f"{failure.message}: refused for this alone, others are answered",
-        hint="look for a policy, an access list or an encryption key that concerns it alone",
-    )
-
-
-def _not_asked(outage: Outage) -> Failure:
-    message = f"not asked again, it has failed since {outage.since:%H:%M:%S} UTC"
-    return replace(outage.failure, code=CIRCUIT_OPEN, message=message, retry_after=None)

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from reccli.adapters.ledger import Claim, Inbox
+    from reccli.flow.outages import Outage
     from reccli.flow.outcome import Outcome, Rules, Seed
     from reccli.flow.perform import World
     from reccli.flow.ports import EventSink
     from reccli.flow.result import Result
-    from reccli.flow.retry import Outage
 
 LEASE = timedelta(seconds=15)
 """How long another server leaves our work alone after our last sign of life."""

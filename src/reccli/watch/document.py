@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.errors import Failure
+    from reccli.flow.outages import Outage
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
-    from reccli.flow.retry import Outage
     from reccli.watch.report import Report
 
 SCHEMA = 1
