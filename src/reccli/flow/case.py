@@ -38,6 +38,7 @@ from reccli.flow.effects import (
     Unproven,
     WriteLinks,
 )
+from reccli.flow.ending import outcome
 from reccli.flow.outcome import Outcome
 from reccli.flow.sides import Sides
 from reccli.flow.telling import VANISHED
@@ -249,7 +250,7 @@ class _Case:
             yield telling.failed(VANISHED, failure)
 
     def _outcome(self, step: Step) -> Outcome:
-        return self.sides.outcome(step, tuple(self.taken), self.size)
+        return outcome(self.sides, step, tuple(self.taken), self.size)
 
     def _certain(self) -> Recording:
         """Tell the recording where the decision table has made sure that it is known."""

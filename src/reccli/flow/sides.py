@@ -11,23 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.audio import proves_length
-from reccli.core.errors import Failure, FailureKind, Service, forgotten_by_twilio
-from reccli.core.links import host_only, without_query
+from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import (
     LinkState,
     Observation,
-    Reason,
     Recording,
     Row,
     S3State,
-    Step,
-    StepKind,
     StoredObject,
     TwilioState,
 )
 from reccli.core.overdue import lateness
 from reccli.core.rows import Subject, Survey, concerns, shared, survey
-from reccli.flow import objections, telling
+from reccli.flow import telling
 from reccli.flow.effects import (
     Effect,
     ObserveObject,
@@ -36,7 +32,6 @@ from reccli.flow.effects import (
     ObserveSiblings,
     Rows,
 )
-from reccli.flow.outcome import Outcome
 from reccli.flow.places import UNKNOWN, places
 
 if TYPE_CHECKING:
@@ -216,44 +211,6 @@ class Sides:
             ),
             overdue=known is not None and lateness(known, self.now) is not None,
         )
-
-    def outcome(self, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
-        """Say where the recording stands; `size` is how many bytes were copied."""
-        sid, known, survey = self.seed.ref.sid, self.known, self.survey()
-        failures = self._failures_that_matter()
-        if self.seed.told and not known and failures and all(map(forgotten_by_twilio, failures)):
-            step, failures = Step(StepKind.WAIT, Reason.UNHEARD_OF), ()  # a test, or deleted since
-        links = (
-            host_only(slot.text, sid)
-            if slot.state is LinkState.ELSEWHERE
-            else without_query(slot.text)
-            for slot in survey.slots
-            if sid in slot.text
-        )
-        return Outcome(
-            sid,
-            self.ref.call_sid,
-            step,
-            taken,
-            failures,
-            next(links, None),
-            self.key,
-            size,
-            self.twilio,
-            self.stored.state,
-            known,
-            objections.objection(step, survey, self),
-            survey.state,
-            self.stored.size,
-        )
-
-    def _failures_that_matter(self) -> tuple[Failure, ...]:
-        """Leave out that Twilio has forgotten a recording that is proven in S3.
-
-        It does so 40 days after a delete, and links are renewed for years.
-        """
-        proven = self.stored.state is S3State.VERIFIED
-        return tuple(one for one in self.failures if not (proven and forgotten_by_twilio(one)))
 
 
 def _same(before: StoredObject, now: StoredObject) -> bool:
