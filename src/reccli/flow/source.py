@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import recordings_in
-from reccli.core.model import LinkState, Recording, Ref, TwilioState
+from reccli.core.model import LinkState, Recording, TwilioState
 from reccli.core.rows import Subject, linked_keys, survey
-from reccli.flow import telling
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.found import Found, found_between
-from reccli.flow.listing import age_order, by_creation, fetch, listed, recordings_of, whole
+from reccli.flow.listing import age_order, by_creation, listed
+from reccli.flow.named import NamedSources
 from reccli.flow.outcome import Seed
 from reccli.flow.perform import find_rows
 from reccli.flow.ports import Listing
-from reccli.flow.tables import TableSources
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reccli.core.naming import Naming
     from reccli.flow.outcome import Outcome
@@ -42,11 +41,9 @@ MOST_OLDER = 5000
 
 
 @dataclass(slots=True)
-class Sources(TableSources):
+class Sources(NamedSources):
     """The ways to find recordings, and what went wrong on the way."""
 
-    calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The calls that were told of and listed whole, each with its recordings."""
     listed_whole: bool = False
     """Whether `first` has given all that Twilio lists."""
     _cut: set[str] = field(default_factory=set)
@@ -57,58 +54,6 @@ class Sources(TableSources):
     """How many recordings from before have no object, and were left for another run."""
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
-
-    def named(self, sids: Sequence[str]) -> Iterator[Seed]:
-        """Take the recordings, and all recordings of the calls, that were named."""
-        seen: set[str] = set()
-        for sid in dict.fromkeys(sids):
-            for seed in self._named(sid):
-                if seed.ref.sid not in seen:
-                    seen.add(seed.ref.sid)
-                    yield seed
-
-    def told(self, sid: str, call_sid: str | None) -> Iterator[Seed]:
-        """Take what a callback told of: a recording, or all that Twilio lists of a call.
-
-        Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
-        """
-        if not sid.startswith("CA"):
-            yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid), told=True)
-            return
-        recordings = recordings_of(sid, self.world)
-        self.calls[sid] = tuple(recording.sid for recording in recordings)
-        for recording in recordings:
-            yield Seed(recording.ref, by_creation(recordings), recording)
-
-    def _named(self, sid: str) -> Iterator[Seed]:
-        if sid.startswith("CA"):
-            yield from self._of_call(sid)
-            return
-        ref = Ref(sid, self.world.book.account_sid)
-        try:
-            recording = fetch(ref, self.world)
-        except ServiceError:
-            yield Seed(ref)  # the case observes it again and says why it is Unknown
-            return
-        yield Seed(recording.ref, (), recording)
-
-    def _of_call(self, sid: str) -> Iterator[Seed]:
-        """Take what the region of a call lists of it, as far as the listing went."""
-        broken: list[Failure] = []
-        for region in self.world.twilio.regions:
-            found, cut = list[Recording](), list[Failure]()
-            try:
-                found.extend(listed(whole(sid, region), self.world))
-            except ServiceError as error:
-                cut = [error.failure]
-            broken = cut if found else [*broken, *cut]
-            for recording in found:
-                yield Seed(recording.ref, () if cut else by_creation(found), recording)
-            if found:
-                break
-        else:
-            broken = broken or [telling.no_recording_of(sid)]
-        self.failures.extend(broken)
 
     def to_the_end(self, items: Iterator[Seed | Outcome]) -> Iterator[Seed | Outcome]:
         """Take all of these, and note when nothing is left."""
