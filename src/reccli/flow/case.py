@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.errors import Failure, Service
+from reccli.core.errors import Failure
 from reccli.core.model import (
     LinkState,
     Reason,
@@ -33,15 +33,14 @@ from reccli.flow.effects import (
     Effect,
     Record,
     Refused,
-    Rows,
     Stale,
     Unproven,
-    WriteLinks,
 )
 from reccli.flow.ending import outcome
 from reccli.flow.outcome import Outcome
 from reccli.flow.sides import Sides
 from reccli.flow.telling import VANISHED
+from reccli.flow.writes import LINKS, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +54,6 @@ MOST_DELETES = 3
 """How often a delete that failed in passing is tried again, each time after a new look."""
 
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
-_LINKS = frozenset({Service.S3, Service.RECCLI})
-"""Whose failure says that a link does not open."""
-_WRITES = {
-    StepKind.LINK_TWILIO: (LinkState.EMPTY,),
-    StepKind.RELINK: (LinkState.TWILIO_LINK, LinkState.EMPTY),
-    StepKind.RESIGN: (LinkState.S3_LINK_EXPIRING,),
-}
 
 
 Case = Generator[Effect, Any, Outcome]
@@ -122,7 +114,7 @@ class _Case:
             case StepKind.DELETE:
                 return (yield from self._delete())
             case _:
-                yield from self._write(step.kind)
+                yield from write(self.sides, step.kind, self.taken)
         return None
 
     def _copy(self) -> Generator[Effect, Any, None]:
@@ -141,48 +133,6 @@ class _Case:
         else:
             sides.not_copied(reply)
             yield telling.not_copied(reply)
-
-    def _write(self, kind: StepKind) -> Generator[Effect, Any, None]:
-        sides = self.sides
-        slots = sides.survey().holding(*_WRITES[kind])
-        if sharing := sides.sharing(slots):
-            named = tuple(slot for slot in slots if slot.state is not LinkState.EMPTY)
-            if not named:  # which of the free cells is ours, others have a say in
-                yield from sides.observe_siblings(sharing)
-                return
-            slots = named
-        fallback = kind is StepKind.LINK_TWILIO
-        recording = sides.known
-        reply = sides.noted(
-            (
-                yield WriteLinks(
-                    recording.ref if recording else self.seed.ref,
-                    self.rules.naming.extension(recording) if recording else "mp3",
-                    None if fallback else sides.key,
-                    slots,
-                    sides.now,
-                )
-            )
-        )
-        if isinstance(reply, Stale):
-            yield from sides.observe_rows()
-        elif isinstance(reply, Failure) and reply.service in _LINKS and not fallback:
-            # No link that opens can be made: as good as an S3 that cannot be reached.
-            sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
-        elif isinstance(reply, Failure):
-            sides.rows = reply
-            if reply.service is not Service.S3:  # without a bucket, Airtable is not asked
-                yield telling.failed("airtable_update_error", reply)
-        else:
-            self._merge(reply)
-            self.taken.append(kind)
-            yield from telling.linked(kind, slots, sides.stored)
-
-    def _merge(self, answer: Rows) -> None:
-        sides = self.sides
-        current = {row.id: row for row in sides.known_rows}
-        # `now` stays that of the look: other rows of the call were not seen again.
-        sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
 
     def _delete(self) -> Generator[Effect, Any, Step | None]:
         """Delete, but only if everything, observed once more right now, still says so."""
@@ -213,7 +163,7 @@ class _Case:
     def _not_deleted(self, failure: Failure) -> Generator[Effect, Any, None]:
         """Look again, and only then try again, where it may pass; else a side is Unknown."""
         self.deletes += 1
-        if failure.service in _LINKS:  # the link that is left does not open
+        if failure.service in LINKS:  # the link that is left does not open
             self.sides.stored = StoredObject(S3State.UNKNOWN, failure=self.sides.noted(failure))
         elif not failure.transient or self.deletes >= MOST_DELETES:
             yield from self._unproven(failure)

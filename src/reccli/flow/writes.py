@@ -1,0 +1,71 @@
+"""The steps of a case that write links into rows: LinkTwilio, Relink and Resign.
+
+Like `case`, for which alone this is, it yields effects and holds no I/O, no clock and no thread;
+`linking` carries them out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reccli.core.errors import Failure, Service
+from reccli.core.model import LinkState, S3State, StepKind, StoredObject
+from reccli.flow import telling
+from reccli.flow.effects import Rows, Stale, WriteLinks
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from reccli.flow.effects import Effect
+    from reccli.flow.sides import Sides
+
+LINKS = frozenset({Service.S3, Service.RECCLI})
+"""Whose failure says that a link does not open."""
+_WRITES = {
+    StepKind.LINK_TWILIO: (LinkState.EMPTY,),
+    StepKind.RELINK: (LinkState.TWILIO_LINK, LinkState.EMPTY),
+    StepKind.RESIGN: (LinkState.S3_LINK_EXPIRING,),
+}
+
+
+def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Generator[Effect, Any, None]:
+    """Write the links of one step into the rows; it is added to `taken` as soon as it is done."""
+    slots = sides.survey().holding(*_WRITES[kind])
+    if sharing := sides.sharing(slots):
+        named = tuple(slot for slot in slots if slot.state is not LinkState.EMPTY)
+        if not named:  # which of the free cells is ours, others have a say in
+            yield from sides.observe_siblings(sharing)
+            return
+        slots = named
+    fallback = kind is StepKind.LINK_TWILIO
+    recording = sides.known
+    reply = sides.noted(
+        (
+            yield WriteLinks(
+                recording.ref if recording else sides.seed.ref,
+                sides.rules.naming.extension(recording) if recording else "mp3",
+                None if fallback else sides.key,
+                slots,
+                sides.now,
+            )
+        )
+    )
+    if isinstance(reply, Stale):
+        yield from sides.observe_rows()
+    elif isinstance(reply, Failure) and reply.service in LINKS and not fallback:
+        # No link that opens can be made: as good as an S3 that cannot be reached.
+        sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
+    elif isinstance(reply, Failure):
+        sides.rows = reply
+        if reply.service is not Service.S3:  # without a bucket, Airtable is not asked
+            yield telling.failed("airtable_update_error", reply)
+    else:
+        _merge(sides, reply)
+        taken.append(kind)
+        yield from telling.linked(kind, slots, sides.stored)
+
+
+def _merge(sides: Sides, answer: Rows) -> None:
+    current = {row.id: row for row in sides.known_rows}
+    # `now` stays that of the look: other rows of the call were not seen again.
+    sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
