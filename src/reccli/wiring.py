@@ -14,9 +14,9 @@ from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
 from reccli.adapters.opener import Opener
 from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
 from reccli.adapters.twilio import Origin, Signatures, TwilioAdapter
+from reccli.core.asked import Policy
 from reccli.core.errors import Service
 from reccli.core.links import MAIN_REGION, LinkBook
-from reccli.core.model import Policy
 from reccli.core.naming import Naming, placeholders
 from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reccli.core.model import Observation, Policy
+    from reccli.core.asked import Observation, Policy
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from reccli.core.asked import Observation, Policy
 from reccli.core.model import (
     LinkState,
-    Observation,
-    Policy,
     Reason,
     S3State,
     Step,

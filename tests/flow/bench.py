@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from reccli.core.asked import Policy
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Due, Limits
-from reccli.core.model import Policy
 from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Outcome, Rules, Seed

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from reccli.core.asked import Policy
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.links import LinkBook
-from reccli.core.model import Policy, Recording, Ref, Row, S3State, StepKind, StoredObject
+from reccli.core.model import Recording, Ref, Row, S3State, StepKind, StoredObject
 from reccli.core.naming import Naming
 from reccli.flow.case import reconcile
 from reccli.flow.commands import MAY, Command

@@ -12,7 +12,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from reccli.core.model import Policy, S3State, StepKind
+from reccli.core.asked import Policy
+from reccli.core.model import S3State, StepKind
 from reccli.flow.case import Case, reconcile
 from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command

@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
+from reccli.core.asked import Observation, Policy
 from reccli.core.audio import Judgement, Meter
 from reccli.core.errors import ServiceError
 from reccli.core.links import ForeignLink, Link, LinkBook
 from reccli.core.model import (
     LinkState,
-    Observation,
-    Policy,
     Reason,
     Recording,
     Ref,

@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from reccli.core.asked import Observation, Policy
 from reccli.core.model import (
     LinkState,
-    Observation,
-    Policy,
     Reason,
     S3State,
     Step,

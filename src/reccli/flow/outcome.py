@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from reccli.core.model import LinkState, S3State, TwilioState
 
 if TYPE_CHECKING:
+    from reccli.core.asked import Policy
     from reccli.core.errors import Failure
     from reccli.core.links import LinkBook
-    from reccli.core.model import Policy, Recording, Ref, Step, StepKind
+    from reccli.core.model import Recording, Ref, Step, StepKind
     from reccli.core.naming import Naming
     from reccli.flow.effects import Rows
 

@@ -10,11 +10,11 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from reccli.core.asked import Observation
 from reccli.core.audio import proves_length
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import (
     LinkState,
-    Observation,
     Recording,
     Row,
     S3State,
