@@ -147,6 +147,7 @@ def test_a_wrong_token_is_denied(
         failure = failure_of(call)
         assert (failure.kind, failure.code) == (FailureKind.DENIED, "20003")
         assert f"valid for account {ACCOUNT} in region us1" in failure.hint
+        assert "twilio.auth_token" in failure.hint
 
 
 def test_too_many_requests_are_busy(twilio: TwilioStandIn, adapter: TwilioAdapter) -> None:

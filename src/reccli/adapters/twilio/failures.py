@@ -112,8 +112,9 @@ def refused(  # noqa: PLR0911 - a ladder of statuses
         return failed(FailureKind.OUTAGE, "redirected", message, hint)
     if status in {401, 403}:
         hint = (
-            f"check that {origin.username} and its secret are valid for account "
-            f"{origin.account_sid} in region {origin.region} and may do this"
+            "check twilio.auth_token or the API key, in twilio.regions if it is another region: "
+            f"{origin.username} and its secret have to be valid for account {origin.account_sid} "
+            f"in region {origin.region} and may do this"
         )
         return failed(FailureKind.DENIED, code, message, hint)
     if status == httpx.codes.NOT_FOUND:
