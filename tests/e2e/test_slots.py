@@ -126,3 +126,14 @@ def test_a_call_sid_cannot_reach_into_a_formula(lab: Lab) -> None:
     assert (lab.link(stranger), lab.link(stranger, TRANSFER)) == (PERSON, "")
     formulas = [str(r.query.get("filterByFormula")) for r in lab.sandbox.airtable.requests]
     assert not any("TRUE()" in formula for formula in formulas)
+
+
+def test_a_dry_run_looks_who_else_may_take_the_free_cell(lab: Lab) -> None:
+    _, recordings = lab.sandbox.call(duration=1, recordings=3)
+    third = recordings[2]
+    told = lab.json("process", third.sid, "-n")
+    assert (told.summary, told.of(third)["steps"]) == (
+        {"seen": 1, "copied": 1, "held": 1},
+        ["Copy"],
+    )
+    assert lab.json("process", third.sid).summary == told.summary

@@ -40,7 +40,7 @@ from reccli.flow.ending import outcome
 from reccli.flow.outcome import Outcome
 from reccli.flow.sides import Sides
 from reccli.flow.telling import VANISHED
-from reccli.flow.writes import LINKS, write
+from reccli.flow.writes import LINKS, see_who_shares, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +180,8 @@ class _Case:
 
     def _would(self) -> Case:
         """End a dry run: the route, cut where this command has to stop, or its guard does."""
+        if self._decide().kind in self.rules.may:
+            yield from see_who_shares(self.sides)
         for step in route(self.sides.observation(), self.rules.policy, self.sides.now):
             if step.kind not in self.rules.may:
                 break

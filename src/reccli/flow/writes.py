@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from reccli.flow.effects import Effect
-    from reccli.flow.sides import Sides
+    from reccli.flow.sides import Looking, Sides
 
 LINKS = frozenset({Service.S3, Service.RECCLI})
 """Whose failure says that a link does not open."""
@@ -69,3 +69,10 @@ def _merge(sides: Sides, answer: Rows) -> None:
     current = {row.id: row for row in sides.known_rows}
     # `now` stays that of the look: other rows of the call were not seen again.
     sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
+
+
+def see_who_shares(sides: Sides) -> Looking:
+    """Look who else may take the free cell that would be written, as before a write."""
+    survey = sides.survey()
+    if survey.state is LinkState.EMPTY and (sharing := sides.sharing(survey.slots)):
+        yield from sides.observe_siblings(sharing)
