@@ -92,7 +92,8 @@ def test_from_a_new_recording_to_a_clean_twilio(lab: Lab) -> None:
     assert (quiet.code, quiet.stderr) == (0, "")
     assert quiet.stdout == (
         f"held: archived, nothing refers to it yet; 1 recording: {unlisted.sid}; "
-        "fix: create the call's row, or empty one of its link fields\n"
+        "fix: create the call's row; if there is one with the SID of the call's other leg, "
+        "put the call_sid of --json there: Twilio keeps a recording under the first leg's\n"
     )
 
     changes = lab.writes()
