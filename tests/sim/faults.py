@@ -24,6 +24,7 @@ class Fault(StrEnum):
     CUT_CHUNKED = "body of unknown length ends early"
     TORN = "body breaks off"
     HTML = "a page instead of the body"
+    NO_MEDIA = "no audio yet"
     FLIPPED = "bits flip on the way up"
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
@@ -32,6 +33,7 @@ class Fault(StrEnum):
 BODY = frozenset({Fault.CUT, Fault.CUT_CHUNKED, Fault.TORN, Fault.HTML})
 """Faults of a download; the port of the recordings carries them out."""
 
+MEDIA_ONLY = BODY | {Fault.NO_MEDIA}
 READS_ONLY = frozenset({Fault.STALE})
 UPLOADS_ONLY = frozenset({Fault.FLIPPED})
 
@@ -60,7 +62,7 @@ def faults_of(name: str) -> list[Fault]:
     return [
         fault
         for fault in Fault
-        if not (fault in BODY and name != "twilio.media")
+        if not (fault in MEDIA_ONLY and name != "twilio.media")
         and not (fault in UPLOADS_ONLY and name != "s3.put")
         and not (fault in READS_ONLY and writes)
     ]

@@ -27,7 +27,7 @@ from reccli.flow.source import ROWS_AT_ONCE, Sources
 
 from .faults import CrashError, Plan
 from .ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
-from .world import NAMING, World
+from .world import World
 
 DAY = timedelta(hours=24)
 LOOK_BACK = timedelta(days=3)
@@ -66,7 +66,7 @@ class Run:
         return self
 
     def _run(self, reach: Reach, world: World) -> None:
-        rules = Rules(MAY[self.command], Policy(self.retention), reach.book, NAMING)
+        rules = Rules(MAY[self.command], Policy(self.retention), reach.book, world.naming)
         items = _items(self.command, Sources(reach))
         asked = False
         while chunk := list(islice(items, self.window)):

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import ObjectLink
 from reccli.core.model import Recording, Ref, Row, S3State, StoredObject, TwilioState
-from reccli.core.rows import concerns
 from reccli.flow.ports import Key, Listing, Media, Page, Provenance
 
 from .faults import BODY, SECONDS, CrashError, Fault, Plan, error
@@ -58,6 +57,7 @@ class Wire:
     calls: list[str] = field(default_factory=list)
     rows_seen: dict[tuple[str, str], Glance] = field(default_factory=dict)
     looked: dict[tuple[str, str], Glance] = field(default_factory=dict)
+    without_audio: set[str] = field(default_factory=set)
     held: float = 0.0
     held_in_all: float = 0.0
 
@@ -136,9 +136,11 @@ class FakeTwilio:
         self._wire, self._world = wire, wire.world
 
     def page(self, listing: Listing, cursor: str | None) -> Page[Recording]:
+        world = self._world
+
         def look(tapes: Mapping[str, Recording]) -> Page[Recording]:
             found = sorted(
-                (tape for tape in tapes.values() if _listed(tape, listing)),
+                (tape for tape in map(world.shown, tapes.values()) if _listed(tape, listing)),
                 key=lambda tape: (tape.created is not None, tape.created, tape.sid),
                 reverse=True,
             )
@@ -151,7 +153,8 @@ class FakeTwilio:
     def fetch(self, ref: Ref) -> Recording:
         def look(tapes: Mapping[str, Recording]) -> Recording | None:
             tape = tapes.get(ref.sid)
-            return tape if tape and ref.region in {None, tape.region} else None
+            mine = tape and ref.region in {None, tape.region}
+            return self._world.shown(tape) if tape and mine else None
 
         found, _ = self._wire.read("twilio.fetch", Service.TWILIO, self._world.tapes, look)
         if found is None:
@@ -160,10 +163,15 @@ class FakeTwilio:
 
     @contextmanager
     def media(self, recording: Recording, extension: str) -> Iterator[Media]:
+        self._wire.without_audio.discard(recording.sid)
         fault = self._wire.enter("twilio.media", Service.TWILIO)
-        if self._world.tapes.now[recording.sid].state is not TwilioState.COMPLETED:
-            failure = Failure(Service.TWILIO, FailureKind.GONE, "no_media", "404")
-            raise ServiceError(failure)
+        there = self._world.tapes.now[recording.sid].state is TwilioState.COMPLETED
+        if fault is Fault.NO_MEDIA:
+            self._wire.fire(fault)
+        if fault is Fault.NO_MEDIA or not there or recording.sid in self._world.no_media:
+            self._wire.without_audio.add(recording.sid)
+            kind = FailureKind.NOT_YET if fault is Fault.NO_MEDIA else FailureKind.GONE
+            raise _permanent(Service.TWILIO, "no_media", kind)
         body = self._world.originals[recording.sid][extension]
         if fault in BODY:
             self._wire.fire(fault)
@@ -175,8 +183,7 @@ class FakeTwilio:
         tape = self._world.tapes.now[recording.sid]
         if tape.state is TwilioState.COMPLETED:
             self._check_delete(tape.sid)
-            deleted = replace(tape, status="deleted")
-            self._world.tapes.now = {**self._world.tapes.now, tape.sid: deleted}
+            self._world.delete(tape.sid)
         elif tape.state is not TwilioState.DELETED:
             self._wire.leave(Service.TWILIO, fault)
             return _permanent(Service.TWILIO, "not_completed")
@@ -208,10 +215,16 @@ class FakeTwilio:
             world.accuse(f"I1: {sid} is deleted, and its copy is not for keeps")
         if world.tapes.now[sid].duration is None:
             world.accuse(f"I1: {sid} is deleted, and nobody knows how long it is")
-        rows = world.rows.versions[wire.looked["rows", sid].version]
+        self._check_rows(sid, world.rows.versions[wire.looked["rows", sid].version])
+
+    def _check_rows(self, sid: str, rows: Mapping[str, Row]) -> None:
+        """Hold I1 against the rows as this run has seen them last."""
+        world = self._world
         dangling = world.dangling(sid)
         if known := dangling & world.dangling(sid, rows):
             world.accuse(f"I1: {sid} is deleted, and {known} did not name its object")
+        if unnamed := world.unnamed(sid, rows):
+            world.accuse(f"I1: {sid} is deleted, and {unnamed} of its call did not name it")
         for row_id in dangling:
             world.late.add((row_id, sid))
             world.lost.append(f"{row_id} got a link to Twilio just when {sid} was deleted")
@@ -354,12 +367,12 @@ class FakeAirtable:
 
     def find(self, refs: Sequence[Ref]) -> Sequence[Row]:
         def look(rows: Mapping[str, Row]) -> list[Row]:
-            return [row for row in rows.values() if any(concerns(row, ref) for ref in refs)]
+            return [row for row in rows.values() if any(self._of(row, ref) for ref in refs)]
 
         answer, version = self._read("airtable.find", look)
         for ref in refs:
             for row in answer:
-                if concerns(row, ref):
+                if self._of(row, ref):
                     self._saw(row, {ref.sid}, version)
             self._wire.looked["rows", ref.sid] = self._wire.glance(version)
         return answer
@@ -417,6 +430,11 @@ class FakeAirtable:
     def _read(self, name: str, look: Callable[[Mapping[str, Row]], T]) -> tuple[T, int]:
         return self._wire.read(name, Service.AIRTABLE, self._world.rows, look)
 
+    def _of(self, row: Row, ref: Ref) -> bool:
+        """Whether a formula finds a row: by its call or conference, or by what it mentions."""
+        shared = self._world.stands_for[row.id] in {ref.call_sid, ref.conference_sid}
+        return shared or any(ref.sid in text for text in row.links.values())
+
     def _named_in(self, texts: Iterable[str]) -> set[str]:
         sids = {self._world.sid_of(text) for text in texts}
         return {sid for sid in sids if sid is not None}
@@ -431,6 +449,8 @@ class FakeAirtable:
         world = self._world
         for name, text in cells.items():
             mine = world.sid_of(text) or ""
+            if mine in self._wire.without_audio and "twilio.com" in text:
+                world.accuse(f"I6: {row_id} gets a link to audio of {mine} that is not there")
             glance = self._wire.rows_seen.get((row_id, mine))
             if glance is None:
                 world.accuse(f"I3: {row_id} is written, and was never looked at")

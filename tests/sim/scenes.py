@@ -23,6 +23,13 @@ def fresh(**how: object) -> World:
     return world
 
 
+def impostor() -> World:
+    """Bytes of the right size and metadata that claims the rest, under the key of R1."""
+    world = fresh()
+    world.store(R1, hours=30, body=bytes(len(world.originals[R1]["mp3"])))
+    return world
+
+
 def fallbacks(**how: object) -> World:
     """S3 was down when the calls ended; one object came later, and its rows were not told."""
     world = World(**how)  # type: ignore[arg-type]

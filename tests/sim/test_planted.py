@@ -16,8 +16,8 @@ import pytest
 
 from reccli.core.asked import Observation, Policy
 from reccli.core.audio import Judgement, Meter
-from reccli.core.errors import ServiceError
-from reccli.core.links import ForeignLink, Link, LinkBook
+from reccli.core.errors import Failure, ServiceError
+from reccli.core.links import ForeignLink, Link, LinkBook, Word
 from reccli.core.model import (
     LinkState,
     Reason,
@@ -32,10 +32,12 @@ from reccli.core.model import (
 from reccli.core.rows import Subject, Survey
 from reccli.flow.commands import Command
 from reccli.flow.outcome import Seed
+from reccli.flow.sides import Sides
 
 from .faults import Fault, Plan, faults_of
 from .interleave import Actor, interleave
 from .interpret import Run
+from .kept import audio, calls, words
 from .ports import FakeS3, FakeTwilio
 from .scenes import (
     DAY_SECONDS,
@@ -45,6 +47,7 @@ from .scenes import (
     SCENES,
     fallbacks,
     fresh,
+    impostor,
     linked,
     odd,
     settle,
@@ -55,13 +58,6 @@ from .world import FIELDS, SECONDS, Skew, Thing, World
 P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
 Patch = pytest.MonkeyPatch
 Honest = Callable[..., Any]
-
-
-def impostor() -> World:
-    """Bytes of the right size and metadata that claims the rest, under the key of R1."""
-    world = fresh()
-    world.store(R1, hours=30, body=bytes(len(world.originals[R1]["mp3"])))
-    return world
 
 
 def singles() -> Iterator[World]:
@@ -89,6 +85,15 @@ def days(scene: Callable[[], World]) -> Callable[[], Iterator[World]]:
     def run() -> Iterator[World]:
         world = scene()
         settle(world, 2)
+        yield world
+
+    return run
+
+
+def purge_first(scene: Callable[[], World]) -> Callable[[], Iterator[World]]:
+    def run() -> Iterator[World]:
+        world = scene()
+        Run(D).on(world)
         yield world
 
     return run
@@ -306,6 +311,59 @@ def somebody_elses_audio(patch: Patch) -> None:
     swap(patch, "tests.sim.ports:FakeTwilio.media", make)
 
 
+def words_are_free(patch: Patch) -> None:
+    """Take a text that is no link for an empty cell."""
+
+    class Blind(LinkBook):
+        def parse(self, text: str) -> Link | None:
+            link = super().parse(text)
+            return None if isinstance(link, Word) else link
+
+    def make(honest: Honest) -> object:
+        def slots(row: Row, subject: Subject, book: LinkBook, now: object) -> object:
+            return honest(row, subject, Blind(book.account_sid, book.apis, book.bucket), now)
+
+        return slots
+
+    swap(patch, "reccli.core.rows:_slots", make)
+
+
+def unread_rows_are_nobodys(patch: Patch) -> None:
+    patch.setattr("reccli.core.rows.unread", lambda *_args: False)
+
+
+def conferences_have_no_rows(patch: Patch) -> None:
+    """Find a row by its call or a mention alone."""
+    patch.setattr("reccli.core.rows._stands_for", lambda row, ref: row.call_sid == ref.call_sid)
+
+
+def full_twins_count_as_linked(patch: Patch) -> None:
+    """Be content with the row that has the link, as no other one has room for it."""
+
+    def make(honest: Honest) -> object:
+        def read(sides: object) -> Survey:
+            found: Survey = honest(sides)
+            twin = found.state is LinkState.FULL_TWIN
+            return replace(found, state=LinkState.S3_LINK) if twin else found
+
+        return read
+
+    swap(patch, "reccli.flow.sides:Sides.survey", make)
+
+
+def links_to_nothing(patch: Patch) -> None:
+    """Take "there is no audio" for any other failure of a download."""
+
+    def make(honest: Honest) -> object:
+        def not_copied(sides: Sides, failure: Failure) -> None:
+            honest(sides, failure)
+            sides.no_media = False
+
+        return not_copied
+
+    swap(patch, "reccli.flow.sides:Sides.not_copied", make)
+
+
 def late_edit() -> Iterator[World]:
     """Fill a field in the half minute of patience that Airtable asks for."""
     for held in range(20):
@@ -352,6 +410,11 @@ BUGS: dict[str, tuple[Callable[[Patch], None], Callable[[], Iterator[World]], st
     "any length taken for the right one": (no_length_is_any_length, days(odd), "how long"),
     "a write on an old look": (old_looks_are_good, late_edit, "I3"),
     "siblings not asked for": (siblings_are_not_asked_for, two_at_once, "does not refer"),
+    "a word written over": (words_are_free, days(words), "I3"),
+    "a row whose call is not read left out": (unread_rows_are_nobodys, days(calls), "of its call"),
+    "a conference's row left out": (conferences_have_no_rows, purge_first(calls), "of its call"),
+    "a full row of two left out": (full_twins_count_as_linked, days(words), "of its call"),
+    "a link to audio that is not there": (links_to_nothing, days(audio), "I6"),
     "the audio of another recording": (somebody_elses_audio, days(fresh), "I4"),
 }
 

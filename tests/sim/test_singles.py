@@ -16,7 +16,7 @@ import pytest
 
 from reccli.flow.commands import Command
 
-from .faults import Fault, Plan, faults_of
+from .faults import MEDIA_ONLY, UPLOADS_ONLY, Fault, Plan, faults_of
 from .interpret import Run
 from .scenes import SCENES, settle
 from .world import Skew, World
@@ -140,7 +140,7 @@ def test_every_kind_of_fault_is_met(command: Command) -> None:
             plan = Plan({number: fault})
             Run(command, plan=plan).on(SCENES[command]())
             met.update(fault for _, _, fault in plan.fired)
-    media = {Fault.CUT, Fault.CUT_CHUNKED, Fault.TORN, Fault.HTML, Fault.FLIPPED}
+    media = MEDIA_ONLY | UPLOADS_ONLY
     missing = set(Fault) - met.keys()
     assert missing <= (media if command is Command.PURGE_TWILIO else set())
 

@@ -6,11 +6,13 @@ which no run ever sees:
 
 I1  A recording that is gone from Twilio has its original bytes in S3, in an object that is there
     for keeps and opens, every row that names it refers to that object, Twilio told how long it
-    is, and its retention was over by S3's clock when it was deleted.
+    is, and its retention was over by S3's clock when it was deleted. Every row of its call or
+    conference named the object then, whether or not the row's cell tells whose it is.
 I2  Nothing in S3 is ever overwritten or lies under the key of another recording.
 I3  A link that a person or another recording has put into a cell is never replaced.
 I4  All bytes in S3 are the whole original audio of the recording that the key names.
 I5  No recording fills a second cell of a row that names it already, at whatever address.
+I6  No link to Twilio is written by a run to which Twilio has just said that it has no audio.
 
 Airtable has no conditional write and no lock: what changes between the last look at a cell and
 the write can be lost. I1 and I3 allow exactly that, for a look of at most `FRESH` (I3), or
@@ -30,7 +32,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from reccli.core.links import Link, LinkBook, ObjectLink, TwilioLink
-from reccli.core.model import Recording, Row
+from reccli.core.model import Recording, Row, TwilioState
 from reccli.core.naming import Naming
 from reccli.sandbox.audio import mp3, wav
 from tests.core.samples import ACCOUNT, BUCKET, MAIN, TRANSFER
@@ -46,6 +48,7 @@ FRESH = 3.0
 """Seconds for which a look at a cell is good enough to write into it."""
 LOOK = 60.0
 """Seconds for which the last look before a delete counts: reading an object back takes time."""
+NEVER = float("inf")
 NAMING = Naming("call-recordings/", "{call_sid}/{recording_sid}.{ext}", "mp3")
 SECONDS = 4
 """Of audio in each recording: enough for a tenth of it to be refused as cut."""
@@ -59,6 +62,10 @@ def re_sid(number: int) -> str:
 
 def ca_sid(number: int) -> str:
     return f"CA{number:032x}"
+
+
+def cf_sid(number: int) -> str:
+    return f"CF{number:032x}"
 
 
 class Book(LinkBook):
@@ -115,13 +122,29 @@ class Skew:
 
 
 class World:
-    """The truth. `page` is how many items a page of a listing holds."""
+    """The truth. `page` is how many items a page of a listing holds.
 
-    def __init__(self, *, skew: Skew | None = None, page: int = 2, checksums: bool = True) -> None:
+    `shows_late`: for how many seconds after a delete Twilio still shows what was there.
+    """
+
+    def __init__(
+        self,
+        *,
+        skew: Skew | None = None,
+        page: int = 2,
+        checksums: bool = True,
+        naming: Naming = NAMING,
+        shows_late: float = 0.0,
+    ) -> None:
         self.book = Book(ACCOUNT, {"us1": "https://api.twilio.com"}, BUCKET)
         self.skew = skew or Skew()
         self.page = page
         self.checksums = checksums
+        self.naming = naming
+        self.shows_late = shows_late
+        self.deleted_at: dict[str, float] = {}
+        self.no_media: set[str] = set()
+        self.stands_for: dict[str, str] = {}
         self.elapsed = 0.0
         self.originals: dict[str, dict[str, bytes]] = {}
         self.tapes: Past[dict[str, Recording]] = Past({})
@@ -143,7 +166,8 @@ class World:
         other.rows = Past(self.rows.now)
         other.referred = defaultdict(set, {k: set(v) for k, v in self.referred.items()})
         other.edited, other.vanished = set(self.edited), set(self.vanished)
-        other.late = set(self.late)
+        other.late, other.no_media = set(self.late), set(self.no_media)
+        other.stands_for, other.deleted_at = dict(self.stands_for), dict(self.deleted_at)
         other.lost, other.violations = list(self.lost), list(self.violations)
         other.checked = (-1, -1, -1)
         other.planted = set(self.objects.now)  # they have been checked
@@ -166,21 +190,24 @@ class World:
     def record(
         self,
         number: int,
-        call: int,
+        call: int | None,
         status: str = "completed",
         *,
         duration: int | None = SECONDS,
+        conference: int | None = None,
+        hours: float = 1,
     ) -> str:
         """Let Twilio have recorded something, an hour ago and in the order of the numbers."""
         sid = re_sid(number)
         self.originals[sid] = _audio(sid)
-        created = self.clock("twilio") - timedelta(hours=1) + timedelta(seconds=number)
+        created = self.clock("twilio") - timedelta(hours=hours) + timedelta(seconds=number)
         tape = Recording(
             sid,
             ACCOUNT,
             "us1",
             status,
-            ca_sid(call),
+            None if call is None else ca_sid(call),
+            None if conference is None else cf_sid(conference),
             duration=duration,
             channels=1,
             created=created,
@@ -188,9 +215,21 @@ class World:
         self.tapes.now = {**self.tapes.now, sid: tape}
         return sid
 
-    def add_row(self, row_id: str, call: int, *cells: str) -> None:
-        texts = (*cells, *("" for _ in FIELDS))[: len(FIELDS)]
-        self._set_row(Row(row_id, ca_sid(call), dict(zip(FIELDS, texts, strict=True))))
+    def add_row(
+        self,
+        row_id: str,
+        call: int | None,
+        *cells: str,
+        conference: int | None = None,
+        call_cell: str = "",
+        fields: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Add a row of a call or a conference; a `call_cell` does not tell which call it is."""
+        links = dict(zip(FIELDS, (*cells, *("" for _ in FIELDS)), strict=False))
+        told = "" if call is None or call_cell else ca_sid(call)
+        its_conference = "" if conference is None else cf_sid(conference)
+        self.stands_for[row_id] = its_conference if call is None else ca_sid(call)
+        self._set_row(Row(row_id, told, links, fields or {}, its_conference, call_cell))
         self.late |= {(row_id, sid) for sid in self.gone() if row_id in self.dangling(sid)}
 
     def store(
@@ -213,14 +252,15 @@ class World:
         return key
 
     def key(self, sid: str) -> str:
-        return NAMING.key(self.tapes.now[sid], ()) or ""
+        tape = self.tapes.now[sid]
+        return self.naming.key(tape, self.rows_of(tape)) or ""
 
     def twilio_link(self, sid: str) -> str:
         return self.book.twilio_url(self.tapes.now[sid].ref, "mp3")
 
-    def object_link(self, key: str) -> str:
-        """Sign a link, by our clock, for the longest time."""
-        date = f"{self.now():%Y%m%dT%H%M%SZ}"
+    def object_link(self, key: str, *, days: float = 0) -> str:
+        """Sign a link, by our clock and so many days ago, for the longest time."""
+        date = f"{self.now() - timedelta(days=days):%Y%m%dT%H%M%SZ}"
         query = f"X-Amz-Date={date}&X-Amz-Expires=604800&X-Amz-Signature=0f"
         return f"https://{BUCKET}.s3.ap-southeast-2.amazonaws.com/{key}?{query}"
 
@@ -231,6 +271,26 @@ class World:
         row = self.rows.now[row_id]
         self.edited.add((row_id, field))
         self._set_row(replace(row, links={**row.links, field: text}))
+
+    def correct(self, row_id: str, **what: object) -> None:
+        """Let a person put right what a row tells of its call, or what keys are made of."""
+        self._set_row(replace(self.rows.now[row_id], **what))  # type: ignore[arg-type]
+
+    def complete(self, sid: str) -> None:
+        """Let Twilio have the audio of a recording."""
+        self.no_media -= {sid}
+        tape = replace(self.tapes.now[sid], status="completed")
+        self.tapes.now = {**self.tapes.now, sid: tape}
+
+    def delete(self, sid: str) -> None:
+        tape = replace(self.tapes.now[sid], status="deleted")
+        self.deleted_at[sid] = self.elapsed
+        self.tapes.now = {**self.tapes.now, sid: tape}
+
+    def shown(self, tape: Recording) -> Recording:
+        """Tell a recording as Twilio shows it now."""
+        late = self.elapsed - self.deleted_at.get(tape.sid, -NEVER) < self.shows_late
+        return replace(tape, status="completed") if late else tape
 
     def _set_row(self, row: Row) -> None:
         self.rows.now = {**self.rows.now, row.id: row}
@@ -273,6 +333,21 @@ class World:
                 found.add(row.id)
         return found
 
+    def rows_of(self, tape: Recording, rows: Mapping[str, Row] | None = None) -> list[Row]:
+        """Tell the rows of a recording's call or conference, whatever their cells say."""
+        its = {tape.call_sid, tape.conference_sid}
+        found = (self.rows.now if rows is None else rows).values()
+        return [row for row in found if self.stands_for[row.id] in its]
+
+    def unnamed(self, sid: str, rows: Mapping[str, Row]) -> set[str]:
+        """Tell the rows of a recording's call or conference that name no object of it."""
+        found = set()
+        for row in self.rows_of(self.tapes.now[sid], rows):
+            links = (self.book.parse(text) for text in row.links.values())
+            if not any(isinstance(link, ObjectLink) and link.sid == sid for link in links):
+                found.add(row.id)
+        return found
+
     def forgotten(self, sid: str) -> set[str]:
         """Tell the rows that referred to a recording once, and do not although nobody edited."""
         edited = {row_id for row_id, _ in self.edited}
@@ -291,17 +366,17 @@ class World:
     def converged(self) -> list[str]:
         """Tell what is still to do, in words; nothing when all is as it should be."""
         todo = []
+        rows = self.rows.now
         for sid, tape in self.tapes.now.items():
+            if tape.state is TwilioState.FAILED:
+                continue
             if not self.proven(sid):
                 todo.append(f"{sid} is not in S3")
             if tape.status != "deleted":
                 todo.append(f"{sid} is still on Twilio")
             todo.extend(f"{row_id} dangles for {sid}" for row_id in self.dangling(sid))
-            for row in self.rows.now.values():
-                links = (self.book.parse(text) for text in row.links.values())
-                named = [link for link in links if isinstance(link, ObjectLink)]
-                if row.call_sid == tape.call_sid and sid not in {link.sid for link in named}:
-                    todo.append(f"{row.id} does not refer to {sid}")
+            missing = sorted(self.unnamed(sid, rows))
+            todo.extend(f"{row_id} does not refer to {sid}" for row_id in missing)
         return todo
 
     def fingerprint(self) -> tuple[object, ...]:
