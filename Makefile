@@ -37,7 +37,7 @@ demo: $(SYNCED) ## watch reccli at work on a local Twilio, S3 and Airtable
 	$(RUN) reccli $(DEMO) $(ARGS)
 
 test: $(SYNCED) ## run the tests (ARGS="-k name" picks some, WORKERS=0 runs them in one process)
-	$(RUN) pytest -n $(WORKERS) $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: ruff types layers ## run every static check
 
