@@ -203,6 +203,7 @@ def test_a_bug_is_one_document_too(home: Path, module: str, name: str) -> None:
 
 EARLY = """
 import os, signal, sys, reccli.config
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have started the tests
 load = reccli.config.load
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.{number})

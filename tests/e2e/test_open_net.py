@@ -59,7 +59,7 @@ def test_a_hangup_ends_it_in_order_and_connections_stay_as_long_as_configured(
     tmp_path: Path,
 ) -> None:
     environment = {**environment_for(tmp_path), "RECCLI_WEBHOOK__KEEP_ALIVE": "1"}
-    with Server(environment, tmp_path) as server:
+    with Server(environment, tmp_path, ("env", "--default-signal=HUP")) as server:
         where = urlsplit(server.url)
         with socket.create_connection((where.hostname or "", where.port or 0), 10) as client:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -2,7 +2,7 @@
 
 A field that is locked or computed is named by the refusal itself. A value that is not accepted may
 be that of one row, as may be whatever else names no field: rows are asked alone, and a field that
-refused three of them in a row, and took none, is asked no more.
+refused five of them in a row, and took none, is asked no more.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ BATCH = 10
 """How many rows Airtable updates in one request."""
 REMEMBERED = timedelta(minutes=10)
 """How long a refusal counts for everybody: a server lives for weeks, and people mend fields."""
-_ENOUGH = 3
-"""So many rows in a row, each refused alone, speak for their field."""
+_ENOUGH = 5
+"""So many rows in a row, each refused alone, speak for their field; a batch asks three at first."""
 
 Cell = tuple[str, str]
 """A row's ID and the name of a field."""
