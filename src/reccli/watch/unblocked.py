@@ -57,12 +57,22 @@ class Unblocked(io.TextIOBase):
 
     def _write(self) -> None:
         while (text := self._waiting.get()) is not None:
-            try:
-                self._stream.write(text)
-                self._stream.flush()
-            except (OSError, ValueError):
-                continue  # nobody is there to be told
+            self._pass_on(text)
             if self._lost and self._waiting.qsize() < LONGEST // 2:  # room to tell it
-                with self._counting:
-                    lost, self._lost = self._lost, 0
-                _log.warning("log_lines_lost", lines=lost)
+                self._tell_what_is_lost()
+        self._tell_what_is_lost()
+        while not self._waiting.empty():  # what came behind the end, that line among it
+            self._pass_on(self._waiting.get() or "")
+
+    def _pass_on(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            return  # nobody is there to be told
+
+    def _tell_what_is_lost(self) -> None:
+        with self._counting:
+            lost, self._lost = self._lost, 0
+        if lost:
+            _log.warning("log_lines_lost", lines=lost)
