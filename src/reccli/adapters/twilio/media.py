@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from reccli.adapters.twilio.failures import BROKEN, failed, refused, unreachable
+from reccli.adapters.twilio.slow import length_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.links import twilio_url
 from reccli.flow.ports import Media
@@ -47,7 +48,7 @@ def open_media(session: Session, recording: Recording, extension: str) -> Iterat
     """
     response, granted = _granted(session, recording, extension)
     try:
-        length = _length(response)
+        length = length_of(response)
         yield Media(
             content_type=response.headers.get("Content-Type", ""),
             length=length,
@@ -160,12 +161,6 @@ def _excerpt(response: httpx.Response) -> bytes:
     finally:
         response.close()
     return body
-
-
-def _length(response: httpx.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    counts = text.isdecimal() and "Transfer-Encoding" not in response.headers
-    return int(text) if counts else None
 
 
 def _is_chunked(response: httpx.Response) -> bool:

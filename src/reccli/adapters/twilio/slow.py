@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 def hold_to_time(response: httpx.Response) -> None:
     """Put a body that watches the clock in the place of the answer's own; a hook of the client."""
+    stream = cast("httpx.SyncByteStream", response.stream)
+    response.stream = _Held(stream, Deadline(length_of(response)))
+
+
+def length_of(response: httpx.Response) -> int | None:
+    """Tell how many bytes the body has to have, if the answer says so in a way that counts."""
     text = response.headers.get("Content-Length", "")
     counts = text.isdecimal() and "Transfer-Encoding" not in response.headers
-    stream = cast("httpx.SyncByteStream", response.stream)
-    response.stream = _Held(stream, Deadline(int(text) if counts else None))
+    return int(text) if counts else None
 
 
 class _Held(httpx.SyncByteStream):
