@@ -87,6 +87,7 @@ def server() -> Iterator[Server]:
             settings.write(
                 f"port = {port}\nlisten_addresses = '127.0.0.1'\n"
                 "unix_socket_directories = ''\n"
+                "autovacuum = off\n"  # its transactions would count among ours
                 "synchronous_commit = off\n"  # a default that the ledger must not rely on
             )
         free.close()
