@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from bench.delayed_s3 import DelayedS3
 from bench.figures import lane
 from bench.large import CHANNELS, LargeMedia
-from reccli.sandbox.services import BUCKET, LINK, Sandbox
+from reccli.sandbox.running import BUCKET, LINK, Sandbox
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow

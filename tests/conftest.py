@@ -23,7 +23,7 @@ PROXIES = {"all_proxy", "http_proxy", "https_proxy"}
 
 
 class NetworkBlockedError(RuntimeError):
-    """A test tried to reach another machine."""
+    """A test tried to services another machine."""
 
 
 def is_local(host: object) -> bool:
@@ -48,7 +48,7 @@ def block_network(event: str, args: tuple[object, ...]) -> None:
     else:
         return
     if not is_local(host):
-        raise NetworkBlockedError(f"{event} to {host!r}: tests reach this machine only")
+        raise NetworkBlockedError(f"{event} to {host!r}: tests services this machine only")
 
 
 sys.addaudithook(block_network)

@@ -15,7 +15,7 @@ import typer
 
 from reccli.cli import options
 from reccli.cli.options import duration, hours, moment, sid
-from reccli.config import checks
+from reccli.config import validators
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,7 +297,7 @@ def test_times_out_of_reach_are_refused_in_words(text: str) -> None:
 def test_hours() -> None:
     assert [hours(text) for text in ("0", "1.5", "999999")] == [0, 1.5, 999_999]
     assert [hours(text) for text in ("24h", " 90m ", "7d", "0s", "1w")] == [24, 1.5, 168, 0, 168]
-    assert options.LONGEST_HOURS == checks.LONGEST_HOURS
+    assert options.LONGEST_HOURS == validators.LONGEST_HOURS
     for text in ("-1", "10000001", "1e300", "inf", "nan", "a day", "-1h", "9999999d"):
         with pytest.raises(typer.BadParameter):
             hours(text)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from reccli import wiring
 from reccli.config import ConfigError, Region, Settings, find_config, load, state_dir
-from reccli.config.checks import LONGEST_HOURS
+from reccli.config.validators import LONGEST_HOURS
 from reccli.core.asked import Observation, Policy
 from reccli.core.model import (
     LinkState,

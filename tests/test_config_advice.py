@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from reccli.config import Settings, load, state, state_dir
-from reccli.config.model import fields
 from reccli.config.section import NotRead
+from reccli.config.settings import fields
 
 SOURCE = Path(__file__).parent.parent / "src/reccli"
 ENV = {

@@ -12,10 +12,10 @@ from reccli import history
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import Reason, Ref, S3State, Step, StepKind
-from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.ports import Event
-from reccli.flow.telling import VANISHED
-from reccli.watch.journal import FAILED
+from reccli.flow.reporting import VANISHED
+from reccli.watch.event_log import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,14 +130,14 @@ def test_what_may_yet_pass_is_looked_for_again(ledger: Ledger, kind: FailureKind
 
 
 def test_what_failed_comes_last_in_the_order_of_its_turns(ledger: Ledger) -> None:
-    seeds = [Seed(Ref(f"RE{number}", "AC1")) for number in range(4)]
+    candidates = [Candidate(Ref(f"RE{number}", "AC1")) for number in range(4)]
     ledger.start_run("r1", "process", NOW)
     assert history.failed(ledger, "process") == []
     ledger.finish_run("r1", NOW, 1, {FAILED: ["RE2", "RE0", None]})
     assert history.failed(ledger, "process") == ["RE2", "RE0"]
     assert history.failed(ledger, "purge-twilio") == []
-    line = list(history.failed_last(iter([*seeds, DONE]), ["RE2", "RE0"]))
-    assert line == [seeds[1], seeds[3], DONE, seeds[2], seeds[0]]
+    line = list(history.failed_last(iter([*candidates, DONE]), ["RE2", "RE0"]))
+    assert line == [candidates[1], candidates[3], DONE, candidates[2], candidates[0]]
     ledger.start_run("r2", "process", NOW + SECOND)
     ledger.finish_run("r2", NOW + SECOND, 0, {})
     assert history.failed(ledger, "process") == []

@@ -1,4 +1,4 @@
-"""The tests can't reach another machine, whatever way they try, and can reach this one."""
+"""The tests can't services another machine, whatever way they try, and can services this one."""
 
 import asyncio
 import http.server

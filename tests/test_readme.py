@@ -13,7 +13,7 @@ import pytest
 
 from reccli.config import load
 from reccli.flow.result import Exit
-from reccli.sandbox.services import Sandbox
+from reccli.sandbox.running import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from reccli.flow.commands import MAY, Command
 from reccli.flow.run import Brake, Pace, Runner
 from reccli.flow.source import Sources
 from reccli.lock import only_run
-from reccli.watch.journal import Journal
+from reccli.watch.event_log import EventLog
 from reccli.watch.report import Report, report_on
 from reccli.watch.text import OLDER_HINT
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from reccli.core.errors import Failure
     from reccli.core.guard import Due
     from reccli.core.naming import Naming
-    from reccli.flow.outcome import Outcome, Seed
-    from reccli.flow.perform import World
+    from reccli.flow.outcome import Candidate, Outcome
     from reccli.flow.result import Result
+    from reccli.flow.services import Services
 
 _MAKES_LINKS = frozenset({Command.PROCESS, Command.MIGRATE_FALLBACKS})
 
@@ -84,22 +84,22 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         if options.writes:
             stack.enter_context(only_run(settings, options.command, options.wait, hooks.stop))
         ledger = history.open_ledger(settings, stack)
-        journal = stack.enter_context(Journal(ledger, options.run_id))
+        journal = stack.enter_context(EventLog(ledger, options.run_id))
         concurrency = options.concurrency or settings.engine.concurrency
         concurrency = machine.room_for(concurrency)
-        world = wiring.world(settings, concurrency, hooks.stop, stack)
-        preflight.check_fields(settings, world.airtable)
-        sources = Sources(world)
-        dying = _dying_links(settings, options, world)
+        services = wiring.services(settings, concurrency, hooks.stop, stack)
+        preflight.check_fields(settings, services.airtable)
+        sources = Sources(services)
+        dying = _dying_links(settings, options, services)
         rules = wiring.rules(
             settings,
             options.command,
-            world.book,
+            services.book,
             retention=options.retention,
             lasting_links=not dying,
         )
         runner = Runner(
-            world,
+            services,
             replace(rules, dry_run=options.dry_run, accept_length=options.accept_length),
             _brake(settings, options, hooks),
             journal,
@@ -145,9 +145,9 @@ def run(settings: Settings, options: Options, hooks: Hooks) -> tuple[Result, Rep
         return result, report
 
 
-def _dying_links(settings: Settings, options: Options, world: World) -> Failure | None:
+def _dying_links(settings: Settings, options: Options, services: Services) -> Failure | None:
     """Tell what keeps every link from lasting, to a command that would make some."""
-    failure = preflight.dying_links(settings, world.s3)
+    failure = preflight.dying_links(settings, services.s3)
     if failure and options.command not in _MAKES_LINKS:
         _log.warning(failure.code, error=failure.message, hint=failure.hint)
         return None
@@ -179,7 +179,7 @@ def _since(options: Options, ledger: Ledger | None, now: datetime) -> datetime |
 
 def _items(
     options: Options, sources: Sources, pending: list[PendingCallback], compare: Naming | None
-) -> Iterator[Seed | Outcome]:
+) -> Iterator[Candidate | Outcome]:
     match options.command:
         case Command.PROCESS if options.sids:
             return sources.named(options.sids)

@@ -14,11 +14,11 @@ from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
 from reccli.config import ConfigError, identity
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Reason, S3State
-from reccli.flow.callbacks import Finished, verdict
-from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.ports import Event
-from reccli.flow.telling import VANISHED
-from reccli.watch.journal import FAILED
+from reccli.flow.reporting import VANISHED
+from reccli.flow.waiting import Finished, verdict
+from reccli.watch.event_log import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,19 +81,21 @@ def failed(ledger: Ledger | None, command: str) -> list[str]:
     return [sid for sid in found if isinstance(sid, str)] if isinstance(found, list) else []
 
 
-def failed_last(items: Iterator[Seed | Outcome], failed: Sequence[str]) -> Iterator[Seed | Outcome]:
+def failed_last(
+    items: Iterator[Candidate | Outcome], failed: Sequence[str]
+) -> Iterator[Candidate | Outcome]:
     """Bring what has failed to the end of the line, in this order.
 
     Else the same few would use up the limit of every run, and those behind never have a turn.
     """
     places = {sid: place for place, sid in enumerate(failed)}
-    later: list[Seed] = []
+    later: list[Candidate] = []
     for item in items:
-        if isinstance(item, Seed) and item.ref.sid in places:
+        if isinstance(item, Candidate) and item.ref.sid in places:
             later.append(item)
         else:
             yield item
-    yield from sorted(later, key=lambda seed: places[seed.ref.sid])
+    yield from sorted(later, key=lambda candidate: places[candidate.ref.sid])
 
 
 def failed_now(before: Sequence[str], outcomes: Iterable[Outcome], *, complete: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings to what each part is told, and to the world of a run.
+"""Settings to what each part is told, and to the services of a run.
 
 Half of the composition root: for `app`, which runs commands, and for `intake`, which serves.
 """
@@ -22,9 +22,9 @@ from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
-from reccli.flow.perform import World
 from reccli.flow.ports import Listing
 from reccli.flow.retry import Retry
+from reccli.flow.services import Services
 
 if TYPE_CHECKING:
     import threading
@@ -38,7 +38,9 @@ _NO_CALL, _NOBODY = "CA" + "0" * 32, "RE" + "0" * 32
 """What there is not: that a service says so needs the same rights as to look for what there is."""
 
 
-def world(settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack) -> World:
+def services(
+    settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack
+) -> Services:
     """Make the adapters, which `stack` closes; `stop` ends every waiting for a retry."""
 
     def sleep(seconds: float) -> None:
@@ -65,7 +67,7 @@ def world(settings: Settings, concurrency: int, stop: threading.Event, stack: Ex
     }
     retry = Retry(probes=probes, sleep=sleep)
     checks = Checks(s3, links, book, retry, _now, airtable=airtable)
-    return World(twilio, s3, airtable, book, retry, _now, checks)
+    return Services(twilio, s3, airtable, book, retry, _now, checks)
 
 
 def _now() -> datetime:

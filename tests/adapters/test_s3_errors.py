@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore import exceptions as sdk
 
-from reccli.adapters.s3.errors import failure_of
+from reccli.adapters.s3.s3_errors import failure_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State
 from tests.adapters.s3_fakes import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from reccli.config.checks import BUCKET as GRAMMAR
+from reccli.config.validators import BUCKET as GRAMMAR
 from reccli.core.links import ObjectLink
 
 from .samples import KEY, RE1, make_book, presigned

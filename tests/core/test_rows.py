@@ -11,14 +11,14 @@ import pytest
 from reccli.core.links import ObjectLink
 from reccli.core.model import LinkState, Ref, Row
 from reccli.core.rows import (
-    Slot,
-    Subject,
-    Survey,
+    Cell,
+    RowState,
+    Target,
     concerns,
     linked_keys,
     named_sids,
+    row_state,
     shared,
-    survey,
 )
 
 from .samples import (
@@ -56,14 +56,14 @@ def s3_cell(sid: str, call: str = CA1, folder: str = "call-recordings") -> str:
 
 def look(
     *rows: Row, sid: str = RE1, call: str | None = CA1, siblings: tuple[str, ...] = SIBLINGS
-) -> Survey:
+) -> RowState:
     key = f"call-recordings/{CA1}/{sid}.mp3"
     refs = tuple(make_ref(sibling, call) for sibling in siblings)
-    return survey(rows, Subject(make_ref(sid, call), refs, key), BOOK, NOW)
+    return row_state(rows, Target(make_ref(sid, call), refs, key), BOOK, NOW)
 
 
-def cells(*slots: Slot) -> list[tuple[str, str, LinkState]]:
-    return [(slot.row_id, slot.field, slot.state) for slot in slots]
+def shown(*cells: Cell) -> list[tuple[str, str, LinkState]]:
+    return [(cell.row_id, cell.field, cell.state) for cell in cells]
 
 
 class TestOneRow:
@@ -98,12 +98,12 @@ class TestOneRow:
     )
     def test_its_slot(self, row: Row, state: LinkState, field: str) -> None:
         found = look(row)
-        assert found == Survey(state, (Slot("rec1", field, state),))
-        assert found.slots[0].text == row.links.get(field, "")
+        assert found == RowState(state, (Cell("rec1", field, state),))
+        assert found.cells[0].text == row.links.get(field, "")
 
     def test_two_cells_that_name_it_elsewhere_are_both_told(self) -> None:
         text = f"https://drive.example.com/{RE1}"
-        assert cells(*look(make_row(text, text)).slots) == [
+        assert shown(*look(make_row(text, text)).cells) == [
             ("rec1", MAIN, L.ELSEWHERE),
             ("rec1", TRANSFER, L.ELSEWHERE),
         ]
@@ -111,32 +111,32 @@ class TestOneRow:
     def test_a_link_twice_in_a_row_is_two_slots_and_the_worse_one_counts(self) -> None:
         found = look(make_row(s3_cell(RE1), twilio_cell(RE1)))
         assert found.state is L.TWILIO_LINK
-        assert cells(*found.slots) == [
+        assert shown(*found.cells) == [
             ("rec1", MAIN, L.S3_LINK),
             ("rec1", TRANSFER, L.TWILIO_LINK),
         ]
-        assert cells(*found.holding(L.TWILIO_LINK)) == [("rec1", TRANSFER, L.TWILIO_LINK)]
+        assert shown(*found.holding(L.TWILIO_LINK)) == [("rec1", TRANSFER, L.TWILIO_LINK)]
 
     def test_a_link_to_another_key_counts_as_expiring(self) -> None:
         assert look(make_row(s3_cell(RE1, folder="old"))).state is L.S3_LINK_EXPIRING
 
     def test_a_link_counts_as_expiring_when_no_key_is_known(self) -> None:
-        found = survey([make_row(s3_cell(RE1))], Subject(make_ref()), BOOK, NOW)
+        found = row_state([make_row(s3_cell(RE1))], Target(make_ref()), BOOK, NOW)
         assert found.state is L.S3_LINK_EXPIRING
 
     @pytest.mark.parametrize(
         ("hours", "state"), [(0, L.S3_LINK), (119, L.S3_LINK_EXPIRING), (999, L.S3_LINK_EXPIRING)]
     )
     def test_a_link_is_expiring_from_its_margin_on(self, hours: int, state: LinkState) -> None:
-        subject = Subject(make_ref(), REFS, KEY)
+        target = Target(make_ref(), REFS, KEY)
         row = make_row(s3_cell(RE1))
-        assert survey([row], subject, BOOK, NOW + timedelta(hours=hours)).state is state
+        assert row_state([row], target, BOOK, NOW + timedelta(hours=hours)).state is state
 
 
 class TestSeveralRecordings:
     def test_three_recordings_for_two_fields_take_them_in_order_of_creation(self) -> None:
-        slots = [look(make_row(), sid=sid).slots[0] for sid in SIBLINGS]
-        assert cells(*slots) == [
+        cells = [look(make_row(), sid=sid).cells[0] for sid in SIBLINGS]
+        assert shown(*cells) == [
             ("rec1", MAIN, L.EMPTY),
             ("rec1", TRANSFER, L.EMPTY),
             ("rec1", "", L.NO_FREE_SLOT),
@@ -144,7 +144,7 @@ class TestSeveralRecordings:
 
     @pytest.mark.parametrize("order", list(permutations(SIBLINGS)))
     def test_the_choice_follows_the_siblings_and_nothing_else(self, order: tuple[str, ...]) -> None:
-        fields = {sid: look(make_row(), sid=sid, siblings=order).slots[0].field for sid in SIBLINGS}
+        fields = {sid: look(make_row(), sid=sid, siblings=order).cells[0].field for sid in SIBLINGS}
         assert fields == dict(zip(order, (MAIN, TRANSFER, ""), strict=True))
 
     @pytest.mark.parametrize("first", SIBLINGS)
@@ -152,10 +152,10 @@ class TestSeveralRecordings:
         row = make_row()
         order = [first, *(sid for sid in SIBLINGS if sid != first)]
         for sid in order:
-            (slot,) = look(row, sid=sid).slots
-            if slot.state is L.EMPTY:
-                assert row.links[slot.field] == ""
-                row = Row(row.id, CA1, {**row.links, slot.field: s3_cell(sid)})
+            (cell,) = look(row, sid=sid).cells
+            if cell.state is L.EMPTY:
+                assert row.links[cell.field] == ""
+                row = Row(row.id, CA1, {**row.links, cell.field: s3_cell(sid)})
         assert named_sids(row, BOOK) == {RE1, RE2}  # the third one has no place, in any order
 
     @pytest.mark.parametrize(
@@ -169,50 +169,50 @@ class TestSeveralRecordings:
     def test_a_field_that_a_person_filled_is_taken(
         self, texts: tuple[str, str], fields: list[str]
     ) -> None:
-        assert [look(make_row(*texts), sid=sid).slots[0].field for sid in SIBLINGS] == fields
+        assert [look(make_row(*texts), sid=sid).cells[0].field for sid in SIBLINGS] == fields
 
     def test_a_word_moves_nobody_into_another_field(self) -> None:
         row = make_row("pending")
-        assert [look(row, sid=sid).slots[0] for sid in SIBLINGS] == [
-            Slot("rec1", MAIN, L.WORD),
-            Slot("rec1", TRANSFER, L.EMPTY),
-            Slot("rec1", "", L.NO_FREE_SLOT),
+        assert [look(row, sid=sid).cells[0] for sid in SIBLINGS] == [
+            Cell("rec1", MAIN, L.WORD),
+            Cell("rec1", TRANSFER, L.EMPTY),
+            Cell("rec1", "", L.NO_FREE_SLOT),
         ]
 
     def test_whose_the_word_is_shows_when_the_siblings_are_known(self) -> None:
         row = make_row("pending")
-        assert look(row, siblings=()).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
-        assert look(make_row("a", "b"), siblings=()).slots == (Slot("rec1", MAIN, L.WORD),)
+        assert look(row, siblings=()).cells == (Cell("rec1", TRANSFER, L.EMPTY),)
+        assert look(make_row("a", "b"), siblings=()).cells == (Cell("rec1", MAIN, L.WORD),)
 
     def test_a_link_of_a_later_one_leaves_the_earlier_the_free_field(self) -> None:
         row = make_row(s3_cell(RE2))
-        assert look(row, sid=RE1).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
-        assert look(row, sid=RE3).slots == (Slot("rec1", "", L.NO_FREE_SLOT),)
+        assert look(row, sid=RE1).cells == (Cell("rec1", TRANSFER, L.EMPTY),)
+        assert look(row, sid=RE3).cells == (Cell("rec1", "", L.NO_FREE_SLOT),)
 
     def test_one_that_is_named_elsewhere_waits_for_no_free_field(self) -> None:
         row = make_row(f"https://drive.example.com/{RE1}")
-        assert look(row, sid=RE2).slots == (Slot("rec1", TRANSFER, L.EMPTY),)
+        assert look(row, sid=RE2).cells == (Cell("rec1", TRANSFER, L.EMPTY),)
 
     def test_one_that_nobody_counted_as_a_sibling_takes_the_first_free_field(self) -> None:
-        assert look(make_row(), siblings=()).slots == (Slot("rec1", MAIN, L.EMPTY),)
+        assert look(make_row(), siblings=()).cells == (Cell("rec1", MAIN, L.EMPTY),)
 
 
 class TestSeveralRows:
     def test_every_row_of_the_call_has_to_name_the_object(self) -> None:
         found = look(make_row(s3_cell(RE1)), make_row(row_id="rec2"))
         assert found.state is L.EMPTY
-        assert cells(*found.holding(L.EMPTY)) == [("rec2", MAIN, L.EMPTY)]
+        assert shown(*found.holding(L.EMPTY)) == [("rec2", MAIN, L.EMPTY)]
 
     def test_a_mention_in_the_row_of_another_call_counts(self) -> None:
         other = make_row("", twilio_cell(RE1), row_id="rec2", call=CA2)
         found = look(make_row(s3_cell(RE1)), other)
         assert found.state is L.TWILIO_LINK
-        assert cells(*found.holding(L.TWILIO_LINK)) == [("rec2", TRANSFER, L.TWILIO_LINK)]
+        assert shown(*found.holding(L.TWILIO_LINK)) == [("rec2", TRANSFER, L.TWILIO_LINK)]
 
     def test_the_row_of_another_call_gives_no_place(self) -> None:
-        assert look(make_row(row_id="rec2", call=CA2)) == Survey(L.NO_ROW)
+        assert look(make_row(row_id="rec2", call=CA2)) == RowState(L.NO_ROW)
         found = look(make_row(s3_cell(RE1), "", row_id="rec2", call=CA2))
-        assert cells(*found.slots) == [("rec2", MAIN, L.S3_LINK)]
+        assert shown(*found.cells) == [("rec2", MAIN, L.S3_LINK)]
 
     @pytest.mark.parametrize(
         "text",
@@ -227,10 +227,10 @@ class TestSeveralRows:
     ) -> None:
         found = look(make_row(s3_cell(RE1)), make_row(text, row_id="rec2", call=CA2))
         assert found.state is L.ELSEWHERE
-        assert cells(*found.slots)[1:] == [("rec2", MAIN, L.ELSEWHERE)]
+        assert shown(*found.cells)[1:] == [("rec2", MAIN, L.ELSEWHERE)]
 
     def test_without_a_call_only_mentions_count(self) -> None:
-        assert look(make_row(), make_row(call=""), call=None) == Survey(L.NO_ROW)
+        assert look(make_row(), make_row(call=""), call=None) == RowState(L.NO_ROW)
         found = look(make_row(twilio_cell(RE1)), call=None)
         assert found.state is L.TWILIO_LINK
 
@@ -282,17 +282,17 @@ class TestUnread:
     )
     def test_they_are_nobodys_and_not_nothing(self, cell: str) -> None:
         row = make_row(call="", call_cell=cell)
-        assert look(row) == Survey(L.CALL_UNREAD, (Slot("rec1", "", L.CALL_UNREAD),))
-        assert look(row, call=None) == Survey(L.NO_ROW)
+        assert look(row) == RowState(L.CALL_UNREAD, (Cell("rec1", "", L.CALL_UNREAD),))
+        assert look(row, call=None) == RowState(L.NO_ROW)
         assert linked_keys([row], RE1, BOOK) == ()
 
     def test_that_of_another_call_is_that_calls(self) -> None:
-        assert look(make_row(call="", call_cell=f"{CA2} twice")) == Survey(L.NO_ROW)
-        assert look(make_row(call=CA2)) == Survey(L.NO_ROW)
+        assert look(make_row(call="", call_cell=f"{CA2} twice")) == RowState(L.NO_ROW)
+        assert look(make_row(call=CA2)) == RowState(L.NO_ROW)
 
     def test_a_link_makes_it_the_recordings_whatever_the_cell_says(self) -> None:
         row = make_row(twilio_cell(RE1), call="", call_cell='["recA"]')
-        assert cells(*look(row).slots) == [("rec1", MAIN, L.TWILIO_LINK)]
+        assert shown(*look(row).cells) == [("rec1", MAIN, L.TWILIO_LINK)]
 
 
 def test_what_a_row_is_about() -> None:
@@ -329,7 +329,7 @@ class TestConferences:
     def test_recordings_of_one_conference_take_its_cells_in_order_of_creation(self) -> None:
         refs = tuple(make_ref(sid, None, CF1) for sid in SIBLINGS)
         row = make_row(call="", conference=CF1)
-        found = [survey([row], Subject(ref, refs), BOOK, NOW).slots[0].field for ref in refs]
+        found = [row_state([row], Target(ref, refs), BOOK, NOW).cells[0].field for ref in refs]
         assert found == [MAIN, TRANSFER, ""]
 
     def test_a_row_of_both_is_shared_by_both_and_each_only_counts_where_it_belongs(self) -> None:
@@ -339,7 +339,7 @@ class TestConferences:
         everyone = (of_call, of_conference)
 
         def take(ref: Ref) -> list[tuple[str, str, LinkState]]:
-            return cells(*survey([both, calls, talks], Subject(ref, everyone), BOOK, NOW).slots)
+            return shown(*row_state([both, calls, talks], Target(ref, everyone), BOOK, NOW).cells)
 
         assert take(of_call) == [("rec1", MAIN, L.EMPTY), ("rec2", MAIN, L.EMPTY)]
         assert take(of_conference) == [("rec1", TRANSFER, L.EMPTY), ("rec3", MAIN, L.EMPTY)]

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from reccli.sandbox.faults import Faults
-from reccli.sandbox.services import Sandbox
+from reccli.sandbox.running import Sandbox
 from tests.e2e.lab import Lab
 from tests.e2e.prefork import Prefork
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reccli.sandbox.faults import Fault, FaultKind, Faults
-from reccli.sandbox.services import API_KEY, AUTH_TOKEN, CALL, LINK, TRANSFER, Sandbox
+from reccli.sandbox.running import API_KEY, AUTH_TOKEN, CALL, LINK, TRANSFER, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from reccli.sandbox.services import Finished
+from reccli.sandbox.running import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Prefork:
         env: Mapping[str, str],
         cwd: Path,
         patches: Mapping[str, float] | None = None,
-    ) -> Finished:
+    ) -> Ended:
         """Run one command to its end; `patches` are other constants, by "module:NAME"."""
         if not self._process.stdin or not self._process.stdout:
             raise RuntimeError
@@ -70,7 +70,7 @@ class Prefork:
             print(json.dumps(asked), file=self._process.stdin, flush=True)
             code = int(self._process.stdout.readline())
             home = Path(self._home.name)
-            return Finished(code, (home / "stdout").read_text(), (home / "stderr").read_text())
+            return Ended(code, (home / "stdout").read_text(), (home / "stderr").read_text())
 
 
 def _serve(home: Path) -> None:

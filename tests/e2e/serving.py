@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import httpx
 from twilio.request_validator import RequestValidator
 
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from tests.e2e.lab import Told, no_secrets
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.sandbox.airtable import Paging
+from reccli.sandbox.airtable_api import Paging
 from reccli.sandbox.faults import Fault, FaultKind
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.services import CALL, LINK, TRANSFER
+from reccli.sandbox.running import CALL, LINK, TRANSFER
 from tests.e2e.serving import PUBLIC_URL
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from reccli.sandbox.services import CONFERENCE, LINK, TRANSFER
+from reccli.sandbox.running import CONFERENCE, LINK, TRANSFER
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording

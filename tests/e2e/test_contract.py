@@ -17,7 +17,7 @@ import pytest
 
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID, TRANSFER
+from reccli.sandbox.running import ACCOUNT_SID, TRANSFER
 from tests.e2e.lab import Gate, Tripwire
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import LINK
+from reccli.sandbox.running import LINK
 from reccli.sandbox.twilio_params import TwilioError, whole_number
 
 if TYPE_CHECKING:

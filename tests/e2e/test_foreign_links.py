@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from reccli.sandbox.standin import Request, Response, StandIn, fingerprint
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

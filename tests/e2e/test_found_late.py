@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import LINK
+from reccli.sandbox.running import LINK
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reccli.sandbox.services import CALL, LINK
+from reccli.sandbox.running import CALL, LINK
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow

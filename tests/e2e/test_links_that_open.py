@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from reccli.sandbox.services import LINK, TRANSFER
+from reccli.sandbox.running import LINK, TRANSFER
 from reccli.sandbox.standin import Request, Response, StandIn
 from tests.e2e.serving import Server, wait_until
 

@@ -7,7 +7,7 @@ import wave
 from typing import TYPE_CHECKING
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.twilio import ENCRYPTION_DETAILS
+from reccli.sandbox.twilio_api import ENCRYPTION_DETAILS
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID, CALL, LINK, TRANSFER
+from reccli.sandbox.running import ACCOUNT_SID, CALL, LINK, TRANSFER
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab

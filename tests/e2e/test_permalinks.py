@@ -18,8 +18,8 @@ from reccli.adapters.s3 import S3Adapter
 from reccli.config import load
 from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import signature
-from reccli.intake.permalink import permalink_route
-from reccli.sandbox.services import TRANSFER
+from reccli.intake.redirect import permalink_route
+from reccli.sandbox.running import TRANSFER
 from tests.e2e.serving import Server
 from tests.intake.app import serving
 
@@ -160,7 +160,7 @@ class TestFollowing:
     def test_it_works_again_when_the_url_that_it_led_to_has_died(
         self, lab: Lab, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("reccli.intake.permalink.LIFE", timedelta(seconds=1))
+        monkeypatch.setattr("reccli.intake.redirect.LIFE", timedelta(seconds=1))
         with server(lab) as url:
             ((row, mine),) = archive(lab, 1, **permalinks(url))
             first = httpx.get(lab.link(row)).headers["location"]

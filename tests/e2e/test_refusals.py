@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.services import LINK, TRANSFER
+from reccli.sandbox.running import LINK, TRANSFER
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow

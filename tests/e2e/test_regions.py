@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.sandbox.services import ACCOUNT_SID, LINK, TRANSFER
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.running import ACCOUNT_SID, LINK, TRANSFER
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab

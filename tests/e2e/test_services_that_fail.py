@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import LINK
+from reccli.sandbox.running import LINK
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.sandbox.services import CALL, LINK, TRANSFER
+from reccli.sandbox.running import CALL, LINK, TRANSFER
 
 if TYPE_CHECKING:
     from reccli.sandbox.airtable_table import FakeRow

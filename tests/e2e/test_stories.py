@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.services import Sandbox
+from reccli.sandbox.running import Sandbox
 from reccli.sandbox.stories import STORIES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID
+from reccli.sandbox.running import ACCOUNT_SID
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording

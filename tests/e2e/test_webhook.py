@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 from websockets.sync.client import connect
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
 from tests.e2e.serving import PUBLIC_URL, ROUTE, Server, parameters, signed, wait_until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from reccli.sandbox.services import ACCOUNT_SID
+from reccli.sandbox.running import ACCOUNT_SID
 from tests import postgres
 from tests.e2e.serving import ROUTE, Server, signed, wait_until
 from tests.intake.app import environment_for

@@ -9,7 +9,7 @@ import pytest
 
 from reccli.sandbox.audio import cbr, vbr, wav
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.twilio import ENCRYPTION_DETAILS
+from reccli.sandbox.twilio_api import ENCRYPTION_DETAILS
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording
@@ -111,9 +111,9 @@ def test_sizes_in_a_wav_that_mean_nothing_are_not_believed(lab: Lab) -> None:
     assert [lab.holds(row, mine) for row, mine in calls] == held
 
 
-def streamed(seed: str, size: int) -> bytes:
+def streamed(candidate: str, size: int) -> bytes:
     """Make 20 s of WAV as a stream writes it, its sizes not known yet."""
-    body = wav(seed, 20)
+    body = wav(candidate, 20)
     return body[:4] + struct.pack("<I", size) + body[8:40] + struct.pack("<I", size) + body[44:]
 
 

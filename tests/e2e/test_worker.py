@@ -22,12 +22,12 @@ from websockets.sync.client import connect
 from reccli.adapters.ledger import connect as connect_module
 from reccli.adapters.s3 import bucket
 from reccli.config import load
-from reccli.flow import callbacks as rules
 from reccli.flow import checks
+from reccli.flow import waiting as rules
 from reccli.intake import webhook, worker
 from reccli.intake.webhook import create_app
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN, TRANSFER
 from tests.e2e.lab import Gate
 from tests.e2e.serving import PUBLIC_URL, ROUTE, parameters, signed, wait_until
 from tests.intake.app import serving

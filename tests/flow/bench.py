@@ -14,12 +14,12 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Due, Limits
 from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
-from reccli.flow.outcome import Outcome, Rules, Seed
-from reccli.flow.perform import World as Reach
+from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.run import Brake, Pace, Runner
+from reccli.flow.services import Services
 from reccli.flow.source import Sources
 from tests.sim.faults import Plan
 from tests.sim.ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
@@ -75,7 +75,7 @@ class Bench:
         s3, links = OneAtATime(FakeS3(wire), self), OneAtATime(FakeLinks(wire), self)
         airtable = OneAtATime(FakeAirtable(wire), self)
         retry = Retry(self.backoff, sleep=self.world.sleep, now=self.world.now)
-        self.reach = Reach(
+        self.services = Services(
             OneAtATime(FakeTwilio(wire), self),
             s3,
             airtable,
@@ -84,14 +84,14 @@ class Bench:
             self.world.now,
             Checks(s3, links, self.world.book, retry, self.world.now, airtable=airtable),
         )
-        self.sources = Sources(self.reach)
+        self.sources = Sources(self.services)
 
-    def run(self, command: Command, items: Iterator[Seed | Outcome] | None = None) -> Result:
+    def run(self, command: Command, items: Iterator[Candidate | Outcome] | None = None) -> Result:
         rules = Rules(
-            MAY[command], Policy(self.retention), self.reach.book, NAMING, dry_run=self.dry_run
+            MAY[command], Policy(self.retention), self.services.book, NAMING, dry_run=self.dry_run
         )
         runner = Runner(
-            self.reach,
+            self.services,
             rules,
             Brake(self.limits, self.confirm),
             self._tell,
@@ -102,7 +102,7 @@ class Bench:
             items = self.items(command)
         return runner.run(items, self.sources)
 
-    def items(self, command: Command) -> Iterator[Seed | Outcome]:
+    def items(self, command: Command) -> Iterator[Candidate | Outcome]:
         match command:
             case Command.PROCESS:
                 return self.sources.unlinked(self.world.now() - timedelta(days=3), None)

@@ -27,7 +27,7 @@ from reccli.flow.effects import (
     Rows,
     WriteLinks,
 )
-from reccli.flow.outcome import Outcome, Rules, Seed
+from reccli.flow.outcome import Candidate, Outcome, Rules
 from tests.core.samples import KEY, NOW, make_book, make_recording, make_ref
 
 EVERYTHING = frozenset().union(*MAY.values())
@@ -64,11 +64,11 @@ class Stage:
         self.says[kind].extend(replies)
         return self
 
-    def play(self, seed: Seed | None = None) -> Outcome:
+    def play(self, candidate: Candidate | None = None) -> Outcome:
         """Run the case to its end."""
         policy = Policy(timedelta(hours=24))
         rules = Rules(self.may, policy, self.book, self.naming, dry_run=self.dry_run)
-        case = reconcile(seed or Seed(make_recording().ref, (make_ref(),)), rules, NOW)
+        case = reconcile(candidate or Candidate(make_recording().ref, (make_ref(),)), rules, NOW)
         reply: Any = None
         try:
             while True:
@@ -103,9 +103,9 @@ class Stage:
         if effect.key is not None:
             url = presigned_link(effect.key)
         rows = {row.id: row for row in self.rows}
-        for slot in effect.slots:
-            row = rows[slot.row_id]
-            rows[row.id] = replace(row, links={**row.links, slot.field: url})
+        for cell in effect.cells:
+            row = rows[cell.row_id]
+            rows[row.id] = replace(row, links={**row.links, cell.field: url})
         self.rows = tuple(rows.values())
         return Rows(self.rows, NOW)
 

@@ -9,7 +9,8 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Step, StepKind
-from reccli.flow.callbacks import (
+from reccli.flow.outcome import Outcome
+from reccli.flow.waiting import (
     FIRST,
     GIVE_UP,
     LONGEST,
@@ -20,7 +21,6 @@ from reccli.flow.callbacks import (
     later,
     verdict,
 )
-from reccli.flow.outcome import Outcome
 
 K = FailureKind
 NEW = timedelta(seconds=1)

@@ -21,8 +21,8 @@ from reccli.flow.effects import (
     Stale,
     WriteLinks,
 )
-from reccli.flow.outcome import Seed
-from reccli.flow.telling import VANISHED
+from reccli.flow.outcome import Candidate
+from reccli.flow.reporting import VANISHED
 from tests.core.samples import KEY, RE1, RE2, make_recording, make_ref, make_row, twilio_cell
 
 from .byhand import GOOD, Stage, codes, failed, presigned_link
@@ -32,7 +32,7 @@ LINKED = (make_row(presigned_link()),)
 DYING = (make_row(presigned_link().replace("20261122", "20261101")),)
 UNFIT = StoredObject(S3State.UNFIT, failure=failed(Service.S3))
 GONE = "object_vanished"
-KNOWN = Seed(make_recording().ref)
+KNOWN = Candidate(make_recording().ref)
 
 
 # Writes
@@ -86,14 +86,14 @@ def test_who_else_wants_a_free_cell_is_asked_first() -> None:
     stage.play(KNOWN)
     assert (len(stage.of(ObserveSiblings)), len(stage.of(ObserveRows))) == (1, 2)
     (write,) = stage.of(WriteLinks)
-    assert [slot.field for slot in write.slots] == ["Transfer Recording URL"]
+    assert [cell.field for cell in write.cells] == ["Transfer Recording URL"]
 
 
 def test_one_that_twilio_does_not_list_comes_after_all_that_it_does() -> None:
     stage = Stage((make_row(),), siblings=(make_ref(RE2),)).command(Command.PROCESS)
     stage.play(KNOWN)
     (write,) = stage.of(WriteLinks)
-    assert [slot.field for slot in write.slots] == ["Transfer Recording URL"]
+    assert [cell.field for cell in write.cells] == ["Transfer Recording URL"]
 
 
 def test_while_nobody_says_who_else_wants_it_no_free_cell_is_taken() -> None:
@@ -107,7 +107,7 @@ def test_a_cell_that_is_its_own_needs_no_siblings() -> None:
     stage = Stage((make_row(twilio_cell(RE1)), make_row(row_id="rec2"))).command(Command.PROCESS)
     assert stage.play(KNOWN).steps[0] is StepKind.RELINK
     first = stage.of(WriteLinks)[0]
-    assert [slot.row_id for slot in first.slots] == ["rec1"]
+    assert [cell.row_id for cell in first.cells] == ["rec1"]
     assert stage.asked.index(first) < stage.asked.index(stage.of(ObserveSiblings)[0])
 
 

@@ -76,8 +76,8 @@ def test_what_was_stored_lately_and_never_linked_is_found_however_old_it_is(
 
     def found() -> list[str]:
         since = world.now() - timedelta(hours=48)
-        seeds = Bench(world).sources.unlinked(since, None, compare=NAMING)
-        return [seed.ref.sid for seed in seeds]
+        candidates = Bench(world).sources.unlinked(since, None, compare=NAMING)
+        return [candidate.ref.sid for candidate in candidates]
 
     assert sorted(found()) == sids[:3]
     monkeypatch.setattr(source, "MOST_OLDER", 1)
@@ -146,8 +146,8 @@ def test_an_s3_that_fails_is_not_asked_for_a_listing(service: Service) -> None:
 
     bench = Bench(many(3, linked=True))
     with pytest.raises(ServiceError):
-        bench.reach.retry(service, broken)
-    assert [outage.service for outage in bench.reach.retry.failing] == [service]
+        bench.services.retry(service, broken)
+    assert [outage.service for outage in bench.services.retry.failing] == [service]
     list(bench.sources.unlinked(bench.world.now(), None, compare=NAMING))
     assert bench.count("s3.keys") == (service is not Service.S3)
     assert bench.sources.compared is (service is not Service.S3)
@@ -178,8 +178,8 @@ def test_a_listing_with_an_end_has_not_compared_everything() -> None:
     world.sleep(30 * 86_400)
     sources = Bench(world).sources
     now = world.now()
-    seeds = sources.unlinked(now, now, compare=NAMING)
-    assert len(list(seeds)) == 5  # their links are dying
+    candidates = sources.unlinked(now, now, compare=NAMING)
+    assert len(list(candidates)) == 5  # their links are dying
     assert not sources.compared
 
 
@@ -197,8 +197,10 @@ def test_what_a_callback_told_of_is_not_taken_twice() -> None:
     sources = Bench(world).sources
     told = {sid: world.tapes.now[sid].call_sid}
     since = world.now() - timedelta(days=3)
-    seeds = [seed.ref.sid for seed in sources.unlinked(since, None, told, compare=NAMING)]
-    assert seeds.count(sid) == 1
+    candidates = [
+        candidate.ref.sid for candidate in sources.unlinked(since, None, told, compare=NAMING)
+    ]
+    assert candidates.count(sid) == 1
 
 
 def test_notes_and_transcripts_beside_it_are_no_copy() -> None:
@@ -239,16 +241,19 @@ def test_what_a_callback_told_of_is_taken_although_it_is_linked(*, by_call: bool
     told = {call_sid: call_sid} if by_call else {sid: None}
     since = world.now() - timedelta(days=3)
     sources = Bench(world).sources
-    seeds = list(sources.unlinked(since, None, told))
-    assert [seed.ref.sid for seed in seeds] == [sid]
+    candidates = list(sources.unlinked(since, None, told))
+    assert [candidate.ref.sid for candidate in candidates] == [sid]
     assert sources.calls == ({call_sid: (sid,)} if by_call else {})
 
 
 def test_what_no_row_links_is_taken_once_although_it_has_no_object_either() -> None:
     world = many(3, stored=False, row=False)
     since = world.now() - timedelta(days=3)
-    seeds = [seed.ref.sid for seed in Bench(world).sources.unlinked(since, None, compare=NAMING)]
-    assert sorted(seeds) == [f"RE{number:032x}" for number in (1, 2, 3)]
+    candidates = [
+        candidate.ref.sid
+        for candidate in Bench(world).sources.unlinked(since, None, compare=NAMING)
+    ]
+    assert sorted(candidates) == [f"RE{number:032x}" for number in (1, 2, 3)]
 
 
 def test_only_what_twilio_did_not_list_may_hide_siblings() -> None:
@@ -262,9 +267,9 @@ def test_only_what_twilio_did_not_list_may_hide_siblings() -> None:
         world.page = 1
         bench = Bench(world, on_call=on_call)
         bench.sources.failures.append(failure(service=Service.AIRTABLE).failure)
-        seeds = list(bench.sources.unlinked(None, None))
-        assert len(seeds) == 2 - broken
-        assert all(bool(seed.siblings) is not broken for seed in seeds)
+        candidates = list(bench.sources.unlinked(None, None))
+        assert len(candidates) == 2 - broken
+        assert all(bool(candidate.siblings) is not broken for candidate in candidates)
 
 
 @pytest.mark.parametrize("compare", [None, NAMING])
@@ -276,8 +281,8 @@ def test_siblings_are_named_unless_the_listing_may_have_cut_the_call(
     assert tape.created
     for hours, known in ((1, False), (25, True)):
         since = tape.created - timedelta(hours=hours)
-        (seed,) = Bench(world).sources.unlinked(since, None, compare=compare)
-        assert seed.siblings == ((tape.ref,) if known else ())
+        (candidate,) = Bench(world).sources.unlinked(since, None, compare=compare)
+        assert candidate.siblings == ((tape.ref,) if known else ())
 
 
 def test_the_oldest_come_first_and_bring_their_rows() -> None:
@@ -288,9 +293,11 @@ def test_the_oldest_come_first_and_bring_their_rows() -> None:
     for tape, hours in zip(tapes, (3, 1, 4, 2), strict=True):
         created = world.now() - timedelta(hours=hours)
         world.tapes.now = {**world.tapes.now, tape.sid: replace(tape, created=created)}
-    seeds = list(Bench(world).sources.unlinked(world.now() - timedelta(days=3), None))
-    assert [seed.ref.sid for seed in seeds] == [f"RE{number:032x}" for number in (3, 1, 4, 2)]
-    assert all(seed.rows and len(seed.rows.rows) == 1 for seed in seeds)
+    candidates = list(Bench(world).sources.unlinked(world.now() - timedelta(days=3), None))
+    assert [candidate.ref.sid for candidate in candidates] == [
+        f"RE{number:032x}" for number in (3, 1, 4, 2)
+    ]
+    assert all(candidate.rows and len(candidate.rows.rows) == 1 for candidate in candidates)
 
 
 def test_a_recording_counts_as_recent_from_that_moment_on_or_where_nobody_says() -> None:
@@ -301,9 +308,9 @@ def test_a_recording_counts_as_recent_from_that_moment_on_or_where_nobody_says()
         world.tapes.now = {**world.tapes.now, sid: tape}
     bench = Bench(world)
     page = Page(list(world.tapes.now.values()), None)
-    bench.reach.twilio.page = lambda *_args: page  # type: ignore[method-assign]
-    seeds = {seed.ref.sid for seed in bench.sources.unlinked(since, None)}
-    assert seeds == {f"RE{number:032x}" for number in (1, 3)}
+    bench.services.twilio.page = lambda *_args: page  # type: ignore[method-assign]
+    candidates = {candidate.ref.sid for candidate in bench.sources.unlinked(since, None)}
+    assert candidates == {f"RE{number:032x}" for number in (1, 3)}
 
 
 def test_how_many_older_ones_are_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,13 @@ import pytest
 from reccli.core.model import Ref
 from reccli.flow.effects import ObserveRows
 from reccli.flow.lane import Lane, Task
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 
 
 def lane(waiting: int, **how: Any) -> Lane:  # noqa: ANN401 - fields of Lane
     made = Lane(size=100, linger=60, carry_out=lambda effects, _world: effects, **how)
     for _ in range(waiting):
-        task = Task(Seed(Ref("RE", "AC")), None)  # type: ignore[arg-type]
+        task = Task(Candidate(Ref("RE", "AC")), None)  # type: ignore[arg-type]
         made.put(task, ObserveRows(Ref("RE", "AC")))
     return made
 

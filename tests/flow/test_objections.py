@@ -8,7 +8,7 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Row
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 from tests.core.samples import (
     CA1,
     CA2,
@@ -71,7 +71,7 @@ def test_only_what_twilio_lists_can_contradict_its_404(
     gone = Failure(Service.TWILIO, kind, "not_found", "made up")
     # Twilio is asked at first only where nothing was listed, and again before the delete.
     stage = Stage((make_row(presigned_link()),), recording=gone)
-    outcome = stage.play(Seed(recording.ref, recording=recording if listed else None))
+    outcome = stage.play(Candidate(recording.ref, recording=recording if listed else None))
     found = outcome.objection.code if outcome.objection else None
     assert outcome.step.reason is Reason.NOT_OBSERVED
     assert found == (code if kind is FailureKind.GONE else None)

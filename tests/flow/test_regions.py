@@ -33,7 +33,7 @@ def bench(world: World, kind: FailureKind | None = None, *, down: str = THERE) -
             raise failure(kind, Service.TWILIO)
 
     made = Bench(world, on_call=on_call)
-    made.reach.twilio._port.regions = (HERE, THERE)  # type: ignore[attr-defined]  # noqa: SLF001
+    made.services.twilio._port.regions = (HERE, THERE)  # type: ignore[attr-defined]  # noqa: SLF001
     return made
 
 
@@ -88,18 +88,18 @@ def test_a_region_that_fails_for_long_closes_no_other() -> None:
     for number in range(1, 15):
         moved(world, number)
     run = bench(world, FailureKind.DENIED)
-    seeds = list(Bench(world).sources.on_twilio())
-    (elsewhere,) = {seed.recording.region for seed in seeds if seed.recording}
+    candidates = list(Bench(world).sources.on_twilio())
+    (elsewhere,) = {candidate.recording.region for candidate in candidates if candidate.recording}
     assert elsewhere == HERE
     everyone = [Ref(re_sid(number), world.book.account_sid, None) for number in range(1, 21)]
     for ref in everyone[:14]:
         with pytest.raises(ServiceError) as error:
-            fetch(ref, run.reach)
+            fetch(ref, run.services)
         assert error.value.failure.kind is FailureKind.DENIED
     assert run.calls.count("twilio.fetch") == 14
     for ref in everyone[14:]:
-        assert fetch(ref, run.reach).region == HERE
-    (outage,) = run.reach.retry.outages
+        assert fetch(ref, run.services).region == HERE
+    (outage,) = run.services.retry.outages
     assert outage.service is Service.TWILIO
 
 
@@ -115,19 +115,19 @@ def test_a_recording_that_is_there_is_found_while_the_main_region_is_away() -> N
 
 def test_a_call_that_the_healthy_region_does_not_know_may_be_in_the_other() -> None:
     run = bench(calls(1), FailureKind.DENIED)
-    assert len(recordings_of(ca_sid(1), run.reach)) == 2
+    assert len(recordings_of(ca_sid(1), run.services)) == 2
     with pytest.raises(ServiceError):
-        recordings_of(ca_sid(9), run.reach)
-    assert recordings_of(ca_sid(9), bench(calls(1)).reach) == []
+        recordings_of(ca_sid(9), run.services)
+    assert recordings_of(ca_sid(9), bench(calls(1)).services) == []
     result = run.run(Command.PROCESS, run.sources.named((ca_sid(9),)))
     assert (result.outcomes, result.exit_code) == ([], 4)
 
 
 def test_a_call_that_was_found_is_not_looked_for_further() -> None:
     run = bench(calls(1))
-    recordings_of(ca_sid(1), run.reach)
+    recordings_of(ca_sid(1), run.services)
     assert run.count("twilio.page") == 1
-    recordings_of(ca_sid(1), run.reach, THERE)
+    recordings_of(ca_sid(1), run.services, THERE)
     assert run.count("twilio.page") == 2
 
 

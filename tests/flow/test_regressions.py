@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import Command
-from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.result import Exit
 from tests.sim.faults import Fault, Plan
 from tests.sim.world import re_sid
@@ -96,7 +96,7 @@ def outcome_reasons(outcomes: list[Outcome]) -> set[Reason]:
 def test_a_bug_in_a_source_keeps_what_was_done_and_deletes_nothing() -> None:
     bench = Bench(many(3, linked=True))
 
-    def items() -> Iterator[Seed | Outcome]:
+    def items() -> Iterator[Candidate | Outcome]:
         yield from bench.sources.on_twilio()
         raise ZeroDivisionError
 

@@ -16,7 +16,7 @@ from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import Command
 from reccli.flow.effects import Rows
 from reccli.flow.linking import FRESH
-from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.result import COUNTS, Exit, Result
 from reccli.flow.run import AIRTABLE_AT_ONCE, CHUNK, GROUPS_AT_ONCE
 from tests.core.samples import make_recording
@@ -91,10 +91,10 @@ def test_seeds_that_know_no_siblings_do_not_take_the_same_cell(round_: int) -> N
 def test_what_was_seen_too_long_ago_is_looked_at_again() -> None:
     world = many(3)
     bench = Bench(world)
-    old: list[Seed | Outcome] = [
-        replace(seed, rows=replace(seed.rows, at=seed.rows.at - 2 * FRESH))
-        for seed in bench.items(M)
-        if isinstance(seed, Seed) and seed.rows
+    old: list[Candidate | Outcome] = [
+        replace(candidate, rows=replace(candidate.rows, at=candidate.rows.at - 2 * FRESH))
+        for candidate in bench.items(M)
+        if isinstance(candidate, Candidate) and candidate.rows
     ]
     result = bench.run(M, iter(old))
     assert len(old) == result.summary["relinked"] == 3
@@ -114,11 +114,15 @@ def test_a_look_that_is_young_is_not_repeated() -> None:
     assert (bench.count("airtable.read"), bench.count("airtable.write")) == (0, 1)
 
 
-def _seeds(bench: Bench, age: timedelta = NONE) -> list[Seed]:
+def _seeds(bench: Bench, age: timedelta = NONE) -> list[Candidate]:
     """Take the recordings as they were scanned so long ago."""
-    found = [seed for seed in bench.items(M) if isinstance(seed, Seed)]
+    found = [candidate for candidate in bench.items(M) if isinstance(candidate, Candidate)]
     now = bench.world.now() - age
-    return [replace(seed, rows=Rows(seed.rows.rows, now)) for seed in found if seed.rows]
+    return [
+        replace(candidate, rows=Rows(candidate.rows.rows, now))
+        for candidate in found
+        if candidate.rows
+    ]
 
 
 # The brake
@@ -400,13 +404,13 @@ def test_work_in_hand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ended += 1
         add(self, outcome)
 
-    def items() -> Iterator[Seed]:
+    def items() -> Iterator[Candidate]:
         nonlocal begun, most
         for number in range(2_000):
             begun += 1
             most = max(most, begun - ended)
             tape = make_recording(sid=re_sid(number), status="failed")
-            yield Seed(tape.ref, (), tape)
+            yield Candidate(tape.ref, (), tape)
 
     monkeypatch.setattr(Result, "add", counted)
     result = bench.run(D, items())

@@ -20,7 +20,7 @@ from reccli.flow.effects import (
     Rows,
     Stale,
 )
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 from tests.core.samples import (
     CA1,
     KEY,
@@ -176,13 +176,13 @@ def test_how_long_it_is_comes_from_twilio_the_object_and_a_person() -> None:
 def test_what_the_source_has_seen_is_not_asked_for_again() -> None:
     recording = make_recording(status="in-progress")
     stage = Stage()
-    stage.play(Seed(recording.ref, (), recording, Rows(LINKED, NOW)))
+    stage.play(Candidate(recording.ref, (), recording, Rows(LINKED, NOW)))
     assert (stage.of(ObserveRecording), stage.of(ObserveRows)) == ([], [])
 
 
 def test_rows_are_found_by_the_call_that_twilio_tells() -> None:
     stage = Stage(LINKED)
-    stage.play(Seed(replace(make_recording().ref, call_sid=None, region=None), (make_ref(),)))
+    stage.play(Candidate(replace(make_recording().ref, call_sid=None, region=None), (make_ref(),)))
     assert {look.ref.call_sid for look in stage.of(ObserveRows)} == {CA1}
     first, *later = stage.of(ObserveRecording)
     assert first.ref.region is None
@@ -194,7 +194,9 @@ def test_links_are_dying_by_the_time_at_which_the_rows_were_seen(*, given: bool)
     later = Rows(LINKED, NOW + timedelta(days=30))
     stage = Stage(may=frozenset())
     stage.will_say(ObserveRows, later)
-    outcome = stage.play(Seed(make_recording().ref, (make_ref(),), rows=later if given else None))
+    outcome = stage.play(
+        Candidate(make_recording().ref, (make_ref(),), rows=later if given else None)
+    )
     assert outcome.rows is LinkState.S3_LINK_EXPIRING
 
 
@@ -208,7 +210,7 @@ def test_a_delete_that_came_too_late_is_proven_again() -> None:
 # What only a callback told of
 
 GONE = failed(Service.TWILIO, FailureKind.GONE)
-TOLD = Seed(make_recording().ref, (make_ref(),), told=True)
+TOLD = Candidate(make_recording().ref, (make_ref(),), told=True)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -220,7 +222,7 @@ def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recording", "seed", "more"),
+    ("recording", "candidate", "more"),
     [
         (GONE, replace(TOLD, told=False), ()),
         (failed(Service.TWILIO), TOLD, ()),  # somebody else's 404
@@ -229,10 +231,10 @@ def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
     ],
 )
 def test_whatever_else_went_wrong_is_a_failure(
-    recording: Failure, seed: Seed, more: tuple[Failure, ...]
+    recording: Failure, candidate: Candidate, more: tuple[Failure, ...]
 ) -> None:
     stage = Stage((), {}, recording=recording).command(Command.PROCESS)
-    outcome = stage.will_say(ObserveRows, *more).play(seed)
+    outcome = stage.will_say(ObserveRows, *more).play(candidate)
     assert (outcome.step.reason, outcome.failures) == (Reason.NOT_OBSERVED, (recording, *more))
 
 

@@ -35,9 +35,9 @@ def look(world: World, seen: set[str], *rows: Row) -> tuple[list[str], list[obje
         asked.extend((day, cursor, holding))
         return Page(rows, None)
 
-    bench.reach.airtable.signed_until = signed_until  # type: ignore[method-assign]
-    seeds = list(bench.sources.dying_links(seen))
-    return [f"{seed.ref.sid} {seed.ref.call_sid}" for seed in seeds], asked
+    bench.services.airtable.signed_until = signed_until  # type: ignore[method-assign]
+    candidates = list(bench.sources.dying_links(seen))
+    return [f"{candidate.ref.sid} {candidate.ref.call_sid}" for candidate in candidates], asked
 
 
 def test_each_recording_whose_link_dies_is_taken_once() -> None:
@@ -65,7 +65,7 @@ def test_a_scan_whose_cursor_is_forgotten_begins_anew_and_not_for_ever(expired: 
             raise problem
         return Page((), "next" if cursor is None else None)
 
-    bench.reach.airtable.fallbacks = fallbacks  # type: ignore[method-assign]
+    bench.services.airtable.fallbacks = fallbacks  # type: ignore[method-assign]
     assert list(bench.sources.fallbacks()) == []
     tries = min(expired + 1, 4)
     assert asked == [None, "next"] * tries

@@ -27,8 +27,8 @@ def look(*rows: Row) -> list[list[str]]:
         assert refs == [FIRST, SECOND]
         return rows
 
-    bench.reach.airtable.find = find  # type: ignore[method-assign]
-    given = find_rows([ObserveRows(FIRST), ObserveRows(SECOND)], bench.reach)
+    bench.services.airtable.find = find  # type: ignore[method-assign]
+    given = find_rows([ObserveRows(FIRST), ObserveRows(SECOND)], bench.services)
     return [[row.id for row in each.rows] for each in given if isinstance(each, Rows)]
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from reccli.config import load
-from reccli.intake.connection import Connection
+from reccli.intake.connection import BoundedProtocol
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import create_app
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def serving(app: Starlette) -> Iterator[str]:
     """Run an app until the test is done with it."""
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=BoundedProtocol,
         port=0,
         log_config=None,
         access_log=False,

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from reccli.adapters.twilio import Signatures
 from reccli.intake.webhook import create_app
 from reccli.intake.worker import Worker
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from tests.intake.app import PUBLIC_URL, environment_for, running, serving, settings_for
 
 if TYPE_CHECKING:

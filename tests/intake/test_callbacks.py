@@ -18,7 +18,7 @@ from reccli.adapters.twilio import Signatures
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.intake import callbacks
 from reccli.intake.callbacks import LARGEST, RecordingStatus
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from tests.intake.app import PUBLIC_URL, serving
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from reccli.adapters.twilio import Signatures
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.intake import media_stream
 from reccli.intake.media_stream import MediaStream
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from tests.intake.app import PUBLIC_URL, Running, running, serving
 
 if TYPE_CHECKING:

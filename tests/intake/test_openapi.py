@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from twilio.request_validator import RequestValidator
 
-from reccli.sandbox.services import AUTH_TOKEN
+from reccli.sandbox.running import AUTH_TOKEN
 from tests.intake.app import PUBLIC_URL, Running, running
 
 if TYPE_CHECKING:

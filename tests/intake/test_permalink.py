@@ -23,7 +23,7 @@ from starlette.routing import Mount
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import LinkBook, signature
-from reccli.intake.permalink import LIFE, permalink_route
+from reccli.intake.redirect import LIFE, permalink_route
 from tests.core.samples import BUCKET, KEY, make_book
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from streamdouble.scenario import Dtmf, Hangup, Scenario, Wait
 from streamdouble.session import Session, SessionConfig, SessionResult
 
 from reccli.adapters.twilio import Signatures
-from reccli.sandbox.services import ACCOUNT_SID, AUTH_TOKEN
+from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
 from tests.intake.app import PUBLIC_URL, Running, running
 from tests.intake.test_media_stream import kept, wait_for
 

@@ -9,10 +9,10 @@ import pytest
 from pyairtable import Api, Table
 from twilio.rest import Client
 
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 from reccli.sandbox.s3_proxy import S3Proxy
 from reccli.sandbox.seaweed import SeaweedFS
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 from tests.sandbox.airtable_samples import BASE, FIELDS, LINK
 from tests.sandbox.s3_samples import BUCKET
 from tests.sandbox.s3_samples import connect as connect_s3

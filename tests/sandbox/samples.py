@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime
 
 from reccli.sandbox.standin import fingerprint
-from reccli.sandbox.twilio import FakeRecording, TwilioStandIn
+from reccli.sandbox.twilio_api import FakeRecording, TwilioStandIn
 
 ACCOUNT = "AC" + "1" * 32
 KEY = "SK" + "2" * 32

@@ -6,7 +6,7 @@ import pytest
 import requests
 from pyairtable import Api, Table
 
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 from reccli.sandbox.standin import Request
 from tests.sandbox.airtable_samples import BASE, LINK, TWILIO, refused
 

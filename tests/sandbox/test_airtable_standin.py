@@ -8,7 +8,7 @@ import requests
 from pyairtable import Api, Table
 from pyairtable.formulas import OR, match
 
-from reccli.sandbox.airtable import AirtableStandIn, Paging
+from reccli.sandbox.airtable_api import AirtableStandIn, Paging
 from reccli.sandbox.standin import Fault, FaultKind
 from tests.sandbox.airtable_samples import BASE, LINK, TWILIO, refused
 

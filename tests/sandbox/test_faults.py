@@ -10,7 +10,7 @@ from twilio.base.exceptions import TwilioException
 from reccli.sandbox import audio
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.standin import Request, stopped
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 from tests.sandbox.samples import AUTH, media_url
 
 

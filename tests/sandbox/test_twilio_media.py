@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from reccli.sandbox import audio
-from reccli.sandbox.twilio import ENCRYPTION_DETAILS, TwilioStandIn
+from reccli.sandbox.twilio_api import ENCRYPTION_DETAILS, TwilioStandIn
 from tests.sandbox.samples import AUTH, BASIC, media_url
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 from tests.sandbox.samples import ACCOUNT, AUTH, BASIC, KEY, NOON, Clock, media_url
 
 SCHEMA_KEYS = {

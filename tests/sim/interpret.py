@@ -19,10 +19,10 @@ from reccli.flow.checks import Checks
 from reccli.flow.commands import MAY, Command
 from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, WriteLinks
 from reccli.flow.linking import write_links
-from reccli.flow.outcome import Outcome, Rules, Seed
-from reccli.flow.perform import World as Reach
+from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.perform import find_rows, perform
 from reccli.flow.retry import Backoff, Retry
+from reccli.flow.services import Services
 from reccli.flow.source import ROWS_AT_ONCE, Sources
 
 from .faults import CrashError, Plan
@@ -58,16 +58,16 @@ class Run:
         retry = Retry(Backoff(attempts=self.attempts), sleep=world.sleep, now=world.now)
         s3, airtable = FakeS3(wire), FakeAirtable(wire)
         checks = Checks(s3, FakeLinks(wire), world.book, retry, world.now, airtable=airtable)
-        reach = Reach(FakeTwilio(wire), s3, airtable, world.book, retry, world.now, checks)
+        services = Services(FakeTwilio(wire), s3, airtable, world.book, retry, world.now, checks)
         try:
-            self._run(reach, world)
+            self._run(services, world)
         except CrashError:
             self.crashed = True
         return self
 
-    def _run(self, reach: Reach, world: World) -> None:
-        rules = Rules(MAY[self.command], Policy(self.retention), reach.book, world.naming)
-        items = _items(self.command, Sources(reach))
+    def _run(self, services: Services, world: World) -> None:
+        rules = Rules(MAY[self.command], Policy(self.retention), services.book, world.naming)
+        items = _items(self.command, Sources(services))
         asked = False
         while chunk := list(islice(items, self.window)):
             turns: list[tuple[Case, Any]] = []
@@ -75,7 +75,7 @@ class Run:
                 if isinstance(item, Outcome):
                     self.outcomes.append(item)
                 else:
-                    turns.append((reconcile(item, rules, reach.now()), None))
+                    turns.append((reconcile(item, rules, services.now()), None))
             parked: list[Case] = []
             while turns or parked:
                 if not turns:
@@ -84,7 +84,7 @@ class Run:
                 waiting = [pair for turn in turns if (pair := self._next(*turn, world))]
                 parked += [case for case, effect in waiting if isinstance(effect, AskGuard)]
                 waiting = [turn for turn in waiting if turn[0] not in parked]
-                turns = list(_answers(waiting, reach))
+                turns = list(_answers(waiting, services))
 
     def _next(self, case: Case, reply: object, world: World) -> tuple[Case, Effect] | None:
         try:
@@ -110,17 +110,17 @@ def _lost(sid: str, world: World) -> bool:
     return deleted and not world.proven(sid)
 
 
-def _items(command: Command, sources: Sources) -> Iterator[Seed | Outcome]:
+def _items(command: Command, sources: Sources) -> Iterator[Candidate | Outcome]:
     match command:
         case Command.PROCESS:
-            return sources.unlinked(sources.world.now() - LOOK_BACK, None)
+            return sources.unlinked(sources.services.now() - LOOK_BACK, None)
         case Command.MIGRATE_FALLBACKS:
             return sources.fallbacks()
         case _:
             return sources.on_twilio()
 
 
-def _answers(waiting: list[tuple[Case, Effect]], reach: Reach) -> Iterator[tuple[Case, Any]]:
+def _answers(waiting: list[tuple[Case, Effect]], services: Services) -> Iterator[tuple[Case, Any]]:
     """Carry out the effects that cases wait for: rows at once, links at once, others singly."""
     rows: list[tuple[Case, ObserveRows]] = []
     links: list[tuple[Case, WriteLinks]] = []
@@ -133,10 +133,10 @@ def _answers(waiting: list[tuple[Case, Effect]], reach: Reach) -> Iterator[tuple
             case Record() | AskGuard():
                 yield case, None
             case _:
-                yield case, perform(effect, reach)
+                yield case, perform(effect, services)
     for at in range(0, len(rows), ROWS_AT_ONCE):
         batch = rows[at : at + ROWS_AT_ONCE]
-        found = find_rows([effect for _, effect in batch], reach)
+        found = find_rows([effect for _, effect in batch], services)
         yield from zip((case for case, _ in batch), found, strict=True)
-    answers = write_links([effect for _, effect in links], reach) if links else []
+    answers = write_links([effect for _, effect in links], services) if links else []
     yield from zip((case for case, _ in links), answers, strict=True)

@@ -29,9 +29,9 @@ from reccli.core.model import (
     StepKind,
     StoredObject,
 )
-from reccli.core.rows import Subject, Survey
+from reccli.core.rows import RowState, Target
 from reccli.flow.commands import Command
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 from reccli.flow.sides import Sides
 
 from .faults import Fault, Plan, faults_of
@@ -116,8 +116,8 @@ def edits() -> Iterator[World]:
 
 def two_at_once() -> Iterator[World]:
     """Fill the empty row of a call by two runs in many orders, with nothing kept in retention."""
-    for seed in range(90):
-        world, rng = two_rows(), Random(seed)
+    for candidate in range(90):
+        world, rng = two_rows(), Random(candidate)
         actors = [Actor([Run(M, retention=timedelta())]) for _ in range(2)]
         interleave(world, actors, [rng.randrange(2) for _ in range(80)])
         settle(world)
@@ -198,13 +198,15 @@ def unknown_rows_are_none(patch: Patch) -> None:
     deletes_are_never_stale(patch)
 
     def make(honest: Honest) -> object:
-        def read(sides: object) -> Survey:
-            survey: Survey = honest(sides)
-            return Survey(LinkState.S3_LINK) if survey.state is LinkState.UNKNOWN else survey
+        def read(sides: object) -> RowState:
+            row_state: RowState = honest(sides)
+            return (
+                RowState(LinkState.S3_LINK) if row_state.state is LinkState.UNKNOWN else row_state
+            )
 
         return read
 
-    swap(patch, "reccli.flow.sides:Sides.survey", make)
+    swap(patch, "reccli.flow.sides:Sides.row_state", make)
 
 
 def unknown_recording_is_deleted(patch: Patch) -> None:
@@ -227,12 +229,12 @@ def foreign_links_are_free(patch: Patch) -> None:
             return None if isinstance(link, ForeignLink) else link
 
     def make(honest: Honest) -> object:
-        def slots(row: Row, subject: Subject, book: LinkBook, now: object) -> object:
-            return honest(row, subject, Blind(book.account_sid, book.apis, book.bucket), now)
+        def cells(row: Row, target: Target, book: LinkBook, now: object) -> object:
+            return honest(row, target, Blind(book.account_sid, book.apis, book.bucket), now)
 
-        return slots
+        return cells
 
-    swap(patch, "reccli.core.rows:_slots", make)
+    swap(patch, "reccli.core.rows:_cells", make)
 
 
 def cut_bodies_are_fine(patch: Patch) -> None:
@@ -293,8 +295,10 @@ def siblings_are_not_asked_for(patch: Patch) -> None:
     """Take the first free cell, as if the call had no other recording."""
 
     def make(honest: Honest) -> object:
-        def reconcile(seed: Seed, rules: object, now: object) -> object:
-            return honest(replace(seed, siblings=seed.siblings or (seed.ref,)), rules, now)
+        def reconcile(candidate: Candidate, rules: object, now: object) -> object:
+            return honest(
+                replace(candidate, siblings=candidate.siblings or (candidate.ref,)), rules, now
+            )
 
         return reconcile
 
@@ -320,12 +324,12 @@ def words_are_free(patch: Patch) -> None:
             return None if isinstance(link, Word) else link
 
     def make(honest: Honest) -> object:
-        def slots(row: Row, subject: Subject, book: LinkBook, now: object) -> object:
-            return honest(row, subject, Blind(book.account_sid, book.apis, book.bucket), now)
+        def cells(row: Row, target: Target, book: LinkBook, now: object) -> object:
+            return honest(row, target, Blind(book.account_sid, book.apis, book.bucket), now)
 
-        return slots
+        return cells
 
-    swap(patch, "reccli.core.rows:_slots", make)
+    swap(patch, "reccli.core.rows:_cells", make)
 
 
 def unread_rows_are_nobodys(patch: Patch) -> None:
@@ -341,14 +345,14 @@ def full_twins_count_as_linked(patch: Patch) -> None:
     """Be content with the row that has the link, as no other one has room for it."""
 
     def make(honest: Honest) -> object:
-        def read(sides: object) -> Survey:
-            found: Survey = honest(sides)
+        def read(sides: object) -> RowState:
+            found: RowState = honest(sides)
             twin = found.state is LinkState.FULL_TWIN
             return replace(found, state=LinkState.S3_LINK) if twin else found
 
         return read
 
-    swap(patch, "reccli.flow.sides:Sides.survey", make)
+    swap(patch, "reccli.flow.sides:Sides.row_state", make)
 
 
 def links_to_nothing(patch: Patch) -> None:

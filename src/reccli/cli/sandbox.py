@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reccli.sandbox.services import Sandbox
+    from reccli.sandbox.running import Sandbox
 
 NAME = "sandbox"
 
@@ -27,8 +27,8 @@ def command(
     ] = False,
 ) -> None:
     """Watch reccli at work on a local Twilio, S3 and Airtable (extra: sandbox)."""
+    from reccli.sandbox.running import Sandbox
     from reccli.sandbox.seaweed import SeaweedError
-    from reccli.sandbox.services import Sandbox
     from reccli.sandbox.stories import STORIES, StoryError
 
     names = list(STORIES) if stories == ["all"] else stories or ["outage"]

@@ -10,18 +10,18 @@ pydantic, which is slow to import: the command line imports it lazily, inside a 
 
 from reccli.config.identity import identity
 from reccli.config.loading import load
-from reccli.config.model import Settings
-from reccli.config.own import (
+from reccli.config.own_sections import (
     RECORDING_STATUS,
     STREAM,
     Alerts,
     Engine,
-    Ledger,
+    LedgerSection,
     Safety,
     Webhook,
 )
 from reccli.config.problems import ConfigError
-from reccli.config.sections import S3, Airtable, Links, Region, Twilio
+from reccli.config.service_sections import S3, Airtable, Links, Region, Twilio
+from reccli.config.settings import Settings
 from reccli.config.showing import shown, write_example
 from reccli.config.sources import find_config
 from reccli.config.state import state_dir
@@ -34,7 +34,7 @@ __all__ = [
     "Alerts",
     "ConfigError",
     "Engine",
-    "Ledger",
+    "LedgerSection",
     "Links",
     "Region",
     "Safety",

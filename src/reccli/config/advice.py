@@ -17,7 +17,7 @@ from reccli.config.sources import REGION_TOKEN, one_underscore_less
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reccli.config.model import Settings
+    from reccli.config.settings import Settings
     from reccli.config.sources import Names
 
 _OTHERS, _GROUP = stat.S_IROTH, stat.S_IRGRP

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reccli.config.model import Settings
+    from reccli.config.settings import Settings
 
 
 def identity(settings: Settings) -> str:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from reccli.config import advice
-from reccli.config.model import Settings
 from reccli.config.problems import ConfigError, lines
+from reccli.config.settings import Settings
 from reccli.config.sources import (
     by_key,
     find_config,

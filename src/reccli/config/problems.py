@@ -10,7 +10,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from reccli.config.model import PREFIX, WELL_KNOWN, Settings, fields
+from reccli.config.settings import PREFIX, WELL_KNOWN, Settings, fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
-from reccli.config.model import PREFIX, passwords
 from reccli.config.problems import ConfigError, as_written
 from reccli.config.section import bare
+from reccli.config.settings import PREFIX, passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reccli.config.model import Settings
+    from reccli.config.settings import Settings
 
 HIDDEN = "********"
 

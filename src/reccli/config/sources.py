@@ -12,9 +12,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, get_origin
 
-from reccli.config.model import PREFIX, WELL_KNOWN, Settings, fields
 from reccli.config.problems import ConfigError
 from reccli.config.section import bare, plain
+from reccli.config.settings import PREFIX, WELL_KNOWN, Settings, fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """What the rows of a call say about one recording, and which cells a step would write.
 
-The link fields of a row are slots. A link says by its SID whose slot it is; recordings of the
-row's call or conference that no slot names take the free ones in the order of their creation, so
-that two runs that look at the same time choose the same slots. A word ("pending") is nobody's link:
-the slot stays that of the recording whose turn it is, which waits for a person to empty the cell.
+The link fields of a row are cells. A link says by its SID whose cell it is; recordings of the
+row's call or conference that no cell names take the free ones in the order of their creation, so
+that two runs that look at the same time choose the same cells. A word ("pending") is nobody's link:
+the cell stays that of the recording whose turn it is, which waits for a person to empty the cell.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHARED = re.compile(r"(?:CA|CF)[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Target:
     """Whose link is looked for. `siblings` may want the same cells, in order of creation."""
 
     ref: Ref
@@ -54,7 +54,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Cell:
     """One cell that holds, or may take, the link of one recording; `text` is what it holds now."""
 
     row_id: str
@@ -64,15 +64,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """The Airtable side of one recording: the state that counts, and every slot of it."""
+class RowState:
+    """The Airtable side of one recording: the state that counts, and every cell of it."""
 
     state: LinkState
-    slots: tuple[Slot, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
-    def holding(self, *states: LinkState) -> tuple[Slot, ...]:
-        """Pick the slots in one of these states."""
-        return tuple(slot for slot in self.slots if slot.state in states)
+    def holding(self, *states: LinkState) -> tuple[Cell, ...]:
+        """Pick the cells in one of these states."""
+        return tuple(cell for cell in self.cells if cell.state in states)
 
 
 def linked_keys(
@@ -122,59 +122,57 @@ def _mentions(row: Row, sid: str) -> bool:
     return any(sid in text for text in row.links.values())
 
 
-def survey(rows: Iterable[Row], subject: Subject, book: LinkBook, now: datetime) -> Survey:
+def row_state(rows: Iterable[Row], target: Target, book: LinkBook, now: datetime) -> RowState:
     """Say what the rows hold for a recording.
 
-    A link to another key than the subject's counts as expiring: every row must name one object.
+    A link to another key than the target's counts as expiring: every row must name one object.
     """
-    slots = tuple(slot for row in rows for slot in _all_slots(row, subject, book, now))
-    present = {slot.state for slot in slots}
+    cells = tuple(cell for row in rows for cell in _all_cells(row, target, book, now))
+    present = {cell.state for cell in cells}
     state = next((state for state in _FURTHEST_FIRST if state in present), LinkState.NO_ROW)
     if state is LinkState.NO_FREE_SLOT and LinkState.S3_LINK in present:
         state = LinkState.FULL_TWIN
-    return Survey(state, slots)
+    return RowState(state, cells)
 
 
-def _all_slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Slot]:
-    if concerns(row, subject.ref):
-        return _slots(row, subject, book, now)
-    return [Slot(row.id, "", LinkState.CALL_UNREAD)] if unread(row, subject.ref.call_sid) else []
+def _all_cells(row: Row, target: Target, book: LinkBook, now: datetime) -> list[Cell]:
+    if concerns(row, target.ref):
+        return _cells(row, target, book, now)
+    return [Cell(row.id, "", LinkState.CALL_UNREAD)] if unread(row, target.ref.call_sid) else []
 
 
-def _slots(row: Row, subject: Subject, book: LinkBook, now: datetime) -> list[Slot]:
+def _cells(row: Row, target: Target, book: LinkBook, now: datetime) -> list[Cell]:
     links = {name: book.parse(text) for name, text in row.links.items()}
     mine = []
     for name, link in links.items():
-        if isinstance(link, TwilioLink) and link.sid == subject.sid:
-            mine.append(Slot(row.id, name, LinkState.TWILIO_LINK, row.links[name]))
-        elif isinstance(link, ObjectLink) and link.sid == subject.sid:
-            good = link.key == subject.key and book.usable(link, now)
+        if isinstance(link, TwilioLink) and link.sid == target.sid:
+            mine.append(Cell(row.id, name, LinkState.TWILIO_LINK, row.links[name]))
+        elif isinstance(link, ObjectLink) and link.sid == target.sid:
+            good = link.key == target.key and book.usable(link, now)
             state = LinkState.S3_LINK if good else LinkState.S3_LINK_EXPIRING
-            mine.append(Slot(row.id, name, state, row.links[name]))
+            mine.append(Cell(row.id, name, state, row.links[name]))
     # Whatever else names the recording is its cell all the same, so it takes no second one.
-    return mine or _elsewhere(row, subject) or [_free_slot(row, subject, book, links)]
+    return mine or _elsewhere(row, target) or [_free_cell(row, target, book, links)]
 
 
-def _elsewhere(row: Row, subject: Subject) -> list[Slot]:
+def _elsewhere(row: Row, target: Target) -> list[Cell]:
     return [
-        Slot(row.id, name, LinkState.ELSEWHERE, text)
+        Cell(row.id, name, LinkState.ELSEWHERE, text)
         for name, text in row.links.items()
-        if subject.sid in text
+        if target.sid in text
     ]
 
 
-def _free_slot(
-    row: Row, subject: Subject, book: LinkBook, links: Mapping[str, Link | None]
-) -> Slot:
+def _free_cell(row: Row, target: Target, book: LinkBook, links: Mapping[str, Link | None]) -> Cell:
     named = named_sids(row, book)
-    siblings = (one.sid for one in subject.siblings if _stands_for(row, one))
+    siblings = (one.sid for one in target.siblings if _stands_for(row, one))
     waiting = [sid for sid in siblings if sid not in named and not _mentions(row, sid)]
     places = [name for name, link in links.items() if link is None or isinstance(link, Word)]
-    if subject.sid in waiting:
-        places = places[waiting.index(subject.sid) :]
+    if target.sid in waiting:
+        places = places[waiting.index(target.sid) :]
     else:  # which one is its place, nobody knows yet: not the one with the word, if it has a choice
         places.sort(key=lambda name: links[name] is not None)
     if not places:
-        return Slot(row.id, "", LinkState.NO_FREE_SLOT)
+        return Cell(row.id, "", LinkState.NO_FREE_SLOT)
     state = LinkState.EMPTY if links[places[0]] is None else LinkState.WORD
-    return Slot(row.id, places[0], state, row.links[places[0]])
+    return Cell(row.id, places[0], state, row.links[places[0]])

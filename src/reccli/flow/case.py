@@ -24,7 +24,7 @@ from reccli.core.model import (
     TwilioState,
 )
 from reccli.core.plan import decide, route
-from reccli.flow import telling
+from reccli.flow import reporting
 from reccli.flow.effects import (
     AskGuard,
     Copied,
@@ -38,18 +38,18 @@ from reccli.flow.effects import (
 )
 from reccli.flow.ending import outcome
 from reccli.flow.outcome import Outcome
+from reccli.flow.reporting import VANISHED
 from reccli.flow.sides import Sides
-from reccli.flow.telling import VANISHED
 from reccli.flow.writes import LINKS, see_who_shares, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reccli.flow.outcome import Rules, Seed
+    from reccli.flow.outcome import Candidate, Rules
 
 MOST_STEPS = 12
-"""A case takes at most four steps in a quiet world; others may move the rows under it."""
+"""A case takes at most four steps in a quiet services; others may move the rows under it."""
 MOST_DELETES = 3
 """How often a delete that failed in passing is tried again, each time after a new look."""
 
@@ -63,16 +63,16 @@ class StoppedError(Exception):
     """Thrown into a case that must not go on: it ends with what it has done so far."""
 
 
-def reconcile(seed: Seed, rules: Rules, now: datetime) -> Case:
+def reconcile(candidate: Candidate, rules: Rules, now: datetime) -> Case:
     """Bring one recording as far as the rules allow; `now` (UTC) is when the run began."""
-    return _Case(seed, rules, Sides(seed, rules, now)).run()
+    return _Case(candidate, rules, Sides(candidate, rules, now)).run()
 
 
 @dataclass(slots=True)
 class _Case:
     """What one case knows, and what it has done so far."""
 
-    seed: Seed
+    candidate: Candidate
     rules: Rules
     sides: Sides
     taken: list[StepKind] = field(default_factory=list)
@@ -89,14 +89,14 @@ class _Case:
 
     def _run(self) -> Case:
         sides = self.sides
-        yield from sides.observe(self.seed.recording, self.seed.rows)
+        yield from sides.observe(self.candidate.recording, self.candidate.rows)
         if self.rules.dry_run:
             return (yield from self._would())
         for _ in range(MOST_STEPS):
             step = self._decide()
             if step.kind in _SETTLED or step.kind not in self.rules.may:
                 yield from self._note_what_vanished(step)
-                yield from telling.ended(step, sides.survey().state, sides.key, self.taken)
+                yield from reporting.ended(step, sides.row_state().state, sides.key, self.taken)
                 return self._outcome(step)
             held = yield from self._take(step)
             if held is not None:
@@ -129,10 +129,10 @@ class _Case:
             sides.stored, self.size = reply.stored, reply.size
             if reply.stored.state in {S3State.VERIFIED, S3State.UNFIT}:
                 self.taken.append(StepKind.COPY)
-            yield from telling.copied(key, reply, recording.duration)
+            yield from reporting.copied(key, reply, recording.duration)
         else:
             sides.not_copied(reply)
-            yield telling.not_copied(reply)
+            yield reporting.not_copied(reply)
 
     def _delete(self) -> Generator[Effect, Any, Step | None]:
         """Delete, but only if everything, observed once more right now, still says so."""
@@ -171,7 +171,7 @@ class _Case:
     def _unproven(self, failure: Failure) -> Generator[Effect, Any, None]:
         """Tell that it cannot be said whether it is deleted; the next run looks."""
         self.sides.recording = self.sides.noted(failure)
-        yield telling.failed("twilio_recording_delete_error", failure)
+        yield reporting.failed("twilio_recording_delete_error", failure)
 
     def _deleted(self) -> Generator[Effect, Any, None]:
         self.taken.append(StepKind.DELETE)
@@ -196,10 +196,10 @@ class _Case:
     def _note_what_vanished(self, step: Step) -> Iterator[Record]:
         """Tell that an object is gone to which a row links, where this command may not copy."""
         links = (LinkState.S3_LINK, LinkState.S3_LINK_EXPIRING)
-        if step.kind is StepKind.COPY and self.sides.survey().holding(*links):
-            failure = telling.vanished(self.sides.key or "")
+        if step.kind is StepKind.COPY and self.sides.row_state().holding(*links):
+            failure = reporting.vanished(self.sides.key or "")
             self.sides.failures.append(failure)
-            yield telling.failed(VANISHED, failure)
+            yield reporting.failed(VANISHED, failure)
 
     def _outcome(self, step: Step) -> Outcome:
         return outcome(self.sides, step, tuple(self.taken), self.size)

@@ -1,4 +1,4 @@
-"""Everything that a case may ask of the world, as data, and what it gets back.
+"""Everything that a case may ask of the services, as data, and what it gets back.
 
 The runner interprets these in production, the simulator in the tests: what is proven is what
 runs. Each effect answers with its result or with a `Failure`; it never raises into a case.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reccli.core.errors import Failure
     from reccli.core.model import Recording, Ref, Row, Step, StoredObject
-    from reccli.core.rows import Slot
+    from reccli.core.rows import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class WriteLinks:
     recording: Ref
     extension: str
     key: str | None
-    slots: tuple[Slot, ...]
+    cells: tuple[Cell, ...]
     seen_at: datetime
 
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 def outcome(sides: Sides, step: Step, taken: tuple[StepKind, ...], size: int) -> Outcome:
     """Say where the recording stands; `size` is how many bytes were copied."""
-    sid, known, survey = sides.seed.ref.sid, sides.known, sides.survey()
+    sid, known, row_state = sides.candidate.ref.sid, sides.known, sides.row_state()
     failures = _failures_that_matter(sides)
-    if sides.seed.told and not known and failures and all(map(forgotten_by_twilio, failures)):
+    if sides.candidate.told and not known and failures and all(map(forgotten_by_twilio, failures)):
         step, failures = Step(StepKind.WAIT, Reason.UNHEARD_OF), ()  # a test, or deleted since
     links = (
-        host_only(slot.text, sid) if slot.state is LinkState.ELSEWHERE else without_query(slot.text)
-        for slot in survey.slots
-        if sid in slot.text
+        host_only(cell.text, sid) if cell.state is LinkState.ELSEWHERE else without_query(cell.text)
+        for cell in row_state.cells
+        if sid in cell.text
     )
     return Outcome(
         sid,
@@ -41,8 +41,8 @@ def outcome(sides: Sides, step: Step, taken: tuple[StepKind, ...], size: int) ->
         sides.twilio,
         sides.stored.state,
         known,
-        objections.objection(step, survey, sides),
-        survey.state,
+        objections.objection(step, row_state, sides),
+        row_state.state,
         sides.stored.size,
     )
 

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from reccli.flow.case import Case
     from reccli.flow.effects import ObserveRows, WriteLinks
-    from reccli.flow.outcome import Seed
-    from reccli.flow.perform import World
+    from reccli.flow.outcome import Candidate
+    from reccli.flow.services import Services
 
 
 @dataclass(slots=True, eq=False)
 class Task:
     """One running case; `acts` once it has begun to change something."""
 
-    seed: Seed
+    candidate: Candidate
     case: Case
     acts: bool = False
 
@@ -35,7 +35,7 @@ class Lane:
 
     size: int
     linger: float
-    carry_out: Callable[[list[Any], World], list[Any]]
+    carry_out: Callable[[list[Any], Services], list[Any]]
     enough: int = 1000
     at_once: int = 1000
     under_way: int = 0

@@ -1,4 +1,4 @@
-"""Writes links into rows, and only into cells that still hold what was decided on.
+"""Writes links into rows, and only into updates that still hold what was decided on.
 
 Airtable has no conditional write, so the rows are looked at once more right before they are
 written: what a person has put into a cell meanwhile is theirs. Used by the runner and by the
@@ -17,16 +17,16 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Row
 from reccli.flow.checks import TEMPORARY
 from reccli.flow.effects import Rows, Stale
-from reccli.flow.refusals import Cell, Cells, batches, each, named
+from reccli.flow.refusals import CellId, Updates, batches, each, named
 from reccli.flow.turn import Turn
 from reccli.flow.unexpected import unexpected
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reccli.core.rows import Slot
+    from reccli.core.rows import Cell
     from reccli.flow.effects import WriteLinks
-    from reccli.flow.perform import World
+    from reccli.flow.services import Services
 
 FRESH = timedelta(seconds=3)
 """How old a look at a cell may be when it is written."""
@@ -35,28 +35,28 @@ _ROUNDS = 4
 _STALE = Failure(Service.RECCLI, FailureKind.PERMANENT, "stale", "it was seen too long ago")
 _KNOWN = Failure(Service.RECCLI, FailureKind.PERMANENT, "known", "another answer has decided it")
 
-Answers = Mapping[Cell, Row | Failure]
-Each = Callable[[Callable[[Cells], Answers], Iterable[Cells]], Iterable[Answers]]
+Answers = Mapping[CellId, Row | Failure]
+Each = Callable[[Callable[[Updates], Answers], Iterable[Updates]], Iterable[Answers]]
 """`map`, or that of an executor: what is paced must not wait for answers as well."""
 
 
 def write_links(
-    effects: Sequence[WriteLinks], world: World, each: Each = map, turn: Turn | None = None
+    effects: Sequence[WriteLinks], services: Services, each: Each = map, turn: Turn | None = None
 ) -> list[Rows | Stale | Failure]:
     """Write the links of many cases, ten rows in a request; replies in the order of the effects.
 
     Those who write at the same time share a `turn`.
     """
     try:
-        world.checks.before_write()
+        services.checks.before_write()
     except ServiceError as error:
         return [error.failure] * len(effects)
-    urls = [_minted(effect, world) for effect in effects]
-    group = _Group(world, each, turn or Turn())
+    urls = [_minted(effect, services) for effect in effects]
+    group = _Group(services, each, turn or Turn())
     for number, (effect, url) in enumerate(zip(effects, urls, strict=True)):
         if isinstance(url, str):
             group.add(number, effect, url)
-    at = world.now()
+    at = services.now()
     group.write()
     return [
         url if isinstance(url, Failure) else group.reply(number, effect, url, at)
@@ -68,39 +68,39 @@ def write_links(
 class _Group:
     """Effects that are written together: each cell by one of them, each row in one request."""
 
-    world: World
+    services: Services
     each: Each
     turn: Turn
     effects: dict[int, tuple[WriteLinks, str]] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
-    answers: dict[Cell, Row | Failure] = field(default_factory=dict)
+    answers: dict[CellId, Row | Failure] = field(default_factory=dict)
 
     def add(self, number: int, effect: WriteLinks, url: str) -> None:
-        """Take an effect in, unless another one writes one of its cells."""
-        cells = {(slot.row_id, slot.field) for slot in effect.slots}
-        if not cells & self.taken:
-            self.taken |= cells
+        """Take an effect in, unless another one writes one of its updates."""
+        updates = {(cell.row_id, cell.field) for cell in effect.cells}
+        if not updates & self.taken:
+            self.taken |= updates
             self.effects[number] = effect, url
-            for slot in effect.slots:
-                before = self.seen.get(slot.row_id, effect.seen_at)
-                self.seen[slot.row_id] = min(before, effect.seen_at)
+            for cell in effect.cells:
+                before = self.seen.get(cell.row_id, effect.seen_at)
+                self.seen[cell.row_id] = min(before, effect.seen_at)
 
     def write(self) -> None:
         """Look and write; what was not written in time is looked at again, a few times."""
-        refusals = self.world.checks.refusals
+        refusals = self.services.checks.refusals
         for _ in range(_ROUNDS):
             self.turn.begin()
             try:
-                self.answers |= refusals.sieve(self._cells())[1]
+                self.answers |= refusals.sieve(self._updates())[1]
                 self._look_again()
-                requests = list(batches(self._cells(), refusals.batch))
+                requests = list(batches(self._updates(), refusals.batch))
                 self.turn.expect(len(requests))
                 under_way = self.each(self._write_batch, requests)
             finally:
                 self.turn.sent()
             for answers in under_way:
-                self.answers |= {cell: a for cell, a in answers.items() if a is not _STALE}
+                self.answers |= {cell_id: a for cell_id, a in answers.items() if a is not _STALE}
             if not requests:
                 return
 
@@ -109,38 +109,38 @@ class _Group:
     ) -> Rows | Stale | Failure:
         """Say what became of one effect; the rows as Airtable answered them are the read-back."""
         rows = []
-        for slot in effect.slots:
-            cell = slot.row_id, slot.field
-            answer = self.answers.get(cell) if number in self.effects else None
+        for cell in effect.cells:
+            cell_id = cell.row_id, cell.field
+            answer = self.answers.get(cell_id) if number in self.effects else None
             if answer is None:
                 return Stale()
             if isinstance(answer, Failure):
                 return answer
-            if answer.links.get(slot.field) != url:
-                return _not_stored(slot.row_id, slot.field)
+            if answer.links.get(cell.field) != url:
+                return _not_stored(cell.row_id, cell.field)
             rows.append(answer)
         return Rows(tuple({row.id: row for row in rows}.values()), at)
 
-    def _cells(self) -> dict[str, dict[str, str]]:
+    def _updates(self) -> dict[str, dict[str, str]]:
         """Tell what is still to be written, by row."""
-        cells: dict[str, dict[str, str]] = {}
+        updates: dict[str, dict[str, str]] = {}
         for effect, url in self.effects.values():
-            for slot in effect.slots:
-                if (slot.row_id, slot.field) not in self.answers:
-                    cells.setdefault(slot.row_id, {})[slot.field] = url
-        return cells
+            for cell in effect.cells:
+                if (cell.row_id, cell.field) not in self.answers:
+                    updates.setdefault(cell.row_id, {})[cell.field] = url
+        return updates
 
     def _look_again(self) -> None:
         """Look at the rows that were seen too long ago, and drop what holds something else now."""
-        at = self.world.now()
-        cells = self._cells()
-        old = [row_id for row_id in cells if at - self.seen[row_id] > FRESH]
+        at = self.services.now()
+        updates = self._updates()
+        old = [row_id for row_id in updates if at - self.seen[row_id] > FRESH]
         if not old:
             return
         try:
-            rows = self.world.retry.more(Service.AIRTABLE, self.world.airtable.read, old)
+            rows = self.services.retry.more(Service.AIRTABLE, self.services.airtable.read, old)
         except ServiceError as error:
-            unseen = {row_id: cells[row_id] for row_id in old}
+            unseen = {row_id: updates[row_id] for row_id in old}
             self.answers |= dict.fromkeys(each(unseen), error.failure)
             return
         self.seen |= dict.fromkeys(old, at)
@@ -150,46 +150,48 @@ class _Group:
             number: (effect, url)
             for number, (effect, url) in self.effects.items()
             if all(
-                slot.row_id not in looked_at
-                or _as_decided(effect, slot, found.get(slot.row_id, {}))
-                for slot in effect.slots
+                cell.row_id not in looked_at
+                or _as_decided(effect, cell, found.get(cell.row_id, {}))
+                for cell in effect.cells
             )
         }
 
-    def _write_batch(self, cells: Cells) -> Answers:
+    def _write_batch(self, updates: Updates) -> Answers:
         with ExitStack() as stack:
             stack.callback(self.turn.sent)
             try:
-                return self._write(cells, stack.close)
+                return self._write(updates, stack.close)
             except Exception as error:  # noqa: BLE001 - must not undo what others have written
-                return dict.fromkeys(each(cells), unexpected(error))
+                return dict.fromkeys(each(updates), unexpected(error))
 
-    def _write(self, cells: Cells, sent: Callable[[], None]) -> Answers:
-        """Write cells; what is refused is found, so that it blocks no other.
+    def _write(self, updates: Updates, sent: Callable[[], None]) -> Answers:
+        """Write updates; what is refused is found, so that it blocks no other.
 
         Whether a refused request was written in part is not documented. It is asked for anew in
         parts, and the same link twice does no harm.
         """
-        world, refusals = self.world, self.world.checks.refusals
-        left, known = refusals.sieve(cells)
+        services, refusals = self.services, self.services.checks.refusals
+        left, known = refusals.sieve(updates)
         if not left:
             return known
 
         def check() -> None:
-            if world.now() - min(self.seen[row_id] for row_id in left) > FRESH:
+            if services.now() - min(self.seen[row_id] for row_id in left) > FRESH:
                 raise ServiceError(_STALE)
             if refusals.sieve(left)[1]:
                 raise ServiceError(_KNOWN)
             sent()
 
-        answers: dict[Cell, Row | Failure] = {**known}
+        answers: dict[CellId, Row | Failure] = {**known}
         try:
-            rows = world.retry.more(Service.AIRTABLE, world.airtable.write, left, before=check)
+            rows = services.retry.more(
+                Service.AIRTABLE, services.airtable.write, left, before=check
+            )
         except ServiceError as error:
             failure = named(error.failure, left)
         else:
             refusals.took(left)
-            return answers | _by_cell(left, rows)
+            return answers | _by_cell_id(left, rows)
         if failure is _KNOWN:
             return {**answers, **self._write(left, sent)}
         parts = refusals.learn(left, failure) if failure.lasting and failure is not _STALE else ()
@@ -199,28 +201,28 @@ class _Group:
         return answers
 
 
-def _as_decided(effect: WriteLinks, slot: Slot, links: Mapping[str, str]) -> bool:
+def _as_decided(effect: WriteLinks, cell: Cell, links: Mapping[str, str]) -> bool:
     """Whether the cell holds what it did, and a free one is still the recording's only cell."""
-    free = slot.state is LinkState.EMPTY
+    free = cell.state is LinkState.EMPTY
     named = free and any(effect.recording.sid in text for text in links.values())
-    return links.get(slot.field) == slot.text and not named
+    return links.get(cell.field) == cell.text and not named
 
 
-def _minted(effect: WriteLinks, world: World) -> str | Failure:
+def _minted(effect: WriteLinks, services: Services) -> str | Failure:
     """Make the link, and see once a run that such a link opens."""
     if effect.key is None:
-        return world.book.twilio_url(effect.recording, effect.extension)
+        return services.book.twilio_url(effect.recording, effect.extension)
     try:
-        match world.book.style:
+        match services.book.style:
             case "permalink":
-                url = world.book.permalink(effect.key)
+                url = services.book.permalink(effect.key)
             case "object":
-                url = world.book.object_url(effect.key)
-            case _ if world.s3.signs_temporarily():
+                url = services.book.object_url(effect.key)
+            case _ if services.s3.signs_temporarily():
                 return TEMPORARY
             case _:
-                url = world.s3.presign(effect.key)
-        world.checks.before_link(effect.key, url)
+                url = services.s3.presign(effect.key)
+        services.checks.before_link(effect.key, url)
     except ServiceError as error:
         return error.failure
     return url
@@ -236,7 +238,7 @@ def _not_stored(row_id: str, name: str) -> Failure:
     )
 
 
-def _by_cell(cells: Cells, rows: Sequence[Row]) -> dict[Cell, Row | Failure]:
+def _by_cell_id(updates: Updates, rows: Sequence[Row]) -> dict[CellId, Row | Failure]:
     missing = Failure(
         Service.AIRTABLE,
         FailureKind.OUTAGE,
@@ -244,4 +246,4 @@ def _by_cell(cells: Cells, rows: Sequence[Row]) -> dict[Cell, Row | Failure]:
         "Airtable's answer to an update does not name this row",
     )
     found = {row.id: row for row in rows}
-    return {cell: found.get(cell[0], missing) for cell in each(cells)}
+    return {cell_id: found.get(cell_id[0], missing) for cell_id in each(updates)}

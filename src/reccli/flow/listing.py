@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reccli.core.model import Recording, Ref
-    from reccli.flow.perform import World
     from reccli.flow.ports import Page
+    from reccli.flow.services import Services
 
 SMALLER = (500, 250, 100)
 """How many recordings a page is asked for where Twilio fails to give a larger one."""
@@ -28,17 +28,17 @@ SMALLER = (500, 250, 100)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-def fetch(ref: Ref, world: World) -> Recording:
+def fetch(ref: Ref, services: Services) -> Recording:
     """Fetch a recording, if need be from the first region that has it; raises `ServiceError`.
 
     One that can't be asked outweighs a 404 of another: the recording may be there. So does a 404
     that another than Twilio wrote.
     """
     errors: list[ServiceError] = []
-    for region in _regions(ref.region, world):
+    for region in _regions(ref.region, services):
         try:
             there = replace(ref, region=region)
-            return world.retry_in(region)(Service.TWILIO, world.twilio.fetch, there)
+            return services.retry_in(region)(Service.TWILIO, services.twilio.fetch, there)
         except ServiceError as error:
             errors.append(error)
     raise min(errors, key=_says_that_it_is_gone)
@@ -49,15 +49,15 @@ def _says_that_it_is_gone(error: ServiceError) -> int:
     return error.failure.lasting + forgotten_by_twilio(error.failure)
 
 
-def recordings_of(sid: str, world: World, region: str | None = None) -> list[Recording]:
+def recordings_of(sid: str, services: Services, region: str | None = None) -> list[Recording]:
     """List the recordings of a call or conference: all of them are in the region where it is.
 
     Raises `ServiceError` if none is found and a region could not be asked.
     """
     errors: list[ServiceError] = []
-    for name in _regions(region, world):
+    for name in _regions(region, services):
         try:
-            if found := list(listed(whole(sid, name), world)):
+            if found := list(listed(whole(sid, name), services)):
                 return found
         except ServiceError as error:
             errors.append(error)
@@ -72,11 +72,11 @@ def whole(sid: str, region: str) -> Listing:
     return Listing(region, None, None, call_sid, conference_sid, size=SMALLER[-1])
 
 
-def _regions(known: str | None, world: World) -> Sequence[str]:
-    return world.twilio.regions if known is None else (known,)
+def _regions(known: str | None, services: Services) -> Sequence[str]:
+    return services.twilio.regions if known is None else (known,)
 
 
-def listed(listing: Listing, world: World) -> Iterator[Recording]:
+def listed(listing: Listing, services: Services) -> Iterator[Recording]:
     """Read all pages of a listing; raises `ServiceError` where it breaks off.
 
     And at its end if something in it could not be told for what it is: it was not seen whole.
@@ -85,7 +85,7 @@ def listed(listing: Listing, world: World) -> Iterator[Recording]:
     last_page: set[str] = set()
     odd: list[Failure] = []
     while True:
-        listing, page = _page(listing, cursor, world)
+        listing, page = _page(listing, cursor, services)
         yield from (item for item in page.items if item.sid not in last_page)
         last_page = {item.sid for item in page.items}
         odd += page.odd
@@ -97,18 +97,18 @@ def listed(listing: Listing, world: World) -> Iterator[Recording]:
 
 
 def _page(
-    listing: Listing, cursor: str | None, world: World, *, patient: bool = True
+    listing: Listing, cursor: str | None, services: Services, *, patient: bool = True
 ) -> tuple[Listing, Page[Recording]]:
     """Read a page, a smaller one if that is too much for Twilio; the listing stays at that."""
-    retry = world.retry_in(listing.region)
+    retry = services.retry_in(listing.region)
     call = retry.more if patient else retry.once
     try:
-        return listing, call(Service.TWILIO, world.twilio.page, listing, cursor)
+        return listing, call(Service.TWILIO, services.twilio.page, listing, cursor)
     except ServiceError as error:
         size = next((size for size in SMALLER if size < listing.size), None)
         if size is None or error.failure.kind is not FailureKind.OUTAGE:
             raise
-        return _page(replace(listing, size=size), cursor, world, patient=False)
+        return _page(replace(listing, size=size), cursor, services, patient=False)
 
 
 def by_creation(recordings: Iterable[Recording]) -> tuple[Ref, ...]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, ServiceError
 from reccli.core.model import Recording, Ref
-from reccli.flow import telling
+from reccli.flow import reporting
 from reccli.flow.listing import by_creation, fetch, listed, recordings_of, whole
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 from reccli.flow.tables import TableSources
 
 if TYPE_CHECKING:
@@ -27,54 +27,54 @@ class NamedSources(TableSources):
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The calls that were told of and listed whole, each with its recordings."""
 
-    def named(self, sids: Sequence[str]) -> Iterator[Seed]:
+    def named(self, sids: Sequence[str]) -> Iterator[Candidate]:
         """Take the recordings, and all recordings of the calls, that were named."""
         seen: set[str] = set()
         for sid in dict.fromkeys(sids):
-            for seed in self._named(sid):
-                if seed.ref.sid not in seen:
-                    seen.add(seed.ref.sid)
-                    yield seed
+            for candidate in self._named(sid):
+                if candidate.ref.sid not in seen:
+                    seen.add(candidate.ref.sid)
+                    yield candidate
 
-    def told(self, sid: str, call_sid: str | None) -> Iterator[Seed]:
+    def told(self, sid: str, call_sid: str | None) -> Iterator[Candidate]:
         """Take what a callback told of: a recording, or all that Twilio lists of a call.
 
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
         if not sid.startswith("CA"):
-            yield Seed(Ref(sid, self.world.book.account_sid, None, call_sid), told=True)
+            yield Candidate(Ref(sid, self.services.book.account_sid, None, call_sid), told=True)
             return
-        recordings = recordings_of(sid, self.world)
+        recordings = recordings_of(sid, self.services)
         self.calls[sid] = tuple(recording.sid for recording in recordings)
         for recording in recordings:
-            yield Seed(recording.ref, by_creation(recordings), recording)
+            yield Candidate(recording.ref, by_creation(recordings), recording)
 
-    def _named(self, sid: str) -> Iterator[Seed]:
+    def _named(self, sid: str) -> Iterator[Candidate]:
         if sid.startswith("CA"):
             yield from self._of_call(sid)
             return
-        ref = Ref(sid, self.world.book.account_sid)
+        ref = Ref(sid, self.services.book.account_sid)
         try:
-            recording = fetch(ref, self.world)
+            recording = fetch(ref, self.services)
         except ServiceError:
-            yield Seed(ref)  # the case observes it again and says why it is Unknown
+            yield Candidate(ref)  # the case observes it again and says why it is Unknown
             return
-        yield Seed(recording.ref, (), recording)
+        yield Candidate(recording.ref, (), recording)
 
-    def _of_call(self, sid: str) -> Iterator[Seed]:
+    def _of_call(self, sid: str) -> Iterator[Candidate]:
         """Take what the region of a call lists of it, as far as the listing went."""
         broken: list[Failure] = []
-        for region in self.world.twilio.regions:
+        for region in self.services.twilio.regions:
             found, cut = list[Recording](), list[Failure]()
             try:
-                found.extend(listed(whole(sid, region), self.world))
+                found.extend(listed(whole(sid, region), self.services))
             except ServiceError as error:
                 cut = [error.failure]
             broken = cut if found else [*broken, *cut]
             for recording in found:
-                yield Seed(recording.ref, () if cut else by_creation(found), recording)
+                yield Candidate(recording.ref, () if cut else by_creation(found), recording)
             if found:
                 break
         else:
-            broken = broken or [telling.no_recording_of(sid)]
+            broken = broken or [reporting.no_recording_of(sid)]
         self.failures.extend(broken)

@@ -13,7 +13,7 @@ from reccli.core.errors import Failure, FailureKind, Service, forgotten_by_twili
 from reccli.core.links import ForeignLink, Oddity
 from reccli.core.model import LinkState, Reason, S3State
 from reccli.core.overdue import lateness
-from reccli.flow.telling import unkeyed, unproven, unreferenced
+from reccli.flow.reporting import unkeyed, unproven, unreferenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reccli.core.links import LinkBook
     from reccli.core.model import Recording, Row, Step
-    from reccli.core.rows import Slot, Survey
+    from reccli.core.rows import Cell, RowState
     from reccli.flow.sides import Sides
 
 _ALONE = "put the address of the recording into the cell, and nothing else"
@@ -42,7 +42,7 @@ _FIXES = {
 }
 
 
-def objection(step: Step, survey: Survey, sides: Sides) -> Failure | None:
+def objection(step: Step, row_state: RowState, sides: Sides) -> Failure | None:
     """Say what keeps the recording of a case from going on, where nothing failed."""
     found: Failure | None
     match step.reason:
@@ -53,26 +53,26 @@ def objection(step: Step, survey: Survey, sides: Sides) -> Failure | None:
         case Reason.NOT_OBSERVED:
             found = _listed_only(sides)
         case Reason.ELSEWHERE:
-            found = _elsewhere(survey.holding(LinkState.ELSEWHERE), sides.rules.book)
+            found = _elsewhere(row_state.holding(LinkState.ELSEWHERE), sides.rules.book)
         case Reason.WORD:
-            found = _words(survey.holding(LinkState.WORD))
+            found = _words(row_state.holding(LinkState.WORD))
         case Reason.UNREFERENCED | Reason.FULL_TWIN | Reason.CALL_UNREAD | Reason.NEEDS_ROW:
-            found = _without_row(step, survey, sides)
+            found = _without_row(step, row_state, sides)
         case _:
             of_object = sides.stored.state in {S3State.CONFLICT, S3State.UNFIT}
             found = sides.stored.failure if of_object else None
     return found
 
 
-def _without_row(step: Step, survey: Survey, sides: Sides) -> Failure | None:
+def _without_row(step: Step, row_state: RowState, sides: Sides) -> Failure | None:
     """Say why no row of the recording can be used; None where there is none, which is no news."""
     rows, ref = sides.known_rows, sides.ref
-    if survey.state is LinkState.CALL_UNREAD:
-        return _unread(survey.holding(LinkState.CALL_UNREAD), rows, ref.call_sid)
+    if row_state.state is LinkState.CALL_UNREAD:
+        return _unread(row_state.holding(LinkState.CALL_UNREAD), rows, ref.call_sid)
     if step.reason is Reason.NEEDS_ROW and rows:
         return _unkeyed(sides)
-    if survey.state is not LinkState.NO_ROW:
-        return _crowded(survey, rows, sides.rules.book)
+    if row_state.state is not LinkState.NO_ROW:
+        return _crowded(row_state, rows, sides.rules.book)
     if ref.conference_sid and sides.known:
         return unreferenced(sides.known, sides.rules.conference_sid_field)
     return None if ref.call_sid else _no_call()
@@ -84,28 +84,28 @@ def not_a_link(row_id: str, field: str, what: Oddity) -> Failure:
     return _objection(code, f"{field!r} of row {row_id} holds {what}", _FIXES[what])
 
 
-def _elsewhere(slots: Iterable[Slot], book: LinkBook) -> Failure | None:
+def _elsewhere(cells: Iterable[Cell], book: LinkBook) -> Failure | None:
     """Say what is wrong with cells that name the recording, where they have to do with Twilio."""
-    for slot in slots:
-        if what := book.oddity(slot.text):
-            return not_a_link(slot.row_id, slot.field, what)
+    for cell in cells:
+        if what := book.oddity(cell.text):
+            return not_a_link(cell.row_id, cell.field, what)
     return None
 
 
-def _words(slots: Iterable[Slot]) -> Failure:
+def _words(cells: Iterable[Cell]) -> Failure:
     """Say which texts stand where the link belongs."""
     found = "; ".join(
-        f"{slot.field!r} of row {slot.row_id} holds {shown(slot.text)}" for slot in slots
+        f"{cell.field!r} of row {cell.row_id} holds {shown(cell.text)}" for cell in cells
     )
     fix = "empty the cell; process fills it then (no text is ever written over)"
     return _objection("word_in_cell", found, fix)
 
 
-def _unread(slots: Iterable[Slot], rows: Iterable[Row], call_sid: str | None) -> Failure:
+def _unread(cells: Iterable[Cell], rows: Iterable[Row], call_sid: str | None) -> Failure:
     """Say which rows Airtable finds by the call, although their cells are not its SID."""
-    cells = {row.id: row.call_cell for row in rows}
-    also = [slot.row_id for slot in slots if call_sid and call_sid in cells[slot.row_id]]
-    ids = ", ".join(also or [slot.row_id for slot in slots])
+    texts = {row.id: row.call_cell for row in rows}
+    also = [cell.row_id for cell in cells if call_sid and call_sid in texts[cell.row_id]]
+    ids = ", ".join(also or [cell.row_id for cell in cells])
     if also:
         message = f"the cell of airtable.call_sid_field in row {ids} holds more than {call_sid}"
         fix = "leave the SID in the cell and nothing else: one row stands for one call"
@@ -126,9 +126,9 @@ def _unkeyed(sides: Sides) -> Failure | None:
     return None
 
 
-def _crowded(survey: Survey, rows: Iterable[Row], book: LinkBook) -> Failure:
+def _crowded(row_state: RowState, rows: Iterable[Row], book: LinkBook) -> Failure:
     """Say what fills the rows that have no place for the link."""
-    full = {slot.row_id for slot in survey.holding(LinkState.NO_FREE_SLOT)}
+    full = {cell.row_id for cell in row_state.holding(LinkState.NO_FREE_SLOT)}
     cells = [text for row in rows if row.id in full for text in row.links.values()]
     links = [book.parse(text) for text in cells]
     foreign = sum(isinstance(link, ForeignLink) for link in links)
@@ -154,7 +154,7 @@ def _no_call() -> Failure:
 def _listed_only(sides: Sides) -> Failure | None:
     """Say that Twilio contradicts itself: what it lists, it says that it has not."""
     said = sides.recording
-    if sides.seed.recording is None or not isinstance(said, Failure):
+    if sides.candidate.recording is None or not isinstance(said, Failure):
         return None
     if not forgotten_by_twilio(said):
         return None

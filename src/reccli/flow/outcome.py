@@ -31,7 +31,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Seed:
+class Candidate:
     """Where a case starts: a recording, and what its source has already seen of it.
 
     `siblings` are the recordings of the same call in order of creation, if all are known; `told`:

@@ -1,4 +1,4 @@
-"""Carries out effects through the ports: the bridge between a case and the world.
+"""Carries out effects through the ports: the bridge between a case and the services.
 
 Used by the runner for many cases at once, and by the simulator for one effect at a time.
 Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a case.
@@ -6,7 +6,6 @@ Whatever goes wrong outside comes back as a `Failure`; nothing is raised into a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -29,14 +28,10 @@ from reccli.flow.effects import (
 from reccli.flow.listing import by_creation, fetch, recordings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Sequence
 
-    from reccli.core.links import LinkBook
     from reccli.core.model import Row
-    from reccli.flow.checks import Checks
-    from reccli.flow.ports import AirtablePort, S3Port, TwilioPort
-    from reccli.flow.retry import Retry
+    from reccli.flow.services import Services
 
 Single = ObserveRecording | ObserveSiblings | ObserveObject | Copy | Delete
 """Effects that are carried out one by one; the others are gathered into batches."""
@@ -46,69 +41,56 @@ DELETE_WITHIN = timedelta(seconds=60)
 """How old the proof may be when a delete is sent; reading an object back takes its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """The three services, the patience with them, our clock (UTC), and what is asked once."""
-
-    twilio: TwilioPort
-    s3: S3Port
-    airtable: AirtablePort
-    book: LinkBook
-    retry: Retry
-    now: Callable[[], datetime]
-    checks: Checks
-
-    def retry_in(self, region: str) -> Retry:
-        """Give the patience with a region of Twilio: of the main one, another says nothing."""
-        return self.retry if region == self.twilio.regions[0] else self.retry.within(region)
-
-
 Answer = Recording | tuple[Ref, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
 
 
-def perform(effect: Single, world: World) -> Answer:  # noqa: PLR0911 - one for each effect
+def perform(effect: Single, services: Services) -> Answer:  # noqa: PLR0911 - one for each effect
     """Carry out one effect."""
     try:
         match effect:
             case ObserveRecording(ref):
-                return fetch(ref, world)
+                return fetch(ref, services)
             case ObserveSiblings(of, region):
-                found = (one for sid in of for one in recordings_of(sid, world, region))
+                found = (one for sid in of for one in recordings_of(sid, services, region))
                 return by_creation(found)
             case ObserveObject(key, sid, read_back):
-                return world.retry(Service.S3, world.s3.observe, key, sid, read_back=read_back)
+                return services.retry(
+                    Service.S3, services.s3.observe, key, sid, read_back=read_back
+                )
             case Copy(recording):
-                world.checks.before_write()
-                retry = world.retry_in(recording.region)
-                return copy(effect, world.twilio, world.s3, retry)
+                services.checks.before_write()
+                retry = services.retry_in(recording.region)
+                return copy(effect, services.twilio, services.s3, retry)
             case Delete(recording, key, seen_at):
-                world.checks.before_delete(key)
-                if world.now() - seen_at > DELETE_WITHIN:
+                services.checks.before_delete(key)
+                if services.now() - seen_at > DELETE_WITHIN:
                     return Stale()
                 # Never repeated here: what was proven may have changed while a retry waits.
-                retry = world.retry_in(recording.region)
-                refusal = retry.once(Service.TWILIO, world.twilio.delete, recording)
-                return _proven(recording, refusal, world)
+                retry = services.retry_in(recording.region)
+                refusal = retry.once(Service.TWILIO, services.twilio.delete, recording)
+                return _proven(recording, refusal, services)
     except ServiceError as error:
         return error.failure
 
 
-def _proven(recording: Recording, refusal: ServiceError | None, world: World) -> Unproven | None:
+def _proven(
+    recording: Recording, refusal: ServiceError | None, services: Services
+) -> Unproven | None:
     """Look what became of a delete, with patience: it may show late."""
     try:
-        retry = world.retry_in(recording.region)
-        retry(Service.TWILIO, world.twilio.prove_deleted, recording, refusal)
+        retry = services.retry_in(recording.region)
+        retry(Service.TWILIO, services.twilio.prove_deleted, recording, refusal)
     except ServiceError as error:
         return Unproven(error.failure)
     return None
 
 
-def find_rows(effects: Sequence[ObserveRows], world: World) -> list[Rows | Failure]:
+def find_rows(effects: Sequence[ObserveRows], services: Services) -> list[Rows | Failure]:
     """Observe the rows of many cases in one go; answers in the order of the effects."""
     refs = [effect.ref for effect in effects]
-    at = world.now()  # before asking: what is seen is at least as new as this
+    at = services.now()  # before asking: what is seen is at least as new as this
     try:
-        rows = world.retry.more(Service.AIRTABLE, world.airtable.find, refs)
+        rows = services.retry.more(Service.AIRTABLE, services.airtable.find, refs)
     except ServiceError as error:
         return [error.failure] * len(effects)
     found = [about(rows, ref) for ref in refs]

@@ -1,4 +1,4 @@
-"""What the flow needs from the world: the Protocols that the adapters implement.
+"""What the flow needs from the services: the Protocols that the adapters implement.
 
 Every method may raise `ServiceError`, and nothing else, for whatever goes wrong outside; a
 method never retries by itself. Methods are called from several threads at once.

@@ -29,9 +29,9 @@ REMEMBERED = timedelta(minutes=10)
 _ENOUGH = 5
 """So many rows in a row, each refused alone, speak for their field; a batch asks three at first."""
 
-Cell = tuple[str, str]
+CellId = tuple[str, str]
 """A row's ID and the name of a field."""
-Cells = Mapping[str, Mapping[str, str]]
+Updates = Mapping[str, Mapping[str, str]]
 """Links by row ID and field."""
 
 
@@ -52,44 +52,44 @@ class Refusals:
         """Tell how many rows go into one request."""
         return self._size if self._now() < self._until else BATCH
 
-    def sieve(self, cells: Cells) -> tuple[Cells, dict[Cell, Failure]]:
+    def sieve(self, updates: Updates) -> tuple[Updates, dict[CellId, Failure]]:
         """Part what may be written from what is known to be refused."""
         now = self._now()
         with self._lock:
             known = {name: failure for name, (failure, end) in self._fields.items() if now < end}
-        refused = {cell: known[cell[1]] for cell in each(cells) if cell[1] in known}
+        refused = {cell_id: known[cell_id[1]] for cell_id in each(updates) if cell_id[1] in known}
         left = {
             row: rest
-            for row, links in cells.items()
+            for row, links in updates.items()
             if (rest := {name: link for name, link in links.items() if name not in known})
         }
         return left, refused
 
-    def took(self, cells: Cells) -> None:
+    def took(self, updates: Updates) -> None:
         """Take note that these were accepted."""
         with self._lock:
-            for _, name in each(cells):
+            for _, name in each(updates):
                 self._takes.add(name)
                 self._alone.pop(name, None)
 
-    def learn(self, cells: Cells, failure: Failure) -> Sequence[Cells]:
+    def learn(self, updates: Updates, failure: Failure) -> Sequence[Updates]:
         """Take note of a refusal; gives the parts to ask for next, none if there is an answer.
 
         What is known after that has to be sieved out of the parts.
         """
-        cell, *others = each(cells)
+        cell_id, *others = each(updates)
         with self._lock:
-            if failure.field in fields_of(cells):
+            if failure.field in fields_of(updates):
                 self._remember(failure)
-                return (cells,)
+                return (updates,)
             if not others:
-                self._count(cell[1], failure)
+                self._count(cell_id[1], failure)
                 return ()
-            if failure.kind is FailureKind.TOO_LARGE and len(cells) > 1:
-                self._size = min(self.batch, len(cells) // 2)
+            if failure.kind is FailureKind.TOO_LARGE and len(updates) > 1:
+                self._size = min(self.batch, len(updates) // 2)
                 self._until = self._now() + REMEMBERED
-                return tuple(batches(cells, self._size))
-            return tuple(self._parts(cells))
+                return tuple(batches(updates, self._size))
+            return tuple(self._parts(updates))
 
     def _count(self, name: str, failure: Failure) -> None:
         if failure.kind is FailureKind.GONE:
@@ -102,18 +102,18 @@ class Refusals:
     def _remember(self, failure: Failure) -> None:
         self._fields[failure.field or ""] = failure, self._now() + REMEMBERED
 
-    def _parts(self, cells: Cells) -> Iterator[Cells]:
+    def _parts(self, updates: Updates) -> Iterator[Updates]:
         """Ask for each field by itself, then for rows: of one that never took a link, single ones.
 
         The first, the last and the middle, for what is wrong with rows is often wrong with
         neighbours.
         """
-        names = fields_of(cells)
+        names = fields_of(updates)
         if len(names) > 1:
             for name in names:
-                yield {row: {name: links[name]} for row, links in cells.items() if name in links}
+                yield {row: {name: links[name]} for row, links in updates.items() if name in links}
             return
-        rows = list(cells)
+        rows = list(updates)
         middle = len(rows) // 2
         if names[0] in self._takes:
             parts = [rows[:middle], rows[middle:]]
@@ -121,12 +121,12 @@ class Refusals:
             alone = list(dict.fromkeys((rows[0], rows[-1], rows[middle])))
             parts = [[row] for row in alone] + [[row for row in rows if row not in alone]]
         for part in filter(None, parts):
-            yield {row: cells[row] for row in part}
+            yield {row: updates[row] for row in part}
 
 
-def named(failure: Failure, cells: Cells) -> Failure:
-    """Name the field of cells that were refused, where Airtable does not."""
-    name, *others = fields_of(cells)
+def named(failure: Failure, updates: Updates) -> Failure:
+    """Name the field of updates that were refused, where Airtable does not."""
+    name, *others = fields_of(updates)
     theirs = failure.service is Service.AIRTABLE and failure.kind is FailureKind.PERMANENT
     if others or not theirs or failure.field or name in failure.message:
         return failure
@@ -134,18 +134,18 @@ def named(failure: Failure, cells: Cells) -> Failure:
     return replace(failure, message=f"field {name!r}: {failure.message}", hint=hint)
 
 
-def each(cells: Cells) -> list[Cell]:
-    """List the cells."""
-    return [(row, name) for row, links in cells.items() for name in links]
+def each(updates: Updates) -> list[CellId]:
+    """List the updates."""
+    return [(row, name) for row, links in updates.items() for name in links]
 
 
-def fields_of(cells: Cells) -> list[str]:
+def fields_of(updates: Updates) -> list[str]:
     """List the fields, each once."""
-    return list(dict.fromkeys(name for _, name in each(cells)))
+    return list(dict.fromkeys(name for _, name in each(updates)))
 
 
-def batches(cells: Cells, size: int) -> Iterator[Cells]:
+def batches(updates: Updates, size: int) -> Iterator[Updates]:
     """Cut by rows."""
-    rows = list(cells)
+    rows = list(updates)
     for start in range(0, len(rows), size):
-        yield {row: cells[row] for row in rows[start : start + size]}
+        yield {row: updates[row] for row in rows[start : start + size]}

@@ -26,7 +26,7 @@ from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, St
 from reccli.flow.hands import Hands
 from reccli.flow.lane import Lane, Task
 from reccli.flow.linking import write_links
-from reccli.flow.outcome import Outcome, Rules, Seed
+from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
 from reccli.flow.refusals import BATCH
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reccli.core.model import Recording
-    from reccli.flow.perform import World
     from reccli.flow.ports import EventSink
+    from reccli.flow.services import Services
     from reccli.flow.source import Sources
 
 AIRTABLE_AT_ONCE = 5
@@ -86,7 +86,7 @@ class Runner:
 
     def __init__(  # noqa: PLR0913 - the seams of a run, all but four with a default
         self,
-        world: World,
+        services: Services,
         rules: Rules,
         brake: Brake,
         sink: EventSink,
@@ -97,7 +97,7 @@ class Runner:
         progress: Callable[[Result], None] = lambda _result: None,
     ) -> None:
         """`stop` may be set by a signal handler; `copies` carries out Copy elsewhere."""
-        self._world, self._rules, self._brake, self._sink = world, rules, brake, sink
+        self._world, self._rules, self._brake, self._sink = services, rules, brake, sink
         self._pace, self._progress = pace or Pace(), progress
         self._stop = stop or threading.Event()
         self._workers = Hands(self._pace.concurrency, "reccli-worker")
@@ -109,9 +109,9 @@ class Runner:
         self._writers = Hands(AIRTABLE_AT_ONCE, "reccli-links")
         write = partial(write_links, each=self._writers.map, turn=Turn())
         self._links = Lane(
-            world.airtable.rows_a_look, self._pace.links_linger, write, BATCH, GROUPS_AT_ONCE
+            services.airtable.rows_a_look, self._pace.links_linger, write, BATCH, GROUPS_AT_ONCE
         )
-        self._linking = (GROUPS_AT_ONCE + 1) * world.airtable.rows_a_look
+        self._linking = (GROUPS_AT_ONCE + 1) * services.airtable.rows_a_look
         self._window = max(CHUNK, 4 * self._pace.concurrency)
         self._result = Result(dry_run=rules.dry_run)
         self._active: set[Task] = set()
@@ -122,7 +122,7 @@ class Runner:
         self._feeding = self._listed = 0
         self._left = self._pace.limit
 
-    def run(self, items: Iterator[Seed | Outcome], sources: Sources) -> Result:
+    def run(self, items: Iterator[Candidate | Outcome], sources: Sources) -> Result:
         """Run every case of the source to its end, or to the run's."""
         give_up = float("inf")
         try:
@@ -162,7 +162,7 @@ class Runner:
         late = stop_at is not None and time.monotonic() >= stop_at
         return late or self._stop.is_set() or self._halted
 
-    def _pull(self, items: Iterator[Seed | Outcome]) -> None:
+    def _pull(self, items: Iterator[Candidate | Outcome]) -> None:
         while self._approved and self._in_hand < self._window:
             task = self._approved.popleft()
             self._active.add(task)
@@ -194,7 +194,7 @@ class Runner:
         """Count the cases at work; some that only wait for their links hold up no other."""
         return len(self._active) - min(self._links.held, self._linking)
 
-    def _read(self, items: Iterator[Seed | Outcome], count: int) -> bool:
+    def _read(self, items: Iterator[Candidate | Outcome], count: int) -> bool:
         """Hand over each item at once, for the next may take requests; tell if it was the last."""
         for item in islice(items, count):
             self._inbox.put(partial(self._begin, item))
@@ -209,7 +209,7 @@ class Runner:
             self._result.failures.append(unexpected(error))
             self._exhausted = True
 
-    def _begin(self, item: Seed | Outcome) -> None:
+    def _begin(self, item: Candidate | Outcome) -> None:
         if isinstance(item, Outcome):
             self._finish(item)
             return
@@ -309,9 +309,13 @@ class Runner:
             self._advance(task, reply)
 
     def _record(self, task: Task, effect: Record) -> None:
-        seed = task.seed
-        call_sid = (seed.recording.call_sid if seed.recording else None) or seed.ref.call_sid
-        self._sink(Event(effect.name, self._world.now(), seed.ref.sid, call_sid, effect.detail))
+        candidate = task.candidate
+        call_sid = (
+            candidate.recording.call_sid if candidate.recording else None
+        ) or candidate.ref.call_sid
+        self._sink(
+            Event(effect.name, self._world.now(), candidate.ref.sid, call_sid, effect.detail)
+        )
 
     def _end(self, task: Task, failure: Failure | None) -> None:
         """End a case before its time: the next run takes it up from what it finds."""
@@ -322,7 +326,7 @@ class Runner:
             failures = (*end.value.failures, failure) if failure is HANGS else end.value.failures
             self._finish(replace(end.value, failures=failures))
         except StoppedError:  # the case had not begun, or a bug has ended it
-            step, ref = Step(StepKind.HOLD, Reason.STOPPED), task.seed.ref
+            step, ref = Step(StepKind.HOLD, Reason.STOPPED), task.candidate.ref
             failures = (failure,) if failure else ()
             self._finish(Outcome(ref.sid, ref.call_sid, step, failures=failures))
 

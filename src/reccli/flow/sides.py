@@ -22,8 +22,8 @@ from reccli.core.model import (
     TwilioState,
 )
 from reccli.core.overdue import lateness
-from reccli.core.rows import Subject, Survey, concerns, shared, survey
-from reccli.flow import telling
+from reccli.core.rows import RowState, Target, concerns, row_state, shared
+from reccli.flow import reporting
 from reccli.flow.effects import (
     Effect,
     ObserveObject,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reccli.core.model import Ref
-    from reccli.core.rows import Slot
-    from reccli.flow.outcome import Rules, Seed
+    from reccli.core.rows import Cell
+    from reccli.flow.outcome import Candidate, Rules
 
 Looking = Generator[Effect, Any, None]
 
@@ -49,7 +49,7 @@ Looking = Generator[Effect, Any, None]
 class Sides:
     """The three sides. One that is a `Failure` is Unknown; `now` is when the rows were seen."""
 
-    seed: Seed
+    candidate: Candidate
     rules: Rules
     now: datetime
     recording: Recording | Failure | None = None
@@ -67,7 +67,7 @@ class Sides:
 
     def __post_init__(self) -> None:
         """Take over what the source knows of the other recordings of the call."""
-        self.siblings, call_sid = self.seed.siblings, self.seed.ref.call_sid
+        self.siblings, call_sid = self.candidate.siblings, self.candidate.ref.call_sid
         if self.siblings and call_sid:
             self.listed = frozenset({call_sid})
 
@@ -77,7 +77,7 @@ class Sides:
         """Look at all three sides; what is given need not be asked for again."""
         found = recording or self.noted((yield ObserveRecording(self.ref)))
         if isinstance(found, Recording) and found.odd:
-            found = self.noted(telling.odd(found))
+            found = self.noted(reporting.odd(found))
         self.recording = found
         if rows is not None:
             self.rows, self.now = rows.rows, rows.at
@@ -100,7 +100,7 @@ class Sides:
         """
         # A row that only may be the call's says nothing of the key.
         rows = tuple(row for row in self.known_rows if concerns(row, self.ref))
-        where = places(self.seed.ref.sid, self.known, rows, self.rules)
+        where = places(self.candidate.ref.sid, self.known, rows, self.rules)
         self.key, self.stored = next(iter(where.keys), None), where.nowhere
         for key in dict.fromkeys((*where.keys, *where.former)):
             stored = yield from self._look_at(key, prove=prove)
@@ -111,12 +111,12 @@ class Sides:
                 return
         gone = self.known is not None and self.known.state is TwilioState.DELETED
         if where.former and gone and self.stored.state is S3State.ABSENT:
-            self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(telling.left_behind()))
+            self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(reporting.left_behind()))
         if self.stored.state is S3State.BAD_KEY:
             self.noted(self.stored.failure)
 
     def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
-        sid, before = self.seed.ref.sid, self.read_back
+        sid, before = self.candidate.ref.sid, self.read_back
         stored = yield from self._asked(ObserveObject(key, sid, prove and before is None))
         if prove and before is not None and not stored.proven:
             if _same(before, stored):
@@ -134,7 +134,7 @@ class Sides:
 
     def observe_siblings(self, of: frozenset[str]) -> Looking:
         """Look who else may take a free cell, and then at what they have taken by now."""
-        region = (self.known.ref if self.known else self.seed.ref).region
+        region = (self.known.ref if self.known else self.candidate.ref).region
         reply = self.noted((yield ObserveSiblings(tuple(sorted(of)), region)))
         if isinstance(reply, Failure):
             self.rows = reply
@@ -180,23 +180,23 @@ class Sides:
     @property
     def ref(self) -> Ref:
         """The recording, with its call and conference as far as anybody has told them."""
-        return self.known.ref if self.known else self.seed.ref
+        return self.known.ref if self.known else self.candidate.ref
 
-    def sharing(self, slots: Iterable[Slot]) -> frozenset[str]:
+    def sharing(self, cells: Iterable[Cell]) -> frozenset[str]:
         """Tell the calls and conferences whose recordings may want these free cells as well.
 
         Empty where all of them are known already: then it is certain which cell is whose.
         """
-        free = {slot.row_id for slot in slots if slot.state is LinkState.EMPTY}
+        free = {cell.row_id for cell in cells if cell.state is LinkState.EMPTY}
         of = frozenset[str]().union(*(shared(row) for row in self.known_rows if row.id in free))
         return frozenset() if of <= self.listed else of
 
-    def survey(self) -> Survey:
+    def row_state(self) -> RowState:
         """Say what the rows hold for the recording."""
         if isinstance(self.rows, Failure):
-            return Survey(LinkState.UNKNOWN)
-        subject = Subject(self.ref, self.siblings, self.key)
-        return survey(self.rows, subject, self.rules.book, self.now)
+            return RowState(LinkState.UNKNOWN)
+        target = Target(self.ref, self.siblings, self.key)
+        return row_state(self.rows, target, self.rules.book, self.now)
 
     def observation(self) -> Observation:
         """Put the three sides together, as `decide` wants them."""
@@ -204,7 +204,7 @@ class Sides:
         return Observation(
             self.twilio,
             stored.state,
-            self.survey().state,
+            self.row_state().state,
             stored.age,
             proves_length(
                 known.duration if known else None, stored.seconds, accepted=stored.accepted

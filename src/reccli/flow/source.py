@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from reccli.core.errors import Failure, Service, ServiceError
 from reccli.core.links import recordings_in
 from reccli.core.model import LinkState, Recording, TwilioState
-from reccli.core.rows import Subject, linked_keys, survey
+from reccli.core.rows import Target, linked_keys, row_state
 from reccli.flow.effects import ObserveRows, Rows
-from reccli.flow.found import Found, found_between
+from reccli.flow.listed_calls import ListedCalls, found_between
 from reccli.flow.listing import age_order, by_creation, listed
 from reccli.flow.named import NamedSources
-from reccli.flow.outcome import Seed
+from reccli.flow.outcome import Candidate
 from reccli.flow.perform import find_rows
 from reccli.flow.ports import Listing
 
@@ -55,19 +55,19 @@ class Sources(NamedSources):
     compared: bool = False
     """Whether all of Twilio was compared with S3's listing, to the end."""
 
-    def to_the_end(self, items: Iterator[Seed | Outcome]) -> Iterator[Seed | Outcome]:
+    def to_the_end(self, items: Iterator[Candidate | Outcome]) -> Iterator[Candidate | Outcome]:
         """Take all of these, and note when nothing is left."""
         yield from items
         self.listed = not self._cut
 
     def on_twilio(
         self, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Seed]:
+    ) -> Iterator[Candidate]:
         """Take every recording that Twilio lists, as the pages come."""
         for recording in self._list(since, until):
-            yield Seed(recording.ref, (), recording)
+            yield Candidate(recording.ref, (), recording)
 
-    def first(self, count: int | None) -> Iterator[Seed]:
+    def first(self, count: int | None) -> Iterator[Candidate]:
         """Take some of those that Twilio lists, or all; `listed_whole` says if there were more."""
         everyone = self.on_twilio()
         yield from islice(everyone, count)
@@ -80,7 +80,7 @@ class Sources(NamedSources):
         pending: Mapping[str, str | None] | None = None,
         *,
         compare: Naming | None = None,
-    ) -> Iterator[Seed]:
+    ) -> Iterator[Candidate]:
         """Take the recordings on Twilio that no row links yet, and those that callbacks told of.
 
         Oldest first: they are the nearest to being lost. A link that has to be renewed counts as
@@ -100,7 +100,7 @@ class Sources(NamedSources):
         yield from self.dying_links(seen)
         if compare is not None:  # last: what has no link at all is more urgent
             taken |= seen - recent.recordings.keys()
-            older = self._found(None, since) if since else Found({}, None, None, {})
+            older = self._found(None, since) if since else ListedCalls({}, None, None, {})
             everyone = {**older.recordings, **recent.recordings}
             rest = {sid: one for sid, one in everyone.items() if sid not in taken}
             compared = self._without_object(rest, compare)
@@ -118,16 +118,16 @@ class Sources(NamedSources):
             whole = until is None and len(missing) <= MOST_OLDER
             self.compared = whole and not self._cut
 
-    def _found(self, since: datetime | None, until: datetime | None) -> Found:
+    def _found(self, since: datetime | None, until: datetime | None) -> ListedCalls:
         return found_between(self._list(since, until), since, until)
 
     def _unlinked(
         self,
-        found: Found,
+        found: ListedCalls,
         wanted: Mapping[str, str | None],
         taken: set[str],
         missing: Collection[str] = (),
-    ) -> Iterator[Seed]:
+    ) -> Iterator[Candidate]:
         """Take those that no row links, that are wanted, or whose linked object is missing."""
         family: dict[str | None, list[Recording]] = defaultdict(list)
         for recording in found.everyone.values():
@@ -142,7 +142,7 @@ class Sources(NamedSources):
             unseen = recording.region in self._cut or not whole
             siblings = () if unseen else by_creation(family[recording.call_sid])
             taken.add(recording.sid)
-            yield Seed(recording.ref, siblings, recording, known)
+            yield Candidate(recording.ref, siblings, recording, known)
 
     def _with_rows(
         self, recordings: Iterable[Recording]
@@ -150,7 +150,7 @@ class Sources(NamedSources):
         everyone = iter(recordings)
         while chunk := list(islice(everyone, ROWS_AT_ONCE)):
             effects = [ObserveRows(recording.ref) for recording in chunk]
-            yield from zip(chunk, find_rows(effects, self.world), strict=True)
+            yield from zip(chunk, find_rows(effects, self.services), strict=True)
 
     def _without_object(
         self, found: Mapping[str, Recording], naming: Naming
@@ -164,9 +164,9 @@ class Sources(NamedSources):
         cursor: str | None = None
         try:
             while missing:
-                if self.world.retry.fails(Service.S3):
+                if self.services.retry.fails(Service.S3):
                     return None
-                page = self.world.s3.keys(naming.prefix, cursor)
+                page = self.services.s3.keys(naming.prefix, cursor)
                 for key in page.items:
                     named = recordings_in(key.name) if naming.is_audio(key.name) else ()
                     for sid in missing.keys() & set(named):
@@ -180,8 +180,8 @@ class Sources(NamedSources):
         return missing, stored
 
     def _never_linked(
-        self, older: Found, stored: Mapping[str, datetime | None], taken: set[str]
-    ) -> Iterator[Seed]:
+        self, older: ListedCalls, stored: Mapping[str, datetime | None], taken: set[str]
+    ) -> Iterator[Candidate]:
         """Take those that a run copied lately, and then did not come to link.
 
         It was killed, say. S3 lists their objects, so that nothing else would tell of them.
@@ -189,30 +189,31 @@ class Sources(NamedSources):
         began = datetime.min.replace(tzinfo=UTC)
         newest = sorted(stored, key=lambda sid: stored[sid] or began, reverse=True)[:MOST_OLDER]
         copied = {sid: older.recordings[sid] for sid in newest if sid in older.recordings}
-        for seed in self._unlinked(replace(older, recordings=copied), {}, taken):
-            rows = seed.rows
-            subject = Subject(seed.ref, seed.siblings)
+        for candidate in self._unlinked(replace(older, recordings=copied), {}, taken):
+            rows = candidate.rows
+            target = Target(candidate.ref, candidate.siblings)
             if (
                 rows is None
-                or survey(rows.rows, subject, self.world.book, rows.at).state is LinkState.EMPTY
+                or row_state(rows.rows, target, self.services.book, rows.at).state
+                is LinkState.EMPTY
             ):
-                yield seed
+                yield candidate
 
-    def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Seed]:
+    def _told(self, sid: str, call_sid: str | None, seen: set[str]) -> Iterator[Candidate]:
         try:
-            for seed in self.told(sid, call_sid):
-                if seed.ref.sid not in seen:
-                    seen.add(seed.ref.sid)
-                    yield seed
+            for candidate in self.told(sid, call_sid):
+                if candidate.ref.sid not in seen:
+                    seen.add(candidate.ref.sid)
+                    yield candidate
         except ServiceError as error:
             self.failures.append(error.failure)
 
     def _settled(self, recording: Recording, rows: Rows, missing: Collection[str]) -> bool:
         """Whether the rows link it, and the object is there; fallbacks are for another command."""
-        book = self.world.book
+        book = self.services.book
         key = next(iter(linked_keys(rows.rows, recording.sid, book)), None)
-        subject = Subject(recording.ref, (), key)
-        state = survey(rows.rows, subject, book, rows.at).state
+        target = Target(recording.ref, (), key)
+        state = row_state(rows.rows, target, book, rows.at).state
         there = state is LinkState.S3_LINK and recording.sid not in missing
         return there or state is LinkState.TWILIO_LINK
 
@@ -220,14 +221,14 @@ class Sources(NamedSources):
         self, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Recording]:
         """Read all pages of all regions; one that fails ends that region's listing only."""
-        for region in self.world.twilio.regions:
+        for region in self.services.twilio.regions:
             if region in self._cut:
                 continue
             try:
-                yield from listed(Listing(region, since, until), self.world)
+                yield from listed(Listing(region, since, until), self.services)
             except ServiceError as error:
                 self._cut.add(region)
                 failure = error.failure
-                if len(self.world.twilio.regions) > 1:
+                if len(self.services.twilio.regions) > 1:
                     failure = replace(failure, message=f"region {region}: {failure.message}")
                 self.failures.append(failure)

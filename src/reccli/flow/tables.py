@@ -15,7 +15,7 @@ from reccli.core.links import ObjectLink, TwilioLink
 from reccli.core.model import Reason, Ref, Step, StepKind
 from reccli.flow.effects import Rows
 from reccli.flow.objections import not_a_link
-from reccli.flow.outcome import Outcome, Seed
+from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.perform import about
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from reccli.core.links import Oddity
     from reccli.core.model import Row
-    from reccli.flow.perform import World
     from reccli.flow.ports import Page
+    from reccli.flow.services import Services
 
 _RESCANS = 100
 """A bound for a table that others fill while it is scanned."""
@@ -45,10 +45,10 @@ class OddCell:
 class TableSources:
     """Recordings by the links in their rows, and what went wrong on the way."""
 
-    world: World
+    services: Services
     failures: list[Failure] = field(default_factory=list)
 
-    def fallbacks(self) -> Iterator[Seed | Outcome]:
+    def fallbacks(self) -> Iterator[Candidate | Outcome]:
         """Take the recordings of all rows that hold a Twilio address.
 
         A scan is complete before anything of it is handed out, because pages shift when rows
@@ -56,8 +56,8 @@ class TableSources:
         """
         seen: set[tuple[str, TwilioLink | OddCell]] = set()
         for _ in range(_RESCANS):
-            at = self.world.now()
-            rows = {row.id: row for row in self._scan(self.world.airtable.fallbacks)}
+            at = self.services.now()
+            rows = {row.id: row for row in self._scan(self.services.airtable.fallbacks)}
             found = [
                 item
                 for item in self._fallback_links(rows.values())
@@ -71,14 +71,14 @@ class TableSources:
     def fallback_rows(self) -> dict[str, set[str]]:
         """Tell the rows that hold links to recordings at Twilio, by ID, and to which ones."""
         found: dict[str, set[str]] = defaultdict(set)
-        for row, link in self._fallback_links(list(self._scan(self.world.airtable.fallbacks))):
+        for row, link in self._fallback_links(list(self._scan(self.services.airtable.fallbacks))):
             if isinstance(link, TwilioLink):
                 found[row.id].add(link.sid)
         return found
 
     def _fallback_links(self, rows: Iterable[Row]) -> Iterator[tuple[Row, TwilioLink | OddCell]]:
         """Tell the links, and the cells that have to do with Twilio and are none."""
-        book = self.world.book
+        book = self.services.book
         for row in rows:
             for name, text in row.links.items():
                 link = book.parse(text)
@@ -92,7 +92,7 @@ class TableSources:
         found: Sequence[tuple[Row, TwilioLink | OddCell]],
         rows: tuple[Row, ...],
         at: datetime,
-    ) -> Iterator[Seed | Outcome]:
+    ) -> Iterator[Candidate | Outcome]:
         by_sid = {}
         for row, link in found:
             if isinstance(link, TwilioLink):
@@ -117,7 +117,7 @@ class TableSources:
                 link.call_sid or row.call_sid or None,
                 row.conference_sid or None,
             )
-            yield Seed(ref, rows=Rows(about(mentions[sid], ref), at))
+            yield Candidate(ref, rows=Rows(about(mentions[sid], ref), at))
 
     def _scan(self, read: Callable[[str | None], Page[Row]]) -> Iterator[Row]:
         """Read all pages; an iterator that Airtable dropped is begun anew, a few times."""
@@ -125,7 +125,7 @@ class TableSources:
         restarts = 0
         while True:
             try:
-                page = self.world.retry.more(Service.AIRTABLE, read, cursor)
+                page = self.services.retry.more(Service.AIRTABLE, read, cursor)
             except ServiceError as error:
                 if error.failure.kind is FailureKind.ANEW and restarts < _RESTARTS:
                     restarts, cursor = restarts + 1, None
@@ -137,22 +137,22 @@ class TableSources:
             if cursor is None:
                 return
 
-    def dying_links(self, seen: set[str]) -> Iterator[Seed]:
+    def dying_links(self, seen: set[str]) -> Iterator[Candidate]:
         """Take the recordings whose links would die or are of another style, however old they are.
 
         The day of signing and the style are found by the server, so that this costs one request
         when idle.
         """
-        book, now = self.world.book, self.world.now()
+        book, now = self.services.book, self.services.now()
         due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
-        look = partial(self.world.airtable.signed_until, due, holding=book.outdated)
+        look = partial(self.services.airtable.signed_until, due, holding=book.outdated)
         rows = self._scan(look)
         for row in {row.id: row for row in rows}.values():
             for link in (book.parse(text) for text in row.links.values()):
                 if not isinstance(link, ObjectLink) or book.usable(link, now) or link.sid in seen:
                     continue
                 seen.add(link.sid)
-                yield Seed(
+                yield Candidate(
                     Ref(
                         link.sid,
                         book.account_sid,

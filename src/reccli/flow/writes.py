@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reccli.core.errors import Failure, Service
 from reccli.core.model import LinkState, S3State, StepKind, StoredObject
-from reccli.flow import telling
+from reccli.flow import reporting
 from reccli.flow.effects import Rows, Stale, WriteLinks
 
 if TYPE_CHECKING:
@@ -30,22 +30,22 @@ _WRITES = {
 
 def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Generator[Effect, Any, None]:
     """Write the links of one step into the rows; it is added to `taken` as soon as it is done."""
-    slots = sides.survey().holding(*_WRITES[kind])
-    if sharing := sides.sharing(slots):
-        named = tuple(slot for slot in slots if slot.state is not LinkState.EMPTY)
+    cells = sides.row_state().holding(*_WRITES[kind])
+    if sharing := sides.sharing(cells):
+        named = tuple(cell for cell in cells if cell.state is not LinkState.EMPTY)
         if not named:  # which of the free cells is ours, others have a say in
             yield from sides.observe_siblings(sharing)
             return
-        slots = named
+        cells = named
     fallback = kind is StepKind.LINK_TWILIO
     recording = sides.known
     reply = sides.noted(
         (
             yield WriteLinks(
-                recording.ref if recording else sides.seed.ref,
+                recording.ref if recording else sides.candidate.ref,
                 sides.rules.naming.extension(recording) if recording else "mp3",
                 None if fallback else sides.key,
-                slots,
+                cells,
                 sides.now,
             )
         )
@@ -58,11 +58,11 @@ def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Generator[Effe
     elif isinstance(reply, Failure):
         sides.rows = reply
         if reply.service is not Service.S3:  # without a bucket, Airtable is not asked
-            yield telling.failed("airtable_update_error", reply)
+            yield reporting.failed("airtable_update_error", reply)
     else:
         _merge(sides, reply)
         taken.append(kind)
-        yield from telling.linked(kind, slots, sides.stored)
+        yield from reporting.linked(kind, cells, sides.stored)
 
 
 def _merge(sides: Sides, answer: Rows) -> None:
@@ -73,6 +73,6 @@ def _merge(sides: Sides, answer: Rows) -> None:
 
 def see_who_shares(sides: Sides) -> Looking:
     """Look who else may take the free cell that would be written, as before a write."""
-    survey = sides.survey()
-    if survey.state is LinkState.EMPTY and (sharing := sides.sharing(survey.slots)):
+    row_state = sides.row_state()
+    if row_state.state is LinkState.EMPTY and (sharing := sides.sharing(row_state.cells)):
         yield from sides.observe_siblings(sharing)

@@ -52,7 +52,7 @@ _NOT_KEPT = Response(status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 _log = structlog.get_logger("reccli")
 
 
-class RefusedError(Exception):
+class BadCallbackError(Exception):
     """A request that is not taken: the status to answer, and what to tell the log."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -84,7 +84,7 @@ class RecordingStatus:
         try:
             raw, fields = await self._read(scope, receive)
             callback = told(fields, raw, self._account_sid)
-        except RefusedError as refused:
+        except BadCallbackError as refused:
             _log.warning("callback_refused", status=refused.status, reason=refused.why)
             return Response(status_code=refused.status)
         about = {"recording_sid": callback.sid, "call_sid": callback.call_sid}
@@ -104,18 +104,18 @@ class RecordingStatus:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         signature = headers.get(b"x-twilio-signature")
         if not signature:  # without reading on: whoever it is has to sign first
-            raise RefusedError(403, "no signature")
+            raise BadCallbackError(403, "no signature")
         raw = await _body(receive)
         query: bytes = scope["query_string"]
         posted = scope["method"] == "POST"
         if posted and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
-            raise RefusedError(403, "not a form, which is what Twilio signs")
+            raise BadCallbackError(403, "not a form, which is what Twilio signs")
         if not posted:
             raw = query
         try:
             fields = form(raw)
         except ValueError:
-            raise RefusedError(403, "not a form that Twilio would send") from None
+            raise BadCallbackError(403, "not a form that Twilio would send") from None
         settings = headers.get(b"x-twilio-webhooks-signature-settings")
         signed = Signed(
             url=f"{self._url}?{query.decode('latin-1')}" if query else self._url,
@@ -124,7 +124,9 @@ class RecordingStatus:
             settings=settings.decode("latin-1") if settings else None,
         )
         if self._signatures.check(signed) is None:
-            raise RefusedError(403, "the signature is not Twilio's: see `reccli webhook explain`")
+            raise BadCallbackError(
+                403, "the signature is not Twilio's: see `reccli webhook explain`"
+            )
         return raw, fields
 
 
@@ -136,14 +138,14 @@ async def _body(receive: Receive) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise RefusedError(408, "the body did not come")
+                    raise BadCallbackError(408, "the body did not come")
                 body += message.get("body", b"")
                 if len(body) > LARGEST:
-                    raise RefusedError(413, "the body is too large")
+                    raise BadCallbackError(413, "the body is too large")
                 if not message.get("more_body"):
                     return bytes(body)
     except TimeoutError:
-        raise RefusedError(408, "the body did not come") from None
+        raise BadCallbackError(408, "the body did not come") from None
 
 
 def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Callback:
@@ -157,20 +159,20 @@ def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Cal
     values: Mapping[str, str] = dict(fields)
     for name in _NAMES:
         if names.count(name) > 1:
-            raise RefusedError(400, f"{name} is given more than once")
+            raise BadCallbackError(400, f"{name} is given more than once")
     if any(not _NAME.fullmatch(name) or _is_cut(name) for name in names):
-        raise RefusedError(400, "the parameters are not cut as Twilio cuts them")
+        raise BadCallbackError(400, "the parameters are not cut as Twilio cuts them")
     if not _SID["AC"].fullmatch(values.get("AccountSid", "")):
-        raise RefusedError(400, "AccountSid is not the SID of an account")
+        raise BadCallbackError(400, "AccountSid is not the SID of an account")
     if values["AccountSid"] != account_sid:
-        raise RefusedError(400, "AccountSid is not the configured account")
+        raise BadCallbackError(400, "AccountSid is not the configured account")
     if not _SID["RE"].fullmatch(values.get("RecordingSid", "")):
-        raise RefusedError(400, "RecordingSid is not the SID of a recording")
+        raise BadCallbackError(400, "RecordingSid is not the SID of a recording")
     call_sid = values.get("CallSid") or None  # a conference's recording has none
     if call_sid and not _SID["CA"].fullmatch(call_sid):
-        raise RefusedError(400, "CallSid is not the SID of a call")
+        raise BadCallbackError(400, "CallSid is not the SID of a call")
     if values.get("RecordingStatus") not in _STATUSES:
-        raise RefusedError(400, "RecordingStatus is not a status of Twilio's")
+        raise BadCallbackError(400, "RecordingStatus is not a status of Twilio's")
     return Callback(
         sid=values["RecordingSid"],
         status=values["RecordingStatus"],

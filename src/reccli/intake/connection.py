@@ -25,7 +25,7 @@ REST_WITHIN = 30.0
 _TOO_LARGE = b"HTTP/1.1 431 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Connection(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection, which is dropped when a request passes a bound."""
 
     _left = HEAD

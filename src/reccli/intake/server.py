@@ -18,7 +18,7 @@ import uvicorn
 
 from reccli.adapters.ledger import Ledger
 from reccli.core.errors import FailureKind, Service, ServiceError
-from reccli.intake.connection import Connection
+from reccli.intake.connection import BoundedProtocol
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import UnconfiguredError, create_app
 from reccli.watch import logs
@@ -74,7 +74,7 @@ def serve(
         server = _Server(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=BoundedProtocol,
                 lifespan="on",
                 log_config=None,  # ours, which redacts
                 access_log=False,  # links carry signatures, and Twilio's console has the rest

@@ -27,10 +27,10 @@ from reccli.flow.commands import Command
 from reccli.intake.callbacks import RecordingStatus
 from reccli.intake.health import Health
 from reccli.intake.media_stream import MediaStream
-from reccli.intake.permalink import permalink_route
+from reccli.intake.redirect import permalink_route
 from reccli.intake.worker import Worker
 from reccli.watch import logs
-from reccli.watch.journal import Journal
+from reccli.watch.event_log import EventLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,28 +95,28 @@ class _Intake:
         stop = threading.Event()
         concurrency = machine.room_for(settings.engine.concurrency)
         try:
-            world = wiring.world(settings, concurrency, stop, self._stack)
+            services = wiring.services(settings, concurrency, stop, self._stack)
         except ServiceError as error:
             raise UnconfiguredError(f"{error} ({error.failure.hint})") from error
         try:
-            preflight.check_fields(settings, world.airtable)
+            preflight.check_fields(settings, services.airtable)
         except ConfigError as error:
             raise UnconfiguredError(str(error)) from error
-        dying = preflight.dying_links(settings, world.s3)
+        dying = preflight.dying_links(settings, services.s3)
         if dying:
             _log.error(dying.code, error=dying.message, hint=dying.hint)
         url = settings.ledger.url.get_secret_value()
         archive = history.archive(settings)
         self._inbox = Inbox(lambda: Ledger.open(url, archive))
         self._worker = Worker(
-            world,
-            wiring.rules(settings, Command.PROCESS, world.book, lasting_links=not dying),
+            services,
+            wiring.rules(settings, Command.PROCESS, services.book, lasting_links=not dying),
             self._inbox,
-            Journal(self._inbox, run_id, group=1),  # the inbox groups them
+            EventLog(self._inbox, run_id, group=1),  # the inbox groups them
             stop=stop,
             concurrency=concurrency,
         )
-        self._health = Health(self._inbox, self._worker, world.retry)
+        self._health = Health(self._inbox, self._worker, services.retry)
         account_sid, webhook = settings.twilio.account_sid, settings.webhook
         self._streams = MediaStream(webhook.stream_url, account_sid, signatures, self.keep)
         callbacks = RecordingStatus(
@@ -126,7 +126,7 @@ class _Intake:
         self.app = Starlette(
             routes=[
                 *calls,
-                permalink_route(world.book, world.s3.presign),
+                permalink_route(services.book, services.s3.presign),
                 *self._health.routes,
                 # A proxy may pass the path of the public URL on, or take it away as a mount does.
                 *([Mount(webhook.path, routes=calls)] if webhook.path else []),

@@ -22,19 +22,19 @@ import structlog
 
 from reccli.core.errors import Service, ServiceError
 from reccli.core.guard import Limits
-from reccli.flow.callbacks import Again, Finished, later, verdict
 from reccli.flow.run import GRACE, Brake, Pace, Runner
 from reccli.flow.source import Sources
+from reccli.flow.waiting import Again, Finished, later, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from reccli.adapters.ledger import Claim, Inbox
     from reccli.flow.outages import Outage
-    from reccli.flow.outcome import Outcome, Rules, Seed
-    from reccli.flow.perform import World
+    from reccli.flow.outcome import Candidate, Outcome, Rules
     from reccli.flow.ports import EventSink
     from reccli.flow.result import Result
+    from reccli.flow.services import Services
 
 LEASE = timedelta(seconds=15)
 """How long another server leaves our work alone after our last sign of life."""
@@ -74,7 +74,7 @@ class Worker:
 
     def __init__(  # noqa: PLR0913 - what a run is made of
         self,
-        world: World,
+        services: Services,
         rules: Rules,
         inbox: Inbox,
         sink: EventSink,
@@ -83,8 +83,8 @@ class Worker:
         concurrency: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`stop` also ends the waiting inside of `world`; it is set by `stop()`."""
-        self._world, self._rules, self._inbox, self._sink = world, rules, inbox, sink
+        """`stop` also ends the waiting inside of `services`; it is set by `stop()`."""
+        self._world, self._rules, self._inbox, self._sink = services, rules, inbox, sink
         self._stop, self._clock = stop, clock
         self._pace = Pace(concurrency, links_linger=LINKS_LINGER)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -93,7 +93,7 @@ class Worker:
         self._lock = threading.Lock()
         self._held: set[Claim] = set()
         self._works: dict[str, list[_Work]] = {}
-        self._found: deque[tuple[Claim, list[Seed]]] = deque()
+        self._found: deque[tuple[Claim, list[Candidate]]] = deque()
         self._moved_at = time.monotonic()
         self._over = threading.Event()
         self._failing: dict[Service, Outage] = {}
@@ -170,7 +170,7 @@ class Worker:
 
     # Work in
 
-    def _items(self, over: threading.Event) -> Iterator[Seed]:
+    def _items(self, over: threading.Event) -> Iterator[Candidate]:
         while not (self._stop.is_set() or over.is_set()):
             self._tell_outages()
             burst = self._is_burst()
@@ -226,31 +226,31 @@ class Worker:
         self._unclaim(claims)
         return ()
 
-    def _told(self, claim: Claim) -> list[Seed]:
+    def _told(self, claim: Claim) -> list[Candidate]:
         return list(Sources(self._world).told(claim.sid, claim.call_sid))
 
     def _look_up(self, claim: Claim) -> None:
         try:
-            seeds = self._told(claim)
+            candidates = self._told(claim)
         except ServiceError as error:
             self._settle(claim, Again(later(claim.attempts), str(error)))
         except Exception:  # noqa: BLE001 - nobody else would see it
             _log.exception("worker_failed")
             self._settle(claim, Again(later(claim.attempts), "unexpected"))
         else:
-            if seeds:
-                self._found.append((claim, seeds))
+            if candidates:
+                self._found.append((claim, candidates))
                 self._wake.set()
             else:
                 self._settle(claim, verdict((), self._age(claim), claim.attempts))
 
-    def _take(self, claim: Claim, seeds: Sequence[Seed]) -> list[Seed]:
+    def _take(self, claim: Claim, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Note who waits for what, and give the recordings that nobody has in hand yet."""
-        work = _Work(claim, {seed.ref.sid for seed in seeds})
+        work = _Work(claim, {candidate.ref.sid for candidate in candidates})
         with self._lock:
             if claim not in self._held:
                 return []  # it was given back meanwhile
-            fresh = [seed for seed in seeds if seed.ref.sid not in self._works]
+            fresh = [candidate for candidate in candidates if candidate.ref.sid not in self._works]
             if not self._works:
                 self._moved_at = time.monotonic()
             for sid in work.waiting:

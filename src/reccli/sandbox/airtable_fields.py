@@ -10,7 +10,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from reccli.sandbox.airtable_errors import AirtableError, cannot_accept
-from reccli.sandbox.formula_functions import Row
+from reccli.sandbox.formula_functions import FormulaRow
 from reccli.sandbox.formula_values import as_text
 
 ALPHABET = string.ascii_letters + string.digits
@@ -36,7 +36,7 @@ def made_id(kind: str, name: str) -> str:
 class SeenRow:
     """A row as formulas see it: a linked record is its primary text."""
 
-    def __init__(self, row: Row, fields: Mapping[str, object]) -> None:
+    def __init__(self, row: FormulaRow, fields: Mapping[str, object]) -> None:
         self.id, self.created, self.modified = row.id, row.created, row.modified
         self.fields = fields
 
@@ -125,7 +125,7 @@ class FakeFields:
         text = as_text(cell).removesuffix("\n")
         return (MARKDOWN.sub(r"\\\g<0>", text) if self.rich_text_escapes else text) + "\n"
 
-    def seen(self, row: Row) -> Row:
+    def seen(self, row: FormulaRow) -> FormulaRow:
         """Show a row as formulas see it."""
         if LINKS not in self.types.values():
             return row

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from reccli.sandbox.airtable_errors import AirtableError, cannot_accept
 from reccli.sandbox.airtable_fields import FakeFields, made_id
 from reccli.sandbox.formula import FormulaError, compile_formula
-from reccli.sandbox.formula_functions import Row
+from reccli.sandbox.formula_functions import FormulaRow
 from reccli.sandbox.formula_values import as_text
 
 MOST_ROWS = 10
@@ -69,7 +69,7 @@ class _Place(NamedTuple):
 @lru_cache(maxsize=64)
 def compiled(
     formula: str, fields: tuple[str, ...], ids: tuple[tuple[str, str], ...]
-) -> Callable[[Row, datetime], bool]:
+) -> Callable[[FormulaRow, datetime], bool]:
     """Compile a filter once for all pages."""
     try:
         return compile_formula(formula, fields, dict(ids))

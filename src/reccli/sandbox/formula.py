@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from reccli.sandbox.formula_functions import FUNCTIONS, Node, Row
+from reccli.sandbox.formula_functions import FUNCTIONS, FormulaRow, Node
 from reccli.sandbox.formula_values import Value, as_number, as_text, compare, is_true, same
 
 
@@ -48,7 +48,7 @@ INVALID = "Invalid formula. Please check your formula text."
 
 def compile_formula(
     text: str, fields: Sequence[str], ids: Mapping[str, str] | None = None
-) -> Callable[[Row, datetime], bool]:
+) -> Callable[[FormulaRow, datetime], bool]:
     """Compile a filter over rows with these fields: the closure tells whether a row passes now.
 
     Fields go by their names, and by what IDS maps to names.
@@ -58,7 +58,7 @@ def compile_formula(
     if parser.unknown:
         raise FormulaError("Unknown field names: " + ", ".join(sorted(parser.unknown)).lower())
 
-    def passes(row: Row, now: datetime) -> bool:
+    def passes(row: FormulaRow, now: datetime) -> bool:
         try:
             return is_true(node(row, now))
         except (TypeError, ValueError, OverflowError, re.error):  # the row shows #ERROR!
@@ -175,7 +175,7 @@ class _Field:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __call__(self, row: Row, now: datetime) -> Value:  # noqa: ARG002
+    def __call__(self, row: FormulaRow, now: datetime) -> Value:  # noqa: ARG002
         return row.fields.get(self.name)
 
 
@@ -185,7 +185,7 @@ class _Constant:
     def __init__(self, value: Value) -> None:
         self.value = value
 
-    def __call__(self, row: Row, now: datetime) -> Value:  # noqa: ARG002
+    def __call__(self, row: FormulaRow, now: datetime) -> Value:  # noqa: ARG002
         return self.value
 
 
@@ -196,7 +196,7 @@ class _Equals:
         self.field, self.text = field, text
         self.of = field.name if isinstance(field, _Field) else field
 
-    def __call__(self, row: Row, now: datetime) -> bool:
+    def __call__(self, row: FormulaRow, now: datetime) -> bool:
         return same(self.field(row, now), self.text)
 
 
@@ -206,7 +206,7 @@ def _one_of(arguments: Sequence[Node]) -> Node | None:
         return None
     field, texts = equals[0].field, frozenset(e.text for e in equals)
 
-    def one_of(row: Row, now: datetime) -> bool:
+    def one_of(row: FormulaRow, now: datetime) -> bool:
         value = field(row, now)
         return value in texts if isinstance(value, str) else any(same(value, t) for t in texts)
 
@@ -240,11 +240,11 @@ def _comparison(sign: str, left: Node, right: Node) -> Node:
     return lambda row, now: holds(compare(left(row, now), right(row, now)))
 
 
-def _concatenate(left: Node, right: Node, row: Row, now: datetime) -> str:
+def _concatenate(left: Node, right: Node, row: FormulaRow, now: datetime) -> str:
     return as_text(left(row, now)) + as_text(right(row, now))
 
 
 def _add(
-    add: Callable[[float, float], float], left: Node, right: Node, row: Row, now: datetime
+    add: Callable[[float, float], float], left: Node, right: Node, row: FormulaRow, now: datetime
 ) -> float:
     return add(as_number(left(row, now)), as_number(right(row, now)))

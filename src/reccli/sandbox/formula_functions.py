@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from reccli.sandbox.formula_values import Value, as_number, as_text, as_time, is_true
 
 
-class Row(Protocol):
+class FormulaRow(Protocol):
     """What a formula sees of a row."""
 
     @property
@@ -28,7 +28,7 @@ class Row(Protocol):
         """Its cells; empty ones are left out."""
 
 
-Node: TypeAlias = Callable[[Row, datetime], Value]
+Node: TypeAlias = Callable[[FormulaRow, datetime], Value]
 UNITS = {
     unit + plural: timedelta(seconds=seconds)
     for unit, seconds in [
@@ -66,7 +66,7 @@ def every(*arguments: Node) -> Node:
 def choose(condition: Node, then: Node, otherwise: Node | None = None) -> Node:
     """IF."""
 
-    def node(row: Row, now: datetime) -> Value:
+    def node(row: FormulaRow, now: datetime) -> Value:
         if is_true(condition(row, now)):
             return then(row, now)
         return otherwise(row, now) if otherwise else None
@@ -110,7 +110,7 @@ def date_add(time: Value, count: Value, unit: Value) -> datetime:
     return as_time(time) + as_number(count) * UNITS[as_text(unit).lower()]
 
 
-def record_id(row: Row, now: datetime) -> str:  # noqa: ARG001
+def record_id(row: FormulaRow, now: datetime) -> str:  # noqa: ARG001
     """RECORD_ID: one object, so that comparisons of it are recognised."""
     return row.id
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.services import LINK, TRANSFER, told
+from reccli.sandbox.running import LINK, TRANSFER, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reccli.sandbox.recordings import FakeRecording
-    from reccli.sandbox.services import Sandbox
+    from reccli.sandbox.running import Sandbox
 
     Say = Callable[[str], None]
 

@@ -82,7 +82,7 @@ def rest_exception(status: int, code: int, message: str) -> Response:
     return Response(status, body.encode(), "application/xml")
 
 
-class Service(Protocol):
+class HttpService(Protocol):
     """Who answers what arrives on a connection."""
 
     def serve(self, request: Request, connection: "Connection") -> bool:
@@ -101,7 +101,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        owner: Service,
+        owner: HttpService,
         connection: "type[Connection] | None" = None,
     ) -> None:
         self.owner = owner

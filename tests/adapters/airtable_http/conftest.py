@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 
 from .samples import API_KEY, BASE, FIELDS, MAIN, TABLE, TRANSFER, Base
 

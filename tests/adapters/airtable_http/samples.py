@@ -16,7 +16,7 @@ from reccli.sandbox.standin import Fault, FaultKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reccli.sandbox.airtable import AirtableStandIn
+    from reccli.sandbox.airtable_api import AirtableStandIn
 
 API_KEY = "patSecret.0123456789"
 BASE, TABLE = "appBase", "Call Logs/2026 & more"

@@ -16,7 +16,7 @@ from reccli.adapters.airtable import AirtableAdapter
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.pacer import Pacer
-from reccli.sandbox.airtable import Paging
+from reccli.sandbox.airtable_api import Paging
 
 from .samples import (
     ACCOUNT,

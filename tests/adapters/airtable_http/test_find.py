@@ -9,7 +9,7 @@ import pytest
 from reccli.adapters.airtable import formulas
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Ref
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 
 from .samples import (
     ACCOUNT,

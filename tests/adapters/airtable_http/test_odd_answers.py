@@ -8,7 +8,7 @@ import pytest
 
 from reccli.adapters.airtable import AirtableAdapter
 from reccli.core.errors import FailureKind
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 from reccli.sandbox.standin import Fault, FaultKind, stopped
 
 from .samples import (
@@ -112,7 +112,7 @@ class TestConnection:
         assert [r.links[MAIN] for r in base.adapter.write({row: {MAIN: S3_LINK}})] == [S3_LINK]
 
     def test_too_slow(self, base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("reccli.adapters.airtable.adapter._READ", 0.1)
+        monkeypatch.setattr("reccli.adapters.airtable.airtable_adapter._READ", 0.1)
         adapter = base.adapt()
         base.server.faults.add(Fault(FaultKind.STALL, delay=5))
         failure = failure_of(lambda: adapter.fallbacks(None))

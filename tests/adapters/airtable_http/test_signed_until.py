@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reccli.adapters.airtable import formulas
 from reccli.core.errors import FailureKind
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 
 from .samples import (
     API_KEY,

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from reccli.adapters.twilio import Origin, TwilioAdapter
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 from .samples import ACCOUNT, TOKENS, HasUrl
 from .scripted import Server

@@ -10,7 +10,7 @@ from reccli.adapters.twilio import TwilioAdapter
 from reccli.core.errors import FailureKind
 from reccli.core.model import Recording, Ref
 from reccli.flow.listing import fetch
-from reccli.flow.perform import World
+from reccli.flow.services import Services
 
 from .samples import (
     ACCOUNT,
@@ -33,7 +33,7 @@ def find(adapter: TwilioAdapter, number: int = 1) -> Recording:
     once = SimpleNamespace(
         twilio=adapter, retry_in=lambda _region: lambda _of, call, *how: call(*how)
     )
-    return fetch(Ref(sid(number), ACCOUNT), cast("World", once))
+    return fetch(Ref(sid(number), ACCOUNT), cast("Services", once))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from reccli.core.errors import FailureKind
 from reccli.core.model import Recording
 from reccli.flow.ports import Media
 from reccli.sandbox.audio import wav
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 from .samples import PATH, RECORDING, REF, download, failure_of, resource, seen, verdict_of
 from .scripted import Reply, Seen, Server, always, as_json
@@ -41,7 +41,7 @@ class TestFrames:
             ),
             (replace(AUDIO, length=None), False, None),
             (replace(AUDIO, length=None, cut=300), False, None),
-            (replace(AUDIO, length=None, headers={"Connection": "close"}), False, None),
+            (replace(AUDIO, length=None, headers={"S3Clients": "close"}), False, None),
         ],
     )
     def test_what_ends_the_body(

@@ -12,7 +12,7 @@ from reccli.flow.ports import Listing
 from reccli.sandbox.audio import wav
 from reccli.sandbox.recordings import ENCRYPTION_DETAILS
 from reccli.sandbox.standin import Fault, FaultKind, stopped
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 from .samples import ACCOUNT, CALL, delete, download, failure_of, seen, sid, verdict_of
 

@@ -10,7 +10,7 @@ from reccli.flow.ports import Listing
 from reccli.sandbox.audio import mp3, wav
 from reccli.sandbox.recordings import ENCRYPTION_DETAILS
 from reccli.sandbox.standin import Fault, FaultKind
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 from .samples import delete, download, failure_of, seen, verdict_of
 

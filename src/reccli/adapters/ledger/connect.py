@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from reccli.adapters.ledger.errors import unusable
+from reccli.adapters.ledger.ledger_errors import unusable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection

@@ -21,7 +21,7 @@ import structlog
 
 from reccli.adapters.ledger import connect
 from reccli.adapters.ledger.claims import ends
-from reccli.adapters.ledger.errors import LedgerError, busy, odd, unusable
+from reccli.adapters.ledger.ledger_errors import LedgerError, busy, odd, unusable
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
 from reccli.adapters.ledger.claims import ends
-from reccli.adapters.ledger.errors import busy, translating, unusable
+from reccli.adapters.ledger.ledger_errors import busy, translating, unusable
 from reccli.adapters.ledger.questions import Questions
 from reccli.adapters.ledger.schema import ANY, Archive
 from reccli.adapters.ledger.transaction import Transaction

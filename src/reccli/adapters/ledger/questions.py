@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from reccli.adapters.ledger import schema
-from reccli.adapters.ledger.errors import translating
+from reccli.adapters.ledger.ledger_errors import translating
 from reccli.adapters.ledger.schema import callbacks, from_time, unfinished
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from reccli.adapters.s3 import errors
+from reccli.adapters.s3 import s3_errors
 from reccli.flow.ports import Key, Page
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Bucket:
         try:
             self.require_seen()
         except ClientError as error:
-            if errors.status_of(error) != _FORBIDDEN:
+            if s3_errors.status_of(error) != _FORBIDDEN:
                 raise
             self._hidden = True
 
@@ -64,7 +64,7 @@ class Bucket:
             if self._seen:
                 return
             if self._absent_at and abs(self._now() - self._absent_at) < ABSENT_FOR:
-                raise errors.missing_bucket(self._name)
+                raise s3_errors.missing_bucket(self._name)
             asking, mine = self._asking or Future[None](), self._asking is None
             self._asking = asking
         if mine:
@@ -112,8 +112,8 @@ class Bucket:
         try:
             self._client.head_bucket(Bucket=self._name)
         except ClientError as error:
-            if errors.status_of(error) != _NOT_FOUND:
+            if s3_errors.status_of(error) != _NOT_FOUND:
                 raise
             self._absent_at = self._now()
-            raise errors.missing_bucket(self._name) from error
+            raise s3_errors.missing_bucket(self._name) from error
         self._seen = True

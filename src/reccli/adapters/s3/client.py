@@ -15,8 +15,8 @@ import boto3
 from botocore.config import Config
 
 from reccli import network
-from reccli.adapters.s3.errors import failure
-from reccli.adapters.s3.slow import PatientSession
+from reccli.adapters.s3.s3_errors import failure
+from reccli.adapters.s3.s3_timeouts import PatientSession
 from reccli.core.errors import FailureKind, ServiceError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class S3Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class S3Clients:
     """One client for the requests, one that signs links, and where the latter's key is from.
 
     Both are the same unless there is a signing key.
@@ -88,7 +88,7 @@ class Connection:
         self.signer.close()
 
 
-def connect(options: S3Options) -> Connection:
+def connect(options: S3Options) -> S3Clients:
     """Make clients that any number of threads may share; nothing is sent yet.
 
     Raises the SDK's errors, ValueError for an endpoint that is no URL, and a CONFIG `ServiceError`
@@ -97,12 +97,12 @@ def connect(options: S3Options) -> Connection:
     session, client = _client(options, options.access_key_id, options.secret_access_key)
     key = options.signing_access_key_id, options.signing_secret_access_key
     if not any(key):
-        return Connection(client, client, session)
+        return S3Clients(client, client, session)
     if not all(key):
         message = "s3.signing_access_key_id and s3.signing_secret_access_key need each other"
         raise ServiceError(failure(FailureKind.CONFIG, "HalfSigningKey", message, "set both"))
     signing, signer = _client(options, *key)
-    return Connection(client, signer, signing)
+    return S3Clients(client, signer, signing)
 
 
 def _client(options: S3Options, key_id: str, secret: str) -> tuple[boto3.Session, S3Client]:

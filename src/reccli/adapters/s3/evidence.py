@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from reccli.adapters.s3.errors import failure
 from reccli.adapters.s3.fitness import Stay, date_of, objection_to, stay_of
+from reccli.adapters.s3.s3_errors import failure
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State, StoredObject
 

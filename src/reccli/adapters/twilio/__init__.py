@@ -4,11 +4,11 @@ The SDK finds the addresses and the filters; our own HTTP client under it decide
 credentials may go and what an answer means. One adapter, a file for each of its concerns.
 """
 
-from reccli.adapters.twilio.adapter import TwilioAdapter
 from reccli.adapters.twilio.explain import Explanation, explain
 from reccli.adapters.twilio.origin import Origin
 from reccli.adapters.twilio.sample import recording_status
 from reccli.adapters.twilio.signatures import Signatures, Signed, form
+from reccli.adapters.twilio.twilio_adapter import TwilioAdapter
 
 __all__ = [
     "Explanation",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from reccli.adapters.twilio.failures import BROKEN, failed, refused, unreachable
-from reccli.adapters.twilio.slow import length_of
+from reccli.adapters.twilio.twilio_failures import BROKEN, failed, refused, unreachable
+from reccli.adapters.twilio.twilio_timeouts import length_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.links import twilio_url
 from reccli.flow.ports import Media

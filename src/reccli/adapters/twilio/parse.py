@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from reccli.adapters.twilio.failures import bad_answer
+from reccli.adapters.twilio.twilio_failures import bad_answer
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Recording
-from reccli.flow.telling import ODD, ODD_HINT
+from reccli.flow.reporting import ODD, ODD_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,8 +20,8 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from reccli import network
-from reccli.adapters.twilio.failures import BROKEN, bad_answer, failed, refused, unreachable
-from reccli.adapters.twilio.slow import hold_to_time
+from reccli.adapters.twilio.twilio_failures import BROKEN, bad_answer, failed, refused, unreachable
+from reccli.adapters.twilio.twilio_timeouts import hold_to_time
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class Transport(HttpClient):  # type: ignore[misc]  # the SDK carries no type information
+class TwilioTransport(HttpClient):  # type: ignore[misc]  # the SDK carries no type information
     """What the SDK sends through: it refuses foreign origins, for the SDK has no allow-list.
 
     `payload` is the last answer as it was read. The SDK's own objects are not used, because
@@ -103,7 +103,7 @@ class Session:
     def __init__(self, origin: Origin, http: httpx.Client) -> None:
         self.origin = origin
         self.http = http
-        self.transport = Transport(origin, http)
+        self.transport = TwilioTransport(origin, http)
         client = Client(
             origin.username,
             origin.password,

@@ -14,7 +14,7 @@ from reccli.core.audio.mp3 import Mp3
 from reccli.core.audio.wav import Wav
 
 if TYPE_CHECKING:
-    from reccli.core.audio.found import Reader
+    from reccli.core.audio.reading import Reader
 
 _CIPHER_BYTES_PER_SECOND = 16_000
 """Of each channel: ciphertext keeps the length of Twilio's WAV, which is 8 kHz of 16 bits."""

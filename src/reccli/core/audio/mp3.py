@@ -10,8 +10,8 @@ from collections import Counter, deque
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from reccli.core.audio.found import Found
 from reccli.core.audio.header import HEADER, HEADER_BYTES, MONO, NOT_MONO, kind_of
+from reccli.core.audio.reading import Reading
 
 if TYPE_CHECKING:
     from reccli.core.audio.header import Kind
@@ -54,7 +54,7 @@ class Mp3:
         self._rest, self._skip = b"", 0
         self._read(data, at, last=False)
 
-    def close(self) -> Found:
+    def close(self) -> Reading:
         """Say how much audio the frames hold."""
         if self._rest:
             data, self._rest = self._rest, b""
@@ -64,9 +64,9 @@ class Mp3:
             self._skip = 0
         seconds = sum(samples / hertz for hertz, samples in self._samples.items())
         if seconds:
-            return Found(seconds, 1 if self._mono else 2)
+            return Reading(seconds, 1 if self._mono else 2)
         why = "the MP3 has no audio in it" if self._marked else "the body is not an MP3 file"
-        return Found(0.0, None, why)
+        return Reading(0.0, None, why)
 
     def _read(self, data: bytes, at: int, *, last: bool) -> None:
         while at < len(data) and not self._ended:

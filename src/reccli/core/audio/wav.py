@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 
-from reccli.core.audio.found import Found
 from reccli.core.audio.length import slack
+from reccli.core.audio.reading import Reading
 
 MOST_CHUNKS = 1_000
 """Chunks before the data, after which there is none."""
@@ -72,18 +72,18 @@ class Wav:
             at = body + length + length % 2
         return len(data) if self._ended else at
 
-    def close(self) -> Found:
+    def close(self) -> Reading:
         """Say how much audio came, and whether it is less than the file says."""
         if self._riff is None:
-            return Found(0.0, None, "the body is not a WAV file")
+            return Reading(0.0, None, "the body is not a WAV file")
         whole = None if _unknown(self._riff) else self._riff + _CHUNK_BYTES
         if self._data is None:
             if whole is not None and whole > self._size:
-                return Found(0.0, None, f"the WAV says {whole} bytes and {self._size} came")
-            return Found(0.0, None, "the WAV has no audio in it")
+                return Reading(0.0, None, f"the WAV says {whole} bytes and {self._size} came")
+            return Reading(0.0, None, "the WAV has no audio in it")
         channels, rate = _format(self._format)
         if not rate:
-            return Found(0.0, None, "the WAV does not say how its audio is sampled")
+            return Reading(0.0, None, "the WAV does not say how its audio is sampled")
         start, declared = self._data
         came = self._size - start
         missing = 0
@@ -97,7 +97,7 @@ class Wav:
         if missing <= 0 or missing / rate <= slack(total / rate):
             complaint = None
         counted = came if _unknown(declared) else min(came, declared)
-        return Found(counted / rate, channels, complaint)
+        return Reading(counted / rate, channels, complaint)
 
 
 def _unknown(size: int) -> bool:

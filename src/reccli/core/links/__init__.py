@@ -5,7 +5,7 @@ stands.
 """
 
 from reccli.core.links.book import LinkBook
-from reccli.core.links.model import (
+from reccli.core.links.link import (
     FORMER,
     ForeignLink,
     Link,

@@ -10,14 +10,14 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote
 from reccli.core.cells import bare, is_address
 from reccli.core.links import objects, odd, permalink, urls
 from reccli.core.links.former import Left
-from reccli.core.links.model import FORMER, NEVER, ForeignLink, Word, named, recordings_in
+from reccli.core.links.link import FORMER, NEVER, ForeignLink, Word, named, recordings_in
 from reccli.core.links.twilio import MAIN_REGION, twilio_link, twilio_url, without_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from reccli.core.links.model import Link, ObjectLink
+    from reccli.core.links.link import Link, ObjectLink
     from reccli.core.links.odd import Oddity
     from reccli.core.links.urls import Origin
     from reccli.core.model import Ref

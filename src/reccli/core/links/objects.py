@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from reccli.core.links.model import NEVER
+from reccli.core.links.link import NEVER
 from reccli.core.links.urls import PORTS, below, origin
 
 if TYPE_CHECKING:

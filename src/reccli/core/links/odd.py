@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from reccli.core.cells import bare
 from reccli.core.links import urls
-from reccli.core.links.model import recordings_in
+from reccli.core.links.link import recordings_in
 from reccli.core.links.twilio import regions_of
 
 if TYPE_CHECKING:

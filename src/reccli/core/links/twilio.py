@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reccli.core.links.model import TwilioLink
+from reccli.core.links.link import TwilioLink
 from reccli.core.links.urls import PORTS, below
 
 if TYPE_CHECKING:

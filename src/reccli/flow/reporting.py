@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reccli.core.model import Recording, Step, StoredObject
-    from reccli.core.rows import Slot
+    from reccli.core.rows import Cell
     from reccli.flow.effects import Copied
 
 
@@ -119,9 +119,9 @@ def failed(name: str, failure: Failure) -> Record:
     return Record(name, {"code": failure.code, "error": failure.message})
 
 
-def linked(kind: StepKind, slots: Sequence[Slot], stored: StoredObject) -> Iterator[Record]:
+def linked(kind: StepKind, cells: Sequence[Cell], stored: StoredObject) -> Iterator[Record]:
     """Tell which link the rows have now, and why if S3 could not take the audio."""
-    detail = {"rows": ",".join(sorted({slot.row_id for slot in slots}))}
+    detail = {"rows": ",".join(sorted({cell.row_id for cell in cells}))}
     if kind is not StepKind.LINK_TWILIO:
         yield Record("recording_saved_to_airtable_s3", detail)
         return

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Reading:
     """The audio in a body: the fewest channels it has at any time, None if that is unknown.
 
     `complaint` says why it is not the format at all, or that it is a part of a larger file.
@@ -27,5 +27,5 @@ class Reader(Protocol):
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
 
-    def close(self) -> Found:
+    def close(self) -> Reading:
         """Say what the bytes so far are; may be asked again, but nothing may be fed after it."""

@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from reccli.config.checks import (
+from reccli.config.section import NotRead, Section
+from reccli.config.validators import (
     NO_SECRET,
     DatabaseUrl,
     File,
@@ -24,10 +25,9 @@ from reccli.config.checks import (
     like,
     long_enough,
 )
-from reccli.config.section import NotRead, Section
 
 
-class Ledger(Section):
+class LedgerSection(Section):
     """The local memory of callbacks, events and runs."""
 
     url: DatabaseUrl  # secret, as it may hold a password; `load` gives the default

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from reccli.config.checks import (
+from reccli.config.section import NotRead, Section
+from reccli.config.validators import (
     BUCKET,
     NO_SECRET,
     FieldNames,
@@ -35,7 +36,6 @@ from reccli.config.checks import (
     paired_with,
     several,
 )
-from reccli.config.section import NotRead, Section
 
 SIGV4_LIMIT_HOURS = 168
 SECRET_LENGTH = 32

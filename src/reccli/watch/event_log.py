@@ -51,7 +51,7 @@ class History(Protocol):
         """Note how a run ended."""
 
 
-class Journal:
+class EventLog:
     """The event sink of one run."""
 
     def __init__(self, history: History | None, run_id: str, *, group: int = GROUP) -> None:

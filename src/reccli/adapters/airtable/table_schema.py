@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reccli.adapters.airtable.failures import odd_answer
+from reccli.adapters.airtable.airtable_failures import odd_answer
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reccli.adapters.s3 import errors
+from reccli.adapters.s3 import s3_errors
 from reccli.core.errors import Failure, FailureKind
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ _INTERNAL_ERROR = 500
 
 def refused(error: ClientError, request: PutObjectRequestTypeDef, place: str) -> Failure:
     """Say what a refused PUT means; a setting that the store does not know is CONFIG."""
-    failure = errors.failure_of(error, "store", place)
+    failure = s3_errors.failure_of(error, "store", place)
     asked = _asked(request)
     blamed = _blamed(error, asked)
-    code, status = errors.code_of(error), errors.status_of(error)
+    code, status = s3_errors.code_of(error), s3_errors.status_of(error)
     if blamed and (code in _UNKNOWN or (code in _NAMES_IT and blamed != asked)):
         hint = f"the store does not know what was asked for: set {_empty(blamed)}"
         if not _named_any(error):
@@ -55,10 +55,10 @@ def refused(error: ClientError, request: PutObjectRequestTypeDef, place: str) ->
 def refuses_checksums(error: ClientError) -> bool:
     """Whether a PUT failed because the store knows no `x-amz-checksum-…` headers, as it seems."""
     named = _named(error)
-    if errors.code_of(error) == "NotImplemented":
+    if s3_errors.code_of(error) == "NotImplemented":
         return bool(_CHECKSUM.search(named)) or not (_named_any(error) or _CONDITION.search(named))
     said = named.lower()
-    return errors.status_of(error) == 400 and "checksum" in said and "header" in said  # noqa: PLR2004
+    return s3_errors.status_of(error) == 400 and "checksum" in said and "header" in said  # noqa: PLR2004
 
 
 def _asked(request: PutObjectRequestTypeDef) -> dict[str, str]:

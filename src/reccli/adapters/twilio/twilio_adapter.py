@@ -11,9 +11,9 @@ import httpx
 from twilio.base.exceptions import TwilioException
 
 from reccli.adapters.twilio import parse
-from reccli.adapters.twilio.failures import NotFoundError, bad_answer, failed, unconfirmed
 from reccli.adapters.twilio.media import open_media
 from reccli.adapters.twilio.session import Sessions
+from reccli.adapters.twilio.twilio_failures import NotFoundError, bad_answer, failed, unconfirmed
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import TwilioState
 from reccli.flow.ports import Page

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from botocore.exceptions import ClientError
 
-from reccli.adapters.s3 import errors
+from reccli.adapters.s3 import s3_errors
 from reccli.adapters.s3.bucket import Bucket
 from reccli.adapters.s3.client import connect
 from reccli.adapters.s3.evidence import facts_of, judge
-from reccli.adapters.s3.refusals import refused, refuses_checksums
+from reccli.adapters.s3.refused_puts import refused, refuses_checksums
 from reccli.adapters.s3.writing import facts_put, request_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State, StoredObject
@@ -54,8 +54,8 @@ class S3Adapter:
         self._checksums = True
         try:
             self._connection = connect(options)
-        except (*errors.SDK_ERRORS, ValueError) as error:
-            failure = errors.failure_of(error, "prepare for", f"bucket {options.bucket}")
+        except (*s3_errors.SDK_ERRORS, ValueError) as error:
+            failure = s3_errors.failure_of(error, "prepare for", f"bucket {options.bucket}")
             raise ServiceError(failure) from error
         self._client = self._connection.client
         self._bucket = Bucket(self._client, options.bucket, now)
@@ -84,7 +84,7 @@ class S3Adapter:
 
     def require_bucket(self) -> None:
         """Raise a CONFIG failure if there is no such bucket; a request at the first call only."""
-        with errors.translated("look at", f"bucket {self._options.bucket}"):
+        with s3_errors.translated("look at", f"bucket {self._options.bucket}"):
             self._bucket.require()
 
     def keys(self, prefix: str, cursor: str | None) -> Page[Key]:
@@ -107,7 +107,7 @@ class S3Adapter:
             try:
                 answer = self._send(request, body, provenance.sha256)
             except ClientError as error:
-                if errors.code_of(error) != "PreconditionFailed":
+                if s3_errors.code_of(error) != "PreconditionFailed":
                     raise ServiceError(refused(error, request, self._place(key))) from error
             else:
                 facts = facts_put(request, answer, self._now())
@@ -146,7 +146,7 @@ class S3Adapter:
 
         Nothing is sent, unless a role's credentials have to be fetched.
         """
-        with errors.translated("sign links into", f"bucket {self._options.bucket}"):
+        with s3_errors.translated("sign links into", f"bucket {self._options.bucket}"):
             credentials = self._connection.signing.get_credentials()
             return bool(credentials and credentials.get_frozen_credentials().token)
 
@@ -184,11 +184,11 @@ class S3Adapter:
                 try:
                     return self._client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
                 except ClientError as error:
-                    if errors.code_of(error) not in {"BadRequest", "NotImplemented"}:
+                    if s3_errors.code_of(error) not in {"BadRequest", "NotImplemented"}:
                         raise
             answer = self._client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if errors.status_of(error) == _NOT_FOUND:
+            if s3_errors.status_of(error) == _NOT_FOUND:
                 return None
             raise
         self._checksums = False
@@ -204,7 +204,7 @@ class S3Adapter:
             try:
                 answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
             except ClientError as error:
-                if errors.code_of(error) != "InvalidObjectState":
+                if s3_errors.code_of(error) != "InvalidObjectState":
                     raise
                 return judge(head.archived(), sid, place, self._options)
             sha256 = self._hash(answer["Body"], key)
@@ -219,15 +219,17 @@ class S3Adapter:
                     sha256.update(chunk)
             except Exception as error:  # urllib3's own errors come through here, TLS ones too
                 message = f"cannot read {self._place(key)} to its end: {type(error).__name__}"
-                failure = errors.failure(FailureKind.OUTAGE, type(error).__name__, message)
+                failure = s3_errors.failure(FailureKind.OUTAGE, type(error).__name__, message)
                 raise ServiceError(failure) from error
         return sha256.hexdigest()
 
     def _translated(self, action: str, key: str) -> AbstractContextManager[None]:
-        return errors.translated(action, self._place(key))
+        return s3_errors.translated(action, self._place(key))
 
     def _busy(self, code: str, key: str, text: str) -> ServiceError:
-        return ServiceError(errors.failure(FailureKind.BUSY, code, f"{self._place(key)}: {text}"))
+        return ServiceError(
+            s3_errors.failure(FailureKind.BUSY, code, f"{self._place(key)}: {text}")
+        )
 
     def _place(self, key: str) -> str:
         return f"s3://{self._options.bucket}/{key}"

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from reccli.config import own, sections
+from reccli.config import own_sections as own
+from reccli.config import service_sections as services
 from reccli.config.section import Section
 from reccli.core.links.objects import bucket_url
 from reccli.core.naming import placeholders
@@ -38,11 +39,11 @@ WELL_KNOWN = {  # of two names for one key, the first wins
 class Settings(Section):
     """Everything `reccli` can be told, checked; made by `load`, which knows every section."""
 
-    twilio: sections.Twilio
-    s3: sections.S3
-    airtable: sections.Airtable
-    links: sections.Links
-    ledger: own.Ledger
+    twilio: services.Twilio
+    s3: services.S3
+    airtable: services.Airtable
+    links: services.Links
+    ledger: own.LedgerSection
     engine: own.Engine
     safety: own.Safety
     webhook: own.Webhook
@@ -93,10 +94,10 @@ class Settings(Section):
     @field_validator("airtable")
     @classmethod
     def _template_is_known(
-        cls, airtable: sections.Airtable, info: ValidationInfo
-    ) -> sections.Airtable:
+        cls, airtable: services.Airtable, info: ValidationInfo
+    ) -> services.Airtable:
         if s3 := info.data.get("s3"):
-            known = sections.TEMPLATE_NAMES | set(airtable.key_fields)
+            known = services.TEMPLATE_NAMES | set(airtable.key_fields)
             if odd := placeholders(s3.key_template) - known:
                 names = {"odd": ", ".join(sorted(odd)), "known": ", ".join(sorted(known))}
                 message = "unknown placeholder {odd}; known are {known}"
@@ -105,7 +106,7 @@ class Settings(Section):
 
     @field_validator("links")
     @classmethod
-    def _former_is_past(cls, links: sections.Links, info: ValidationInfo) -> sections.Links:
+    def _former_is_past(cls, links: services.Links, info: ValidationInfo) -> services.Links:
         # A link that is renewed to what has been left would be renewed on every run.
         if s3 := info.data.get("s3"):
             for number, place in enumerate(links.former):
@@ -115,7 +116,7 @@ class Settings(Section):
         return links
 
 
-def _kept_at(s3: sections.S3, links: sections.Links, place: str) -> Iterator[str]:
+def _kept_at(s3: services.S3, links: services.Links, place: str) -> Iterator[str]:
     """Tell every address that a link of now may begin with."""
     # At AWS a bucket of the same name can have been left for a store of one's own.
     if place != f"s3://{s3.bucket}" or not s3.endpoint_url:

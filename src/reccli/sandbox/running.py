@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from reccli.sandbox.airtable import AirtableStandIn
+from reccli.sandbox.airtable_api import AirtableStandIn
 from reccli.sandbox.s3_proxy import S3Proxy
 from reccli.sandbox.seaweed import SeaweedFS
-from reccli.sandbox.twilio import TwilioStandIn
+from reccli.sandbox.twilio_api import TwilioStandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee", CONFERENCE]
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Ended:
     """How a command ended."""
 
     exit_code: int
@@ -119,7 +119,7 @@ class Sandbox:
             **changes,
         }
 
-    def reccli(self, *arguments: str, **changes: str) -> Finished:
+    def reccli(self, *arguments: str, **changes: str) -> Ended:
         """Run a command to its end, with some of the environment changed."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
         done = subprocess.run(
@@ -132,10 +132,10 @@ class Sandbox:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def told(sandbox: Sandbox, say: Callable[[str], None], *arguments: str, **changes: str) -> Finished:
+def told(sandbox: Sandbox, say: Callable[[str], None], *arguments: str, **changes: str) -> Ended:
     """Run a command and show what was typed and answered."""
     say(f"$ reccli {' '.join(arguments)}")
     done = sandbox.reccli(*arguments, **changes)

@@ -13,10 +13,10 @@ from requests.exceptions import JSONDecodeError
 
 from reccli import network
 from reccli.adapters.airtable import formulas
-from reccli.adapters.airtable.cells import link, sid, takes_files, text_of
-from reccli.adapters.airtable.failures import RATE_LIMITED, failure_of, odd_answer
-from reccli.adapters.airtable.schema import SCOPE_HINT, attachments_of, fields_of
-from reccli.adapters.airtable.slow import PatientAdapter
+from reccli.adapters.airtable.airtable_failures import RATE_LIMITED, failure_of, odd_answer
+from reccli.adapters.airtable.airtable_timeouts import PatientAdapter
+from reccli.adapters.airtable.cell_text import link, sid, takes_files, text_of
+from reccli.adapters.airtable.table_schema import SCOPE_HINT, attachments_of, fields_of
 from reccli.adapters.airtable.values import value_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row

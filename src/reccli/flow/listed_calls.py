@@ -17,7 +17,7 @@ _LONGEST_CALL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedCalls:
     """The recordings that were listed, or a part of them; `everyone` is the whole, by SID."""
 
     recordings: Mapping[str, Recording]
@@ -36,10 +36,10 @@ class Found:
 
 def found_between(
     recordings: Iterable[Recording], since: datetime | None, until: datetime | None
-) -> Found:
+) -> ListedCalls:
     """Hold a listing to the exact time of its beginning; what has no time may be of any."""
     found = {one.sid: one for one in recordings if _is_since(one, since)}
-    return Found(found, since, until, found)
+    return ListedCalls(found, since, until, found)
 
 
 def _is_since(recording: Recording, since: datetime | None) -> bool:
