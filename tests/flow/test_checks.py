@@ -33,6 +33,7 @@ class Stage:
     blamed: set[Service] = field(default_factory=set)
     unfit: ServiceError | None = None
     looked: int = 0
+    rows_a_write = 10
 
     def __post_init__(self) -> None:
         book = make_book(

@@ -19,7 +19,7 @@ from reccli.flow.retry import Backoff
 from reccli.flow.turn import Turn
 from tests.core.samples import ACCOUNT
 from tests.sim.faults import Fault, Plan
-from tests.sim.ports import FakeS3
+from tests.sim.ports import FakeAirtable, FakeS3
 from tests.sim.world import FIELDS, World, re_sid
 
 from .bench import Bench, failure, links, many
@@ -237,6 +237,15 @@ def test_ten_rows_go_into_a_request(count: int) -> None:
     replies = write_links(effects(bench, range(1, count + 1)), bench.services)
     assert all(isinstance(reply, Rows) for reply in replies)
     assert bench.count("airtable.write") == -(-count // 10)
+
+
+def test_a_table_service_says_how_many_rows_a_request_may_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeAirtable, "rows_a_write", 4)
+    bench = Bench(many(11))
+    write_links(effects(bench, range(1, 12)), bench.services)
+    assert bench.count("airtable.write") == 3
     assert bench.count("airtable.read") == 1
 
 

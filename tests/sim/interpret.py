@@ -23,7 +23,7 @@ from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.perform import find_rows, perform
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.services import Services
-from reccli.flow.source import ROWS_AT_ONCE, Sources
+from reccli.flow.source import Sources
 
 from .faults import CrashError, Plan
 from .ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
@@ -134,8 +134,9 @@ def _answers(waiting: list[tuple[Case, Effect]], services: Services) -> Iterator
                 yield case, None
             case _:
                 yield case, perform(effect, services)
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        batch = rows[at : at + ROWS_AT_ONCE]
+    size = services.airtable.rows_a_find
+    for at in range(0, len(rows), size):
+        batch = rows[at : at + size]
         found = find_rows([effect for _, effect in batch], services)
         yield from zip((case for case, _ in batch), found, strict=True)
     answers = write_links([effect for _, effect in links], services) if links else []

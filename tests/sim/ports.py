@@ -340,7 +340,9 @@ class FakeLinks:
 class FakeAirtable:
     """A table with link fields: the last write of a cell wins, and a write is all or nothing."""
 
+    rows_a_find = 50
     rows_a_look = 100
+    rows_a_write = 10
 
     def __init__(self, wire: Wire) -> None:
         self._wire, self._world = wire, wire.world
@@ -417,7 +419,7 @@ class FakeAirtable:
     ) -> Sequence[Row]:
         before()
         fault = self._wire.enter("airtable.write", Service.AIRTABLE)
-        if len(cells) > 10 or cells.keys() - self._world.rows.now.keys():
+        if len(cells) > self.rows_a_write or cells.keys() - self._world.rows.now.keys():
             raise _permanent(Service.AIRTABLE, "row_not_found")
         for row_id, wanted in cells.items():
             self._check_write(row_id, wanted)

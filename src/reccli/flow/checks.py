@@ -57,7 +57,7 @@ class Checks:
         self._bucket, self._fields = _Once(now, _CONFIG), _Once(now, _CONFIG)
         self._link = _Once(now, remembers=frozenset({FailureKind.DENIED}))
         self._permalink = _Once(now)
-        self.refusals = Refusals(now)
+        self.refusals = Refusals(airtable.rows_a_write, now)
 
     def before_write(self) -> None:
         """Raise if there is surely no bucket, or a link field that takes no links.

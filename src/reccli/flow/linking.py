@@ -43,7 +43,7 @@ Each = Callable[[Callable[[Updates], Answers], Iterable[Updates]], Iterable[Answ
 def write_links(
     effects: Sequence[WriteLinks], services: Services, each: Each = map, turn: Turn | None = None
 ) -> list[Rows | Stale | Failure]:
-    """Write the links of many cases, ten rows in a request; replies in the order of the effects.
+    """Write the links of many cases together; replies in the order of the effects.
 
     Those who write at the same time share a `turn`.
     """

@@ -160,8 +160,16 @@ class AirtablePort(Protocol):
     """The table of calls."""
 
     @property
+    def rows_a_find(self) -> int:
+        """For how many recordings one request can find the rows."""
+
+    @property
     def rows_a_look(self) -> int:
-        """Tell how many rows can be written within 3 s of a look at them, at the set pace."""
+        """How many rows can be written within 3 s of a look at them, at the set pace."""
+
+    @property
+    def rows_a_write(self) -> int:
+        """How many rows one request can write."""
 
     def field_names(self) -> Mapping[str, str]:
         """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
@@ -189,7 +197,7 @@ class AirtablePort(Protocol):
     def write(
         self, cells: Mapping[str, Mapping[str, str]], *, before: Callable[[], None]
     ) -> Sequence[Row]:
-        """Write {row id: {field: link}} for at most 10 rows in one request.
+        """Write {row id: {field: link}} for at most `rows_a_write` rows in one request.
 
         Returns the rows as Airtable answered them, which is the read-back. `before` is called
         when the request is about to be sent, after any waiting; what it raises goes up.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from reccli.core.errors import Failure
 
-BATCH = 10
-"""How many rows Airtable updates in one request."""
 REMEMBERED = timedelta(minutes=10)
 """How long a refusal counts for everybody: a server lives for weeks, and people mend fields."""
 _ENOUGH = 5
@@ -38,19 +36,19 @@ Updates = Mapping[str, Mapping[str, str]]
 class Refusals:
     """What is known of fields and of the size of requests; threads share it."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, rows_a_write: int, now: Callable[[], datetime]) -> None:
         """`now` is our clock (UTC)."""
-        self._now = now
+        self._most, self._now = rows_a_write, now
         self._lock = threading.Lock()
         self._fields: dict[str, tuple[Failure, datetime]] = {}
         self._alone: Counter[str] = Counter()
         self._takes: set[str] = set()
-        self._size, self._until = BATCH, now()
+        self._size, self._until = rows_a_write, now()
 
     @property
     def batch(self) -> int:
         """Tell how many rows go into one request."""
-        return self._size if self._now() < self._until else BATCH
+        return self._size if self._now() < self._until else self._most
 
     def sieve(self, updates: Updates) -> tuple[Updates, dict[CellId, Failure]]:
         """Part what may be written from what is known to be refused."""

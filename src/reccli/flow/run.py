@@ -29,9 +29,7 @@ from reccli.flow.linking import write_links
 from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.perform import Single, find_rows, perform
 from reccli.flow.ports import Event
-from reccli.flow.refusals import BATCH
 from reccli.flow.result import Result
-from reccli.flow.source import ROWS_AT_ONCE
 from reccli.flow.turn import Turn
 from reccli.flow.unexpected import HANGS, unexpected
 
@@ -105,13 +103,18 @@ class Runner:
         self._reader = Hands(1, "reccli-source")
         self._copies = copies or self._workers
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._rows = Lane(ROWS_AT_ONCE, self._pace.rows_linger, find_rows)
+        airtable = services.airtable
+        self._rows = Lane(airtable.rows_a_find, self._pace.rows_linger, find_rows)
         self._writers = Hands(AIRTABLE_AT_ONCE, "reccli-links")
         write = partial(write_links, each=self._writers.map, turn=Turn())
         self._links = Lane(
-            services.airtable.rows_a_look, self._pace.links_linger, write, BATCH, GROUPS_AT_ONCE
+            airtable.rows_a_look,
+            self._pace.links_linger,
+            write,
+            airtable.rows_a_write,
+            GROUPS_AT_ONCE,
         )
-        self._linking = (GROUPS_AT_ONCE + 1) * services.airtable.rows_a_look
+        self._linking = (GROUPS_AT_ONCE + 1) * airtable.rows_a_look
         self._window = max(CHUNK, 4 * self._pace.concurrency)
         self._result = Result(dry_run=rules.dry_run)
         self._active: set[Task] = set()

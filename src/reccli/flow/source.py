@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 50
-"""How many recordings' rows are found by one request: the formula has to fit a URL."""
-
 MOST_OLDER = 5000
 """How many recordings from before the usual look-back one run takes up."""
 
@@ -147,8 +144,8 @@ class Sources(NamedSources):
     def _with_rows(
         self, recordings: Iterable[Recording]
     ) -> Iterator[tuple[Recording, Rows | Failure]]:
-        everyone = iter(recordings)
-        while chunk := list(islice(everyone, ROWS_AT_ONCE)):
+        everyone, size = iter(recordings), self.services.airtable.rows_a_find
+        while chunk := list(islice(everyone, size)):
             effects = [ObserveRows(recording.ref) for recording in chunk]
             yield from zip(chunk, find_rows(effects, self.services), strict=True)
 

@@ -22,7 +22,6 @@ from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.linking import FRESH
 from reccli.flow.ports import Page
-from reccli.flow.refusals import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """The most rows in one answer."""
+BATCH = 10
+"""The most rows in one update."""
 PENALTY = 30.0
 """How long Airtable refuses everything after its rate limit was passed, in seconds."""
 LONGEST_PAUSE = 120.0
@@ -50,6 +51,9 @@ _CONNECTIONS = 8
 
 class AirtableAdapter:
     """Implements `flow.ports.AirtablePort`; threads may share it, as pyairtable's own session."""
+
+    rows_a_find = 50  # with 14 KB of formula in the URL; more take several requests
+    rows_a_write = BATCH
 
     def __init__(self, options: AirtableOptions, pacer: Pacer, *, penalty: float = PENALTY) -> None:
         """`pacer` must be the only one of this base in this process; `penalty` is in seconds."""
@@ -76,7 +80,7 @@ class AirtableAdapter:
 
     @property
     def rows_a_look(self) -> int:
-        """Tell how many rows can be written within 3 s of a look at them, at the set pace.
+        """How many rows can be written within 3 s of a look at them, at the set pace.
 
         Of the turns in that time, one is the look's own and one passes while it is answered.
         """
