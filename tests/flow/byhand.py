@@ -54,7 +54,7 @@ class Stage:
     naming: Naming = NAMING
     dry_run: bool = False
     says: dict[type[Any], deque[Any]] = field(default_factory=lambda: defaultdict(deque))
-    asked: list[Effect] = field(default_factory=list)
+    asked: list[Effect[object]] = field(default_factory=list)
 
     def command(self, command: Command) -> Stage:
         self.may = MAY[command]
@@ -79,7 +79,7 @@ class Stage:
             outcome: Outcome = end.value
             return outcome
 
-    def _reply(self, effect: Effect) -> Any:  # noqa: ANN401, PLR0911 - one for each effect
+    def _reply(self, effect: Effect[object]) -> Any:  # noqa: ANN401, PLR0911 - one for each effect
         if self.says[type(effect)]:
             return self.says[type(effect)].popleft()
         match effect:

@@ -86,7 +86,7 @@ class Run:
                 waiting = [turn for turn in waiting if turn[0] not in parked]
                 turns = list(_answers(waiting, services))
 
-    def _next(self, case: Case, reply: object, world: World) -> tuple[Case, Effect] | None:
+    def _next(self, case: Case, reply: object, world: World) -> tuple[Case, Effect[object]] | None:
         try:
             effect = case.send(reply)
             while isinstance(effect, Record):
@@ -120,7 +120,9 @@ def _items(command: Command, sources: Sources) -> Iterator[Candidate | Outcome]:
             return sources.on_twilio()
 
 
-def _answers(waiting: list[tuple[Case, Effect]], services: Services) -> Iterator[tuple[Case, Any]]:
+def _answers(
+    waiting: list[tuple[Case, Effect[object]]], services: Services
+) -> Iterator[tuple[Case, Any]]:
     """Carry out the effects that cases wait for: rows at once, links at once, others singly."""
     rows: list[tuple[Case, ObserveRows]] = []
     links: list[tuple[Case, WriteLinks]] = []

@@ -8,9 +8,8 @@ that what follows a failure comes out of the decision table like everything else
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure
 from reccli.core.model import (
@@ -30,11 +29,12 @@ from reccli.flow.effects import (
     Copied,
     Copy,
     Delete,
-    Effect,
     Record,
     Refused,
+    Routine,
     Stale,
     Unproven,
+    ask,
 )
 from reccli.flow.ending import outcome
 from reccli.flow.outcome import Outcome
@@ -56,7 +56,7 @@ MOST_DELETES = 3
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
 
 
-Case = Generator[Effect, Any, Outcome]
+Case = Routine[Outcome]
 
 
 class StoppedError(Exception):
@@ -106,7 +106,7 @@ class _Case:
     def _decide(self) -> Step:
         return decide(self.sides.observation(), self.rules.policy, self.sides.now)
 
-    def _take(self, step: Step) -> Generator[Effect, Any, Step | None]:
+    def _take(self, step: Step) -> Routine[Step | None]:
         """Take one step; a step comes back where the case ends here."""
         match step.kind:
             case StepKind.COPY:
@@ -117,14 +117,14 @@ class _Case:
                 yield from write(self.sides, step.kind, self.taken)
         return None
 
-    def _copy(self) -> Generator[Effect, Any, None]:
+    def _copy(self) -> Routine[None]:
         sides, recording, key = self.sides, self._certain(), self.sides.key or ""
         suffix = key.rpartition(".")[2]
         extension = self.rules.naming.extension(recording)
         if not recording.encryption and suffix in {"mp3", "wav"}:
             extension = suffix  # a row may name a key from before media_format was changed
         accept = self.rules.accept_length
-        reply = sides.noted((yield Copy(recording, extension, key, accept)))
+        reply = yield from sides.ask(Copy(recording, extension, key, accept))
         if isinstance(reply, Copied):
             sides.stored, self.size = reply.stored, reply.size
             if reply.stored.state in {S3State.VERIFIED, S3State.UNFIT}:
@@ -134,11 +134,11 @@ class _Case:
             sides.not_copied(reply)
             yield reporting.not_copied(reply)
 
-    def _delete(self) -> Generator[Effect, Any, Step | None]:
+    def _delete(self) -> Routine[Step | None]:
         """Delete, but only if everything, observed once more right now, still says so."""
         sides = self.sides
         if not self.approved:
-            refusal = yield AskGuard(self._certain())
+            refusal = yield from ask(AskGuard(self._certain()))
             if isinstance(refusal, Refused):
                 return refusal.step
             self.approved = True
@@ -150,7 +150,7 @@ class _Case:
         if not sides.stored.proven:
             return Step(StepKind.HOLD, Reason.NOT_OBSERVED)
         recording = self._certain()
-        reply = yield Delete(recording, sides.key or "", sides.now)
+        reply = yield from ask(Delete(recording, sides.key or "", sides.now))
         if isinstance(reply, Failure):
             yield from self._not_deleted(reply)
         elif isinstance(reply, Unproven):  # not asked for again: it may only show late
@@ -160,7 +160,7 @@ class _Case:
             yield from self._deleted()
         return None
 
-    def _not_deleted(self, failure: Failure) -> Generator[Effect, Any, None]:
+    def _not_deleted(self, failure: Failure) -> Routine[None]:
         """Look again, and only then try again, where it may pass; else a side is Unknown."""
         self.deletes += 1
         if failure.service in LINKS:  # the link that is left does not open
@@ -168,12 +168,12 @@ class _Case:
         elif not failure.transient or self.deletes >= MOST_DELETES:
             yield from self._unproven(failure)
 
-    def _unproven(self, failure: Failure) -> Generator[Effect, Any, None]:
+    def _unproven(self, failure: Failure) -> Routine[None]:
         """Tell that it cannot be said whether it is deleted; the next run looks."""
         self.sides.recording = self.sides.noted(failure)
         yield reporting.failed("twilio_recording_delete_error", failure)
 
-    def _deleted(self) -> Generator[Effect, Any, None]:
+    def _deleted(self) -> Routine[None]:
         self.taken.append(StepKind.DELETE)
         detail = {"key": self.sides.key, "sha256": self.sides.stored.sha256}
         yield Record("twilio_recording_deleted", detail)
@@ -186,7 +186,7 @@ class _Case:
             if step.kind not in self.rules.may:
                 break
             if step.kind is StepKind.DELETE:
-                refusal = yield AskGuard(self._certain())
+                refusal = yield from ask(AskGuard(self._certain()))
                 if isinstance(refusal, Refused):
                     return self._outcome(refusal.step)
             self.taken.append(step.kind)

@@ -1,124 +1,40 @@
-"""Everything that a case may ask of the services, as data, and what it gets back.
+"""Everything that a case may ask of the services, as data: each effect names its reply's type.
 
-The runner interprets these in production, the simulator in the tests: what is proven is what
-runs. Each effect answers with its result or with a `Failure`; it never raises into a case.
+The runner carries these out in production, the simulator in the tests: what is proven is what
+runs. The reply to an effect is its result or a `Failure`; nothing is raised into a case.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Generic, TypeVar, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+from reccli.core.errors import Failure
+from reccli.core.model import Recording, Ref, Row, Step, StoredObject
+from reccli.core.rows import Cell
 
-    from reccli.core.errors import Failure
-    from reccli.core.model import Recording, Ref, Row, Step, StoredObject
-    from reccli.core.rows import Cell
-
-
-@dataclass(frozen=True, slots=True)
-class ObserveRecording:
-    """Ask Twilio → `Recording`."""
-
-    ref: Ref
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ObserveSiblings:
-    """Ask Twilio for the recordings of calls and conferences → `Ref`s in order of creation.
+class Effect(Generic[R_co]):
+    """A request whose reply is an `R_co`, or a `Failure`."""
 
-    In the region where they are, if that is known.
-    """
-
-    of: tuple[str, ...]
-    region: str | None = None
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ObserveRows:
-    """Ask Airtable for every row about a recording → `Rows`."""
-
-    ref: Ref
+Routine = Generator[Effect[object], object, R]
+"""Yields effects, is sent their replies, and returns an `R`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObserveObject:
-    """Ask S3 → `StoredObject`. `read_back`: hash the bytes if its checksum does not count."""
-
-    key: str
-    sid: str
-    read_back: bool
+def ask(effect: Effect[R]) -> Routine[R | Failure]:
+    """Yield one effect, and return its reply."""
+    return cast("R | Failure", (yield effect))
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Bring the audio from Twilio to S3 → `Copied`.
-
-    `accept_length`: a person has listened, and takes it although it is shorter than Twilio says.
-    """
-
-    recording: Recording
-    extension: str
-    key: str
-    accept_length: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WriteLinks:
-    """Write one link into cells that were seen at `seen_at` → `Rows` (the read-back) or `Stale`.
-
-    `Stale` where a cell no longer holds what was decided on. `key` names the object to link to;
-    None links to the recording at Twilio.
-    """
-
-    recording: Ref
-    extension: str
-    key: str | None
-    cells: tuple[Cell, ...]
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AskGuard:
-    """Wait until the whole run knows how much it would delete → None, or `Refused`."""
-
-    recording: Recording
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Delete the Twilio copy → None, `Unproven`, or `Stale` if the last look is too long ago.
-
-    Only yielded right after everything was observed again, at `seen_at` or later. `key` is that of
-    the object which the rows link to.
-    """
-
-    recording: Recording
-    key: str
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Tell an event → None."""
-
-    name: str
-    detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-
-
-Effect = (
-    ObserveRecording
-    | ObserveSiblings
-    | ObserveRows
-    | ObserveObject
-    | Copy
-    | WriteLinks
-    | AskGuard
-    | Delete
-    | Record
-)
+# Replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +74,96 @@ class Refused:
     """Nothing is deleted in this run, by the guard's word or a person's; where the case ends."""
 
     step: Step
+
+
+# Effects
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveRecording(Effect[Recording]):
+    """Fetch a recording from Twilio."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveSiblings(Effect[tuple[Ref, ...]]):
+    """List the recordings of calls and conferences at Twilio, in order of creation.
+
+    In the region where they are, if that is known.
+    """
+
+    of: tuple[str, ...]
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveRows(Effect[Rows]):
+    """Find every row about a recording in Airtable."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveObject(Effect[StoredObject]):
+    """Look at a key in S3. `read_back`: hash the bytes if its checksum does not count."""
+
+    key: str
+    sid: str
+    read_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Effect[Copied]):
+    """Copy the audio from Twilio to S3.
+
+    `accept_length`: a person has listened, and takes it although it is shorter than Twilio says.
+    """
+
+    recording: Recording
+    extension: str
+    key: str
+    accept_length: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLinks(Effect[Rows | Stale]):
+    """Write one link into cells that were seen at `seen_at`; the reply is the read-back.
+
+    `Stale` where a cell no longer holds what was decided on. `key` names the object to link to;
+    None links to the recording at Twilio.
+    """
+
+    recording: Ref
+    extension: str
+    key: str | None
+    cells: tuple[Cell, ...]
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AskGuard(Effect[Refused | None]):
+    """Wait until the whole run knows how much it would delete."""
+
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Effect[Unproven | Stale | None]):
+    """Delete the Twilio copy, or nothing (`Stale`) if the last look is too long ago.
+
+    Only yielded right after everything was observed again, at `seen_at` or later. `key` is that of
+    the object which the rows link to.
+    """
+
+    recording: Recording
+    key: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Effect[None]):
+    """Record an event."""
+
+    name: str
+    detail: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)

@@ -10,13 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service, ServiceError
-from reccli.core.model import Recording, Ref, StoredObject
 from reccli.core.rows import concerns
 from reccli.flow.copy import copy
 from reccli.flow.effects import (
-    Copied,
     Copy,
     Delete,
+    Effect,
     ObserveObject,
     ObserveRecording,
     ObserveRows,
@@ -30,22 +29,15 @@ from reccli.flow.listing import by_creation, fetch, recordings_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from reccli.core.model import Row
+    from reccli.core.model import Ref, Row
     from reccli.flow.services import Services
-
-Single = ObserveRecording | ObserveSiblings | ObserveObject | Copy | Delete
-"""Effects that are carried out one by one; the others are gathered into batches."""
-
 
 DELETE_WITHIN = timedelta(seconds=60)
 """How old the proof may be when a delete is sent; reading an object back takes its time."""
 
 
-Answer = Recording | tuple[Ref, ...] | StoredObject | Copied | Stale | Unproven | Failure | None
-
-
-def perform(effect: Single, services: Services) -> Answer:  # noqa: PLR0911 - one for each effect
-    """Carry out one effect."""
+def perform(effect: Effect[object], services: Services) -> object:
+    """Carry out one effect of those that are not gathered into batches, and return its reply."""
     try:
         match effect:
             case ObserveRecording(ref):
@@ -61,25 +53,24 @@ def perform(effect: Single, services: Services) -> Answer:  # noqa: PLR0911 - on
                 services.checks.before_write()
                 retry = services.retry_in(recording.region)
                 return copy(effect, services.twilio, services.s3, retry)
-            case Delete(recording, key, seen_at):
-                services.checks.before_delete(key)
-                if services.now() - seen_at > DELETE_WITHIN:
-                    return Stale()
-                # Never repeated here: what was proven may have changed while a retry waits.
-                retry = services.retry_in(recording.region)
-                refusal = retry.once(Service.TWILIO, services.twilio.delete, recording)
-                return _proven(recording, refusal, services)
+            case Delete():
+                return _delete(effect, services)
+            case _:
+                raise TypeError(effect)
     except ServiceError as error:
         return error.failure
 
 
-def _proven(
-    recording: Recording, refusal: ServiceError | None, services: Services
-) -> Unproven | None:
-    """Look what became of a delete, with patience: it may show late."""
+def _delete(effect: Delete, services: Services) -> Unproven | Stale | None:
+    """Ask for the delete once, and then look what became of it, with patience: it may show late."""
+    services.checks.before_delete(effect.key)
+    if services.now() - effect.seen_at > DELETE_WITHIN:
+        return Stale()
+    retry, twilio = services.retry_in(effect.recording.region), services.twilio
+    # Never repeated here: what was proven may have changed while a retry waits.
+    refusal = retry.once(Service.TWILIO, twilio.delete, effect.recording)
     try:
-        retry = services.retry_in(recording.region)
-        retry(Service.TWILIO, services.twilio.prove_deleted, recording, refusal)
+        retry(Service.TWILIO, twilio.prove_deleted, effect.recording, refusal)
     except ServiceError as error:
         return Unproven(error.failure)
     return None

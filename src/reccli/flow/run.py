@@ -22,12 +22,21 @@ from reccli.core.errors import Failure
 from reccli.core.guard import Due, Limits, refusal
 from reccli.core.model import Reason, Step, StepKind
 from reccli.flow.case import StoppedError, reconcile
-from reccli.flow.effects import AskGuard, Copy, ObserveRows, Record, Refused, Stale, WriteLinks
+from reccli.flow.effects import (
+    AskGuard,
+    Copy,
+    Effect,
+    ObserveRows,
+    Record,
+    Refused,
+    Stale,
+    WriteLinks,
+)
 from reccli.flow.hands import Hands
 from reccli.flow.lane import Lane, Task
 from reccli.flow.linking import write_links
 from reccli.flow.outcome import Candidate, Outcome, Rules
-from reccli.flow.perform import Single, find_rows, perform
+from reccli.flow.perform import find_rows, perform
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.turn import Turn
@@ -296,7 +305,7 @@ class Runner:
                     lambda done: self._inbox.put(lambda: self._fed(task, done))
                 )
 
-    def _carry_out(self, effect: Single) -> object:
+    def _carry_out(self, effect: Effect[object]) -> object:
         """Carry out one effect in a worker, unless the run was stopped while it was queued."""
         over = self._over() if isinstance(effect, Copy) else self._stop.is_set()
         return _NOT_BEGUN if over else perform(effect, self._world)

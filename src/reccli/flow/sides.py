@@ -6,9 +6,8 @@ no I/O, no clock and no thread: looks are effects.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from reccli.core.asked import Observation
 from reccli.core.audio import proves_length
@@ -30,7 +29,9 @@ from reccli.flow.effects import (
     ObserveRecording,
     ObserveRows,
     ObserveSiblings,
+    Routine,
     Rows,
+    ask,
 )
 from reccli.flow.places import UNKNOWN, places
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from reccli.core.rows import Cell
     from reccli.flow.outcome import Candidate, Rules
 
-Looking = Generator[Effect, Any, None]
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -73,9 +74,9 @@ class Sides:
 
     def observe(
         self, recording: Recording | None = None, rows: Rows | None = None, *, prove: bool = False
-    ) -> Looking:
+    ) -> Routine[None]:
         """Look at all three sides; what is given need not be asked for again."""
-        found = recording or self.noted((yield ObserveRecording(self.ref)))
+        found = recording or (yield from self.ask(ObserveRecording(self.ref)))
         if isinstance(found, Recording) and found.odd:
             found = self.noted(reporting.odd(found))
         self.recording = found
@@ -85,15 +86,15 @@ class Sides:
             yield from self.observe_rows()
         yield from self.observe_object(prove=prove)
 
-    def observe_rows(self) -> Looking:
+    def observe_rows(self) -> Routine[None]:
         """Look at every row about the recording."""
-        reply = self.noted((yield ObserveRows(self.ref)))
+        reply = yield from self.ask(ObserveRows(self.ref))
         if isinstance(reply, Rows):
             self.rows, self.now = reply.rows, reply.at
         else:
             self.rows = reply
 
-    def observe_object(self, *, prove: bool = False) -> Looking:
+    def observe_object(self, *, prove: bool = False) -> Routine[None]:
         """Look at the keys where the object may be: rows may name several, one proven is enough.
 
         A former place only tells where it may have been: what is not there has no key by that.
@@ -115,7 +116,7 @@ class Sides:
         if self.stored.state is S3State.BAD_KEY:
             self.noted(self.stored.failure)
 
-    def _look_at(self, key: str, *, prove: bool) -> Generator[Effect, Any, StoredObject]:
+    def _look_at(self, key: str, *, prove: bool) -> Routine[StoredObject]:
         sid, before = self.candidate.ref.sid, self.read_back
         stored = yield from self._asked(ObserveObject(key, sid, prove and before is None))
         if prove and before is not None and not stored.proven:
@@ -126,16 +127,16 @@ class Sides:
             self.read_back = stored
         return stored
 
-    def _asked(self, effect: ObserveObject) -> Generator[Effect, Any, StoredObject]:
-        reply: StoredObject | Failure = self.noted((yield effect))
+    def _asked(self, effect: ObserveObject) -> Routine[StoredObject]:
+        reply = yield from self.ask(effect)
         if isinstance(reply, Failure):
             return StoredObject(S3State.UNKNOWN, failure=reply)
         return reply
 
-    def observe_siblings(self, of: frozenset[str]) -> Looking:
+    def observe_siblings(self, of: frozenset[str]) -> Routine[None]:
         """Look who else may take a free cell, and then at what they have taken by now."""
         region = (self.known.ref if self.known else self.candidate.ref).region
-        reply = self.noted((yield ObserveSiblings(tuple(sorted(of)), region)))
+        reply = yield from self.ask(ObserveSiblings(tuple(sorted(of)), region))
         if isinstance(reply, Failure):
             self.rows = reply
             return
@@ -153,8 +154,12 @@ class Sides:
             S3State.UNCOPIED if unasked else S3State.UNKNOWN, failure=failure
         )
 
-    def noted(self, reply: Any) -> Any:  # noqa: ANN401 - the type depends on the effect
-        """Keep a failure, and hand the reply on."""
+    def ask(self, effect: Effect[R]) -> Routine[R | Failure]:
+        """Yield one effect, and return its reply; a failure is noted."""
+        return self.noted((yield from ask(effect)))
+
+    def noted(self, reply: R) -> R:
+        """Add a failure to those of the case, and return the reply."""
         if isinstance(reply, Failure):
             self.failures.append(reply)
         return reply

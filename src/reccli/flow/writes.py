@@ -6,7 +6,7 @@ Like `case`, for which alone this is, it yields effects and holds no I/O, no clo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, Service
 from reccli.core.model import LinkState, S3State, StepKind, StoredObject
@@ -14,10 +14,8 @@ from reccli.flow import reporting
 from reccli.flow.effects import Rows, Stale, WriteLinks
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from reccli.flow.effects import Effect
-    from reccli.flow.sides import Looking, Sides
+    from reccli.flow.effects import Routine
+    from reccli.flow.sides import Sides
 
 LINKS = frozenset({Service.S3, Service.RECCLI})
 """Whose failure says that a link does not open."""
@@ -28,7 +26,7 @@ _WRITES = {
 }
 
 
-def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Generator[Effect, Any, None]:
+def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Routine[None]:
     """Write the links of one step into the rows; it is added to `taken` as soon as it is done."""
     cells = sides.row_state().holding(*_WRITES[kind])
     if sharing := sides.sharing(cells):
@@ -39,15 +37,13 @@ def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Generator[Effe
         cells = named
     fallback = kind is StepKind.LINK_TWILIO
     recording = sides.known
-    reply = sides.noted(
-        (
-            yield WriteLinks(
-                recording.ref if recording else sides.candidate.ref,
-                sides.rules.naming.extension(recording) if recording else "mp3",
-                None if fallback else sides.key,
-                cells,
-                sides.now,
-            )
+    reply = yield from sides.ask(
+        WriteLinks(
+            sides.ref,
+            sides.rules.naming.extension(recording) if recording else "mp3",
+            None if fallback else sides.key,
+            cells,
+            sides.now,
         )
     )
     if isinstance(reply, Stale):
@@ -71,7 +67,7 @@ def _merge(sides: Sides, answer: Rows) -> None:
     sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
 
 
-def see_who_shares(sides: Sides) -> Looking:
+def see_who_shares(sides: Sides) -> Routine[None]:
     """Look who else may take the free cell that would be written, as before a write."""
     row_state = sides.row_state()
     if row_state.state is LinkState.EMPTY and (sharing := sides.sharing(row_state.cells)):
