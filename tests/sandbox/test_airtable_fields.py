@@ -131,7 +131,7 @@ def test_a_token_that_may_not_read_the_schema(
 def test_field_ids(airtable: AirtableStandIn, table: Table) -> None:
     row = airtable.add_row(CallSid="CA1", **{LINK: TWILIO})
     call_id, link_id = (airtable.table.field_ids[name] for name in ("CallSid", LINK))
-    for formula in (f"{{{call_id}}} = 'CA1'", f"FIND('twilio', {link_id})"):
+    for formula in (f"{{{call_id}}} = 'CA1'", f"FIND('twilio', {{{link_id}}})"):
         assert [r["id"] for r in table.all(formula=formula)] == [row.id]
     assert table.all(fields=[link_id])[0]["fields"] == {LINK: TWILIO}
     assert table.update(row.id, {link_id: "x"})["fields"] == {"CallSid": "CA1", LINK: "x"}

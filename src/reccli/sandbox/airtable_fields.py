@@ -8,10 +8,10 @@ import hashlib
 import re
 import string
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from reccli.sandbox.airtable_errors import AirtableError, cannot_accept
-from reccli.sandbox.formula_functions import FormulaRow
-from reccli.sandbox.formula_values import as_text
+from reccli.sandbox.formula import FormulaRow, as_text
 
 ALPHABET = string.ascii_letters + string.digits
 LONGEST_TEXT = 100_000
@@ -33,12 +33,11 @@ def made_id(kind: str, name: str) -> str:
     return kind + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:14])
 
 
-class SeenRow:
+class SeenRow(NamedTuple):
     """A row as formulas see it: a linked record is its primary text."""
 
-    def __init__(self, row: FormulaRow, fields: Mapping[str, object]) -> None:
-        self.id, self.created, self.modified = row.id, row.created, row.modified
-        self.fields = fields
+    id: str
+    fields: Mapping[str, object]
 
 
 class FakeFields:
@@ -129,7 +128,7 @@ class FakeFields:
         """Show a row as formulas see it."""
         if LINKS not in self.types.values():
             return row
-        return SeenRow(row, {name: self._text(cell) for name, cell in row.fields.items()})
+        return SeenRow(row.id, {name: self._text(cell) for name, cell in row.fields.items()})
 
     def _text(self, cell: object) -> object:
         if not isinstance(cell, list):

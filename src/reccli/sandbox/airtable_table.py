@@ -14,9 +14,7 @@ from typing import NamedTuple
 
 from reccli.sandbox.airtable_errors import AirtableError, cannot_accept
 from reccli.sandbox.airtable_fields import FakeFields, made_id
-from reccli.sandbox.formula import FormulaError, compile_formula
-from reccli.sandbox.formula_functions import FormulaRow
-from reccli.sandbox.formula_values import as_text
+from reccli.sandbox.formula import FormulaError, FormulaRow, as_text, compile_formula
 
 MOST_ROWS = 10
 CHOOSE_RECORDS = (
@@ -41,7 +39,6 @@ class FakeRow:
     id: str
     created: datetime
     fields: dict[str, object]
-    modified: datetime
 
 
 @dataclass(slots=True)
@@ -69,7 +66,7 @@ class _Place(NamedTuple):
 @lru_cache(maxsize=64)
 def compiled(
     formula: str, fields: tuple[str, ...], ids: tuple[tuple[str, str], ...]
-) -> Callable[[FormulaRow, datetime], bool]:
+) -> Callable[[FormulaRow], bool]:
     """Compile a filter once for all pages."""
     try:
         return compile_formula(formula, fields, dict(ids))
@@ -155,8 +152,8 @@ class FakeTable:
         found = (self.rows[key] for key in sorted(self.rows))  # the order seen without a sort
         if params.formula:
             ids = tuple(self.columns.by_id().items())
-            passes, now = compiled(params.formula, self.fields, ids), self.clock()
-            found = (row for row in found if passes(self.columns.seen(row), now))
+            passes = compiled(params.formula, self.fields, ids)
+            found = (row for row in found if passes(self.columns.seen(row)))
         if not params.sort:
             return found
         rows = list(found)
@@ -183,9 +180,8 @@ class FakeTable:
     def add(self, cells: Mapping[str, object]) -> FakeRow:
         """Make a row."""
         self._made += 1
-        now = self.clock()
         kept = self.columns.kept(cells)
-        row = FakeRow(made_id("rec", f"{self.name}/{self._made}"), now, kept, now)
+        row = FakeRow(made_id("rec", f"{self.name}/{self._made}"), self.clock(), kept)
         self.rows[row.id] = row
         return row
 
@@ -199,11 +195,9 @@ class FakeTable:
             if key in self.refuse:
                 name = next(iter(fields), self.fields[0])
                 raise cannot_accept(name, "cannot accept the provided value")
-        now = self.clock()
         for key in checked.keys() - self.ignore_writes:
             row = self.rows[key]
             others = {} if replace else row.fields
             others = {name: cell for name, cell in others.items() if name not in checked[key]}
             row.fields = {**others, **self.columns.kept(checked[key])}
-            row.modified = now
         return [self.rows[key] for key in checked]

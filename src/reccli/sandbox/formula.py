@@ -1,250 +1,214 @@
-"""Airtable's formula language, as far as a filter needs it: parsed once, compiled to closures.
+"""The part of Airtable's formula language that reccli writes, parsed once and compiled to closures.
 
-Semantics are those of the formula reference, where it says anything: FIND is case-sensitive and
-gives 0 when absent, SEARCH ignores case and gives blank, a backslash escapes inside strings,
-REGEX_MATCH is RE2 and unanchored. What goes wrong while a row is evaluated drops that row, as
-`#ERROR!` does.
+Anything else is an invalid formula, so that a new filter has to be thought of here too. FIND heeds
+case and is 0 where nothing is found, blank joins as "", a backslash escapes in texts, and the name
+of a field may hold no closing brace and no backslash.
 """
 
-import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Protocol, TypeAlias
 
-from reccli.sandbox.formula_functions import FUNCTIONS, FormulaRow, Node
-from reccli.sandbox.formula_values import Value, as_number, as_text, compare, is_true, same
-
-
-class FormulaError(ValueError):
-    """The formula does not parse, or names what does not exist."""
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-
-
+INVALID = "Invalid formula. Please check your formula text."
 TOKENS = re.compile(
     r"""\s*(?:
-      (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-    | (?P<field>\{(?:[^}\\]|\\.)*\})
-    | (?P<number>\d+(?:\.\d+)?)
-    | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<op><=|>=|!=|[=<>&+\-(),])
-    )""",
+      (?P<text>'(?:[^'\\]|\\.)*')
+    | (?P<field>\{[^}\\]+\})
+    | (?P<number>\d+)
+    | (?P<function>[A-Z_]+)(?=\()
+    | (?P<sign>[=<&(),])
+    )\s*""",
     re.VERBOSE | re.DOTALL,
 )
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-COMPARE: dict[str, Callable[[float], bool]] = {
-    "<": lambda sign: sign < 0,
-    ">": lambda sign: sign > 0,
-    "<=": lambda sign: sign <= 0,
-    ">=": lambda sign: sign >= 0,
-}
-INVALID = "Invalid formula. Please check your formula text."
+
+
+class FormulaError(ValueError):
+    """The formula is not one that is served here, or names a field that does not exist."""
+
+
+class FormulaRow(Protocol):
+    """What a formula sees of a row."""
+
+    @property
+    def id(self) -> str:
+        """Its record ID."""
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """Its cells; empty ones are left out."""
+
+
+Node: TypeAlias = Callable[[FormulaRow], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    text: str
+
+    def __call__(self, row: FormulaRow) -> str:  # noqa: ARG002
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    field: str
+
+    def __call__(self, row: FormulaRow) -> object:
+        return row.fields.get(self.field, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Equals:
+    left: Node
+    text: object
+
+    def __call__(self, row: FormulaRow) -> object:
+        return self.left(row) == self.text
 
 
 def compile_formula(
     text: str, fields: Sequence[str], ids: Mapping[str, str] | None = None
-) -> Callable[[FormulaRow, datetime], bool]:
-    """Compile a filter over rows with these fields: the closure tells whether a row passes now.
+) -> Callable[[FormulaRow], bool]:
+    """Compile a filter over rows with these fields; the closure returns whether a row passes.
 
-    Fields go by their names, and by what IDS maps to names.
+    Fields go by their names, and by what IDS maps to names. Raise `FormulaError`.
     """
-    parser = _Parser(text, frozenset(fields), ids or {})
+    parser = _Parser(text, ids or {})
     node = parser.whole()
-    if parser.unknown:
-        raise FormulaError("Unknown field names: " + ", ".join(sorted(parser.unknown)).lower())
+    if unknown := parser.fields.difference(fields):
+        raise FormulaError("Unknown field names: " + ", ".join(sorted(unknown)).lower())
+    return lambda row: bool(node(row))
 
-    def passes(row: FormulaRow, now: datetime) -> bool:
-        try:
-            return is_true(node(row, now))
-        except (TypeError, ValueError, OverflowError, re.error):  # the row shows #ERROR!
-            return False
 
-    return passes
+def as_text(value: object) -> str:
+    """Read a cell as text."""
+    if isinstance(value, str):  # by far the most, and asked for on every row of every page
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 class _Parser:
-    """Recursive descent: comparison over concatenation over sums over signs over terms."""
+    """Recursive descent: a comparison of joined terms."""
 
-    def __init__(self, text: str, fields: frozenset[str], ids: Mapping[str, str]) -> None:
-        self.tokens = list(_tokens(text))
-        self.fields, self.ids = fields, ids
-        self.unknown: set[str] = set()
-        self.at = 0
+    def __init__(self, text: str, ids: Mapping[str, str]) -> None:
+        self.tokens = _tokens(text)
+        self.ids = ids
+        self.fields: set[str] = set()
 
     def whole(self) -> Node:
         node = self.comparison()
-        if self.at != len(self.tokens):
+        if self.tokens:
             raise FormulaError(INVALID)
         return node
 
-    def peek(self) -> str:
-        """Show the next operator, if it is one."""
-        token = self.tokens[self.at] if self.at < len(self.tokens) else _Token("", "")
-        return token.text if token.kind == "op" else ""
-
-    def next(self) -> _Token:
-        if self.at == len(self.tokens):
+    def next(self, *kinds: str) -> tuple[str, str]:
+        """Take the next token, which must be of one of these kinds."""
+        kind, text = self.tokens.pop() if self.tokens else ("", "")
+        if kind not in kinds:
             raise FormulaError(INVALID)
-        self.at += 1
-        return self.tokens[self.at - 1]
+        return kind, text
 
-    def expect(self, text: str) -> None:
-        if self.peek() != text:
-            raise FormulaError(INVALID)
-        self.at += 1
+    def take(self, sign: str) -> bool:
+        """Take a sign if it is the next token; return whether it was."""
+        if self.tokens and self.tokens[-1][0] == sign:
+            self.tokens.pop()
+            return True
+        return False
 
     def comparison(self) -> Node:
-        left = self.concatenation()
-        while (sign := self.peek()) in {"=", "!=", *COMPARE}:
-            self.at += 1
-            left = _comparison(sign, left, self.concatenation())
+        left = self.term()
+        while self.take("&"):
+            left = _joined(left, self.term())
+        if self.take("="):
+            return _Equals(left, _unescaped(self.next("text")[1]))
+        if self.take("<"):
+            return partial(_below, left, int(self.next("number")[1]))
         return left
-
-    def concatenation(self) -> Node:
-        left = self.sum()
-        while self.peek() == "&":
-            self.at += 1
-            left = partial(_concatenate, left, self.sum())
-        return left
-
-    def sum(self) -> Node:
-        left = self.signed()
-        while (sign := self.peek()) in {"+", "-"}:
-            self.at += 1
-            add = operator.add if sign == "+" else operator.sub
-            left = partial(_add, add, left, self.signed())
-        return left
-
-    def signed(self) -> Node:
-        if self.peek() == "-":
-            self.at += 1
-            return partial(_add, operator.sub, _Constant(0.0), self.signed())
-        return self.term()
 
     def term(self) -> Node:
-        token = self.next()
-        match token.kind:
-            case "string":
-                return _Constant(_unescape(token.text))
-            case "number":
-                return _Constant(float(token.text))
-            case "field":
-                return self.field(_unescape(token.text))
-            case "name" if self.peek() == "(":
-                return self.call(token.text.upper())
-            case "name":
-                return self.field(token.text)
-            case _ if token.text == "(":
-                inner = self.comparison()
-                self.expect(")")
-                return inner
-        raise FormulaError(INVALID)
-
-    def field(self, name: str) -> Node:
-        name = self.ids.get(name, name)
-        if name not in self.fields:
-            self.unknown.add(name)
-        return _Field(name)
+        kind, text = self.next("text", "field", "function")
+        if kind == "text":
+            return _Text(_unescaped(text))
+        if kind == "function":
+            return self.call(text)
+        name = self.ids.get(text[1:-1], text[1:-1])
+        self.fields.add(name)
+        return _Cell(name)
 
     def call(self, name: str) -> Node:
-        self.expect("(")
+        self.next("(")
         arguments: list[Node] = []
-        while self.peek() != ")":
-            if arguments:
-                self.expect(",")
+        if not self.take(")"):
             arguments.append(self.comparison())
-        self.expect(")")
-        if name not in FUNCTIONS:
-            raise FormulaError(f"Unknown function names: {name}")
-        fewest, most, make = FUNCTIONS[name]
-        if not fewest <= len(arguments) <= most:
-            raise FormulaError(INVALID)
-        if name == "OR" and (quick := _one_of(arguments)):
-            return quick
-        return make(*arguments)
+            while self.next(",", ")")[0] == ",":
+                arguments.append(self.comparison())
+        try:
+            return FUNCTIONS[name](*arguments)
+        except (KeyError, TypeError):  # no such function, or not of so many arguments
+            raise FormulaError(INVALID) from None
 
 
-class _Field:
-    """A cell; None when it is empty."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, row: FormulaRow, now: datetime) -> Value:  # noqa: ARG002
-        return row.fields.get(self.name)
-
-
-class _Constant:
-    """A literal."""
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-
-    def __call__(self, row: FormulaRow, now: datetime) -> Value:  # noqa: ARG002
-        return self.value
-
-
-class _Equals:
-    """`{field} = 'text'`, kept apart so that an OR of a hundred of them becomes one look-up."""
-
-    def __init__(self, field: Node, text: str) -> None:
-        self.field, self.text = field, text
-        self.of = field.name if isinstance(field, _Field) else field
-
-    def __call__(self, row: FormulaRow, now: datetime) -> bool:
-        return same(self.field(row, now), self.text)
-
-
-def _one_of(arguments: Sequence[Node]) -> Node | None:
-    equals = [a for a in arguments if isinstance(a, _Equals) and a.text]
-    if len(equals) < len(arguments) or len({e.of for e in equals}) != 1:
-        return None
-    field, texts = equals[0].field, frozenset(e.text for e in equals)
-
-    def one_of(row: FormulaRow, now: datetime) -> bool:
-        value = field(row, now)
-        return value in texts if isinstance(value, str) else any(same(value, t) for t in texts)
-
-    return one_of
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
+def _tokens(text: str) -> list[tuple[str, str]]:
+    """Return the tokens by kind, the first one last; a sign is a kind of its own."""
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(text):
         match = TOKENS.match(text, at)
         if match is None or match.lastgroup is None:
             raise FormulaError(INVALID)
-        tokens.append(_Token(match.lastgroup, match[match.lastgroup]))
+        kind, token = match.lastgroup, match[match.lastgroup]
+        found.append((token if kind == "sign" else kind, token))
         at = match.end()
-    return tokens
+    return found[::-1]
 
 
-def _unescape(quoted: str) -> str:
+def _unescaped(quoted: str) -> str:
     return re.sub(r"\\(.)", lambda m: ESCAPES.get(m[1], m[1]), quoted[1:-1], flags=re.DOTALL)
 
 
-def _comparison(sign: str, left: Node, right: Node) -> Node:
-    if sign == "=":
-        if isinstance(right, _Constant) and isinstance(right.value, str):
-            return _Equals(left, right.value)
-        return lambda row, now: same(left(row, now), right(row, now))
-    if sign == "!=":
-        return lambda row, now: not same(left(row, now), right(row, now))
-    holds = COMPARE[sign]
-    return lambda row, now: holds(compare(left(row, now), right(row, now)))
+def _joined(left: Node, right: Node) -> Node:
+    return lambda row: as_text(left(row)) + as_text(right(row))
 
 
-def _concatenate(left: Node, right: Node, row: FormulaRow, now: datetime) -> str:
-    return as_text(left(row, now)) + as_text(right(row, now))
+def _below(left: Node, limit: int, row: FormulaRow) -> bool:
+    value = left(row)
+    return isinstance(value, int | float) and value < limit
 
 
-def _add(
-    add: Callable[[float, float], float], left: Node, right: Node, row: FormulaRow, now: datetime
-) -> float:
-    return add(as_number(left(row, now)), as_number(right(row, now)))
+def _record_id(row: FormulaRow) -> str:
+    return row.id
+
+
+def _either(first: Node, *more: Node) -> Node:
+    nodes = (first, *more)
+    # An OR of a hundred record IDs is one look-up: it is asked for on every row of a large table.
+    of = {node.left if isinstance(node, _Equals) else node for node in nodes}
+    if len(of) == 1 and isinstance(first, _Equals):
+        texts = frozenset(node.text for node in nodes if isinstance(node, _Equals))
+        return lambda row: isinstance(value := first.left(row), str) and value in texts
+    return lambda row: any(node(row) for node in nodes)
+
+
+def _every(first: Node, *more: Node) -> Node:
+    return lambda row: bool(first(row)) and all(node(row) for node in more)
+
+
+def _find(needle: Node, hay: Node) -> Node:
+    return lambda row: as_text(hay(row)).find(as_text(needle(row))) + 1
+
+
+FUNCTIONS: dict[str, Callable[..., Node]] = {
+    "AND": _every,
+    "OR": _either,
+    "FIND": _find,
+    "LEN": lambda text: lambda row: len(as_text(text(row))),
+    "LOWER": lambda text: lambda row: as_text(text(row)).lower(),
+    "RECORD_ID": lambda: _record_id,
+}
