@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from reccli.core.sids import CALL, RECORDING, is_sid
+
 _HOUR = timedelta(hours=1)
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LONGEST_HOURS = 10_000_000
 """A hundred years, as in the configuration, which is slow to import."""
-_SID = re.compile(r"(?:RE|CA)[0-9a-fA-F]{32}")
 
 
 def duration(text: str) -> timedelta:
@@ -88,7 +89,7 @@ def check_past(until: datetime | None) -> None:
 
 def sid(text: str) -> str:
     """Read a recording or call SID."""
-    if not _SID.fullmatch(text):
+    if not is_sid(text, RECORDING, CALL):
         message = f"{text!r} is no recording or call SID: RE… or CA… and 32 hex digits"
         raise typer.BadParameter(message)
     return text

@@ -6,6 +6,7 @@ import typer
 
 from reccli.cli import options as o
 from reccli.cli.invoke import Request, invoke
+from reccli.core.sids import RECORDING, is_sid
 
 NAME = "process"
 
@@ -29,7 +30,7 @@ def command(
     verbose: o.Verbose = False,
 ) -> None:
     """Archive recordings: named ones, else all on Twilio since last time that no row links."""
-    if accept_length and not (sids and all(sid.startswith("RE") for sid in sids)):
+    if accept_length and not (sids and all(is_sid(sid, RECORDING) for sid in sids)):
         message = "--accept-length needs the RE… of each recording that you have listened to"
         raise typer.BadParameter(message)
     invoke(

@@ -36,6 +36,7 @@ from reccli.config.validators import (
     paired_with,
     several,
 )
+from reccli.core import sids
 
 SIGV4_LIMIT_HOURS = 168
 SECRET_LENGTH = 32
@@ -80,8 +81,10 @@ class Region(Section):
 class Twilio(Section):
     """The account whose recordings are moved."""
 
-    account_sid: Annotated[str, like(r"AC[0-9a-fA-F]{32}", "AC and 32 hex digits")]
-    api_key_sid: Annotated[str, like(r"(SK[0-9a-fA-F]{32})?", "SK and 32 hex digits")] = ""
+    account_sid: Annotated[str, like(sids.pattern(sids.ACCOUNT), "AC and 32 hex digits")]
+    api_key_sid: Annotated[
+        str, like(f"({sids.pattern(sids.API_KEY)})?", "SK and 32 hex digits")
+    ] = ""
     api_key_secret: Annotated[Secret, paired_with("api_key_sid")] = NO_SECRET
     auth_token: Secrets = NO_SECRET
     api_base: GivenUrl = "https://api.twilio.com"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from reccli.core import sids
+
 _UNSEEN = "\u200b-\u200f\u2060\ufeff"
 """Zero-width spaces and marks of direction, which come along when a text is copied from a page."""
 _AROUND = re.compile(rf"\A[\s{_UNSEEN}]+|[\s{_UNSEEN}]+\Z")
-_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-_CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
+_CALL_SID = re.compile(sids.pattern(sids.CALL))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _PATH = re.compile(r"[A-Za-z]:\\|[/\\]+\w")
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?:[:/?#]\S*)?")
@@ -24,7 +25,7 @@ def bare(text: str) -> str:
 def sid_in(text: str, kind: str) -> str:
     """Tell the SID of a kind ("CA") that a cell names, and that is all it holds; else nothing."""
     text = bare(text)
-    return text if text.startswith(kind) and _SID.fullmatch(text) else ""
+    return text if sids.is_sid(text, kind) else ""
 
 
 def names_a_call(text: str) -> bool:

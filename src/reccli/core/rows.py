@@ -9,13 +9,13 @@ the cell stays that of the recording whose turn it is, which waits for a person 
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reccli.core.cells import names_a_call
 from reccli.core.links import FORMER, ObjectLink, TwilioLink, Word
 from reccli.core.model import LinkState
+from reccli.core.sids import CALL, CONFERENCE, is_sid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,9 +34,6 @@ _FURTHEST_FIRST = (
     LinkState.NO_FREE_SLOT,
     LinkState.S3_LINK,
 )
-
-
-_SHARED = re.compile(r"(?:CA|CF)[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,9 @@ def concerns(row: Row, ref: Ref) -> bool:
 
 def shared(row: Row) -> frozenset[str]:
     """Tell the call and the conference whose recordings may all want a free cell of the row."""
-    return frozenset(filter(_SHARED.fullmatch, (row.call_sid, row.conference_sid)))
+    return frozenset(
+        sid for sid in (row.call_sid, row.conference_sid) if is_sid(sid, CALL, CONFERENCE)
+    )
 
 
 def _stands_for(row: Row, ref: Ref) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError, forgotten_by_twilio
 from reccli.core.model import TwilioState
+from reccli.core.sids import CONFERENCE, is_sid
 from reccli.flow.ports import Listing
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def recordings_of(sid: str, services: Services, region: str | None = None) -> li
 
 def whole(sid: str, region: str) -> Listing:
     """Ask for all recordings of a call or conference in a region."""
-    call_sid, conference_sid = (None, sid) if sid.startswith("CF") else (sid, None)
+    call_sid, conference_sid = (None, sid) if is_sid(sid, CONFERENCE) else (sid, None)
     return Listing(region, None, None, call_sid, conference_sid, size=SMALLER[-1])
 
 

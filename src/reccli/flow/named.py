@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, ServiceError
 from reccli.core.model import Recording, Ref
+from reccli.core.sids import CALL, is_sid
 from reccli.flow import reporting
 from reccli.flow.listing import by_creation, fetch, listed, recordings_of, whole
 from reccli.flow.outcome import Candidate
@@ -41,7 +42,7 @@ class NamedSources(TableSources):
 
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
-        if not sid.startswith("CA"):
+        if not is_sid(sid, CALL):
             yield Candidate(Ref(sid, self.services.book.account_sid, None, call_sid), told=True)
             return
         recordings = recordings_of(sid, self.services)
@@ -50,7 +51,7 @@ class NamedSources(TableSources):
             yield Candidate(recording.ref, by_creation(recordings), recording)
 
     def _named(self, sid: str) -> Iterator[Candidate]:
-        if sid.startswith("CA"):
+        if is_sid(sid, CALL):
             yield from self._of_call(sid)
             return
         ref = Ref(sid, self.services.book.account_sid)

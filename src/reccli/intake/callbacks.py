@@ -20,6 +20,7 @@ from reccli.adapters.ledger import Callback
 from reccli.adapters.twilio import Signed, form
 from reccli.config import RECORDING_STATUS
 from reccli.core.errors import ServiceError
+from reccli.core.sids import ACCOUNT, CALL, RECORDING, is_sid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,7 +38,6 @@ SLOWEST = 10.0
 RETRY_AFTER = 1
 """Seconds; Twilio's tries all fall within 15 s, so a later one would not come."""
 
-_SID = {prefix: re.compile(rf"{prefix}[0-9a-fA-F]{{32}}") for prefix in ("AC", "CA", "RE")}
 _NAMES = ("AccountSid", "CallSid", "RecordingSid", "RecordingStatus")
 _NAME = re.compile(r"[A-Z][A-Za-z0-9_.-]{0,99}")
 _STATUSES = frozenset(
@@ -162,14 +162,14 @@ def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Cal
             raise BadCallbackError(400, f"{name} is given more than once")
     if any(not _NAME.fullmatch(name) or _is_cut(name) for name in names):
         raise BadCallbackError(400, "the parameters are not cut as Twilio cuts them")
-    if not _SID["AC"].fullmatch(values.get("AccountSid", "")):
+    if not is_sid(values.get("AccountSid"), ACCOUNT):
         raise BadCallbackError(400, "AccountSid is not the SID of an account")
     if values["AccountSid"] != account_sid:
         raise BadCallbackError(400, "AccountSid is not the configured account")
-    if not _SID["RE"].fullmatch(values.get("RecordingSid", "")):
+    if not is_sid(values.get("RecordingSid"), RECORDING):
         raise BadCallbackError(400, "RecordingSid is not the SID of a recording")
     call_sid = values.get("CallSid") or None  # a conference's recording has none
-    if call_sid and not _SID["CA"].fullmatch(call_sid):
+    if call_sid and not is_sid(call_sid, CALL):
         raise BadCallbackError(400, "CallSid is not the SID of a call")
     if values.get("RecordingStatus") not in _STATUSES:
         raise BadCallbackError(400, "RecordingStatus is not a status of Twilio's")

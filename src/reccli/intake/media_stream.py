@@ -23,6 +23,7 @@ from reccli.adapters.ledger import Callback
 from reccli.adapters.twilio import Signed
 from reccli.config import STREAM
 from reccli.core.errors import ServiceError
+from reccli.core.sids import ACCOUNT, CALL, MEDIA_STREAM, is_sid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,11 +55,7 @@ _NORMAL, _UNWANTED = 1000, 1008
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)
 """What Starlette raises when the other side is not there any more."""
 _MEDIA = re.compile(r'\s*\{\s*"event"\s*:\s*"media"')
-_SIDS = {
-    "accountSid": re.compile(r"AC[0-9a-fA-F]{32}"),
-    "callSid": re.compile(r"CA[0-9a-fA-F]{32}"),
-    "streamSid": re.compile(r"MZ[0-9a-fA-F]{32}"),
-}
+_SIDS = {"accountSid": ACCOUNT, "callSid": CALL, "streamSid": MEDIA_STREAM}
 
 _log = structlog.get_logger("reccli")
 
@@ -184,8 +181,8 @@ class MediaStream:
     def _stream(self, message: dict[str, Any]) -> _Stream:
         start = message.get("start")
         told = {"streamSid": message.get("streamSid"), **(start if isinstance(start, dict) else {})}
-        for name, grammar in _SIDS.items():
-            if not isinstance(told.get(name), str) or not grammar.fullmatch(told[name]):
+        for name, kind in _SIDS.items():
+            if not is_sid(told.get(name), kind):
                 raise _UnwantedError(f"start has no {name}")
         if told["accountSid"] != self._account_sid:
             raise _UnwantedError("start is of an account that is not configured")

@@ -1,9 +1,9 @@
 """What a request to Twilio's API asks for, and the errors that it earns."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from reccli.core.sids import CALL, CONFERENCE, is_sid
 from reccli.sandbox.standin import Request, Response, rest_exception
 
 API = "/2010-04-01/Accounts/"
@@ -38,8 +38,8 @@ def flat_query(request: Request, known: set[str]) -> dict[str, str]:
     for name, values in request.query.items():
         if name not in known or len(values) != 1:
             raise TwilioError(400, 20001, f"Unknown parameter {name}")
-        pattern = {"CallSid": "CA", "ConferenceSid": "CF"}.get(name)
-        if pattern and not re.fullmatch(pattern + "[0-9a-fA-F]{32}", values[0]):
+        kind = {"CallSid": CALL, "ConferenceSid": CONFERENCE}.get(name)
+        if kind and not is_sid(values[0], kind):
             raise TwilioError(400, 20001, f"Invalid {name}")
     return {name: values[0] for name, values in request.query.items()}
 

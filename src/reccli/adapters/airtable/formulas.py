@@ -14,6 +14,7 @@ from pyairtable.formulas import field_name, quoted
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links.odd import PATH
+from reccli.core.sids import CALL, CONFERENCE, RECORDING, is_sid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,9 +30,6 @@ SHORTEST_ADDRESS = 50
 """How many characters an address that holds a recording SID has at least, as good as always."""
 
 _FIRST_DAY = "20200101"
-_CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
-_CONFERENCE_SID = re.compile(r"CF[0-9a-fA-F]{32}")
-_RECORDING_SID = re.compile(r"RE[0-9a-fA-F]{32}")
 _ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 
 
@@ -86,12 +84,12 @@ def about(refs: Iterable[Ref], options: AirtableOptions) -> Iterator[str]:
     """
     wanted: dict[str, None] = {}
     for ref in refs:
-        _check(_RECORDING_SID, ref.sid, "recording SID")
-        if ref.call_sid and _CALL_SID.fullmatch(ref.call_sid):
+        if not is_sid(ref.sid, RECORDING):
+            raise _odd_id(ref.sid, "recording SID")
+        if is_sid(ref.call_sid, CALL):
             wanted[_naming(ref.call_sid, options.call_sid_field)] = None
-        conference = ref.conference_sid and _CONFERENCE_SID.fullmatch(ref.conference_sid)
-        if conference and options.conference_sid_field:
-            wanted[_naming(conference[0], options.conference_sid_field)] = None
+        if is_sid(ref.conference_sid, CONFERENCE) and options.conference_sid_field:
+            wanted[_naming(ref.conference_sid, options.conference_sid_field)] = None
         wanted |= dict.fromkeys(_find(ref.sid, name) for name in options.link_fields)
     return _packed(wanted)
 
@@ -103,7 +101,11 @@ def _naming(sid: str, name: str) -> str:
 
 def named(row_ids: Iterable[str]) -> str:
     """Filter the rows with these IDs."""
-    return _any_of(f"RECORD_ID()={quoted(_check(_ROW_ID, row, 'row ID'))}" for row in row_ids)
+    ids = tuple(row_ids)
+    for row_id in ids:
+        if not _ROW_ID.fullmatch(row_id):
+            raise _odd_id(row_id, "row ID")
+    return _any_of(f"RECORD_ID()={quoted(row_id)}" for row_id in ids)
 
 
 def _containing(texts: Iterable[str], fields: Sequence[str]) -> str:
@@ -149,12 +151,8 @@ def _field(name: str) -> str:
     return field_name(name)
 
 
-def _check(form: re.Pattern[str], text: str, kind: str) -> str:
+def _odd_id(text: str, kind: str) -> ServiceError:
     """Refuse what has not the form of an ID: to leave it out would be to call its rows absent."""
-    if not form.fullmatch(text):
-        raise ServiceError(
-            Failure(
-                Service.AIRTABLE, FailureKind.PERMANENT, "odd_id", f"{text[:40]!r} is no {kind}"
-            )
-        )
-    return text
+    return ServiceError(
+        Failure(Service.AIRTABLE, FailureKind.PERMANENT, "odd_id", f"{text[:40]!r} is no {kind}")
+    )

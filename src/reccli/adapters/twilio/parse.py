@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from reccli.adapters.twilio.twilio_failures import bad_answer
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Recording
+from reccli.core.sids import CALL, CONFERENCE, RECORDING, is_sid
 from reccli.flow.reporting import ODD, ODD_HINT
 
 if TYPE_CHECKING:
@@ -24,21 +25,13 @@ if TYPE_CHECKING:
 
     from reccli.adapters.twilio.origin import Origin
 
-_SID = re.compile(r"(?P<kind>[A-Z]{2})[0-9a-fA-F]{32}")
-
-
-def is_sid(text: object, kind: str) -> bool:
-    """Whether this is a SID of the kind: the spec's grammar, which has hex of both cases."""
-    match = _SID.fullmatch(text) if isinstance(text, str) else None
-    return match is not None and match["kind"] == kind
-
 
 def recording(payload: object, origin: Origin) -> Recording:
     """Read one recording; raises if it can't be told whose it is.
 
     Not skipped: a recording that can't be read would look like one that is not there.
     """
-    if not isinstance(payload, dict) or not is_sid(payload.get("sid"), "RE"):
+    if not isinstance(payload, dict) or not is_sid(payload.get("sid"), RECORDING):
         raise bad_answer("Twilio answered with a recording that has no SID")
     sid = payload["sid"]
     status, encryption = _text(payload, "status"), _encryption(payload.get("encryption_details"))
@@ -50,8 +43,8 @@ def recording(payload: object, origin: Origin) -> Recording:
         account_sid=origin.account_sid,
         region=origin.region,
         status=status or "",
-        call_sid=_related(payload, "call_sid", "CA"),
-        conference_sid=_related(payload, "conference_sid", "CF"),
+        call_sid=_related(payload, "call_sid", CALL),
+        conference_sid=_related(payload, "conference_sid", CONFERENCE),
         duration=_count(payload, "duration"),
         channels=_count(payload, "channels"),
         created=_time(payload, "date_created"),

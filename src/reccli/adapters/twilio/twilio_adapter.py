@@ -16,6 +16,7 @@ from reccli.adapters.twilio.session import Sessions
 from reccli.adapters.twilio.twilio_failures import NotFoundError, bad_answer, failed, unconfirmed
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import TwilioState
+from reccli.core.sids import RECORDING, is_sid
 from reccli.flow.ports import Page
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _ask(session: Session, call: Callable[[Any], object]) -> Mapping[str, object
 
 def _check(origin: Origin, ref: Ref) -> None:
     """Refuse to build an address from what is not a SID, or with another account's."""
-    if not parse.is_sid(ref.sid, "RE"):
+    if not is_sid(ref.sid, RECORDING):
         raise failed(FailureKind.PERMANENT, "bad_sid", "this is not the SID of a recording")
     if ref.account_sid != origin.account_sid:
         message = f"{ref.sid} belongs to account {ref.account_sid}, which is not configured"

@@ -16,6 +16,7 @@ import httpx
 
 from reccli import network
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.sids import REQUEST, is_sid
 
 if TYPE_CHECKING:
     from reccli.adapters.twilio.origin import Origin
@@ -103,7 +104,7 @@ def refused(  # noqa: PLR0911 - a ladder of statuses
     said = " ".join(part for part in (told_code, told) if part)
     message = f"{what} was answered {status}" + (f": {said}" if said else "")
     request_id = response.headers.get("Twilio-Request-Id", "")
-    if re.fullmatch(r"RQ[0-9a-f]{32}", request_id):
+    if is_sid(request_id, REQUEST):
         message += f" (Twilio-Request-Id {request_id})"
     code = told_code or f"http_{status}"
     wait = _retry_after(response)

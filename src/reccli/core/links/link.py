@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reccli.core import sids
+
 FORMER = "former"
 """The style of a link into a place that links of ours named formerly: `links.former`."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 """When a link ended that cannot work."""
 
-_RECORDING_SID = re.compile(r"(?<![0-9a-zA-Z])RE[0-9a-fA-F]{32}(?![0-9a-zA-Z])")
+_RECORDING_SID = re.compile(rf"(?<![0-9a-zA-Z]){sids.pattern(sids.RECORDING)}(?![0-9a-zA-Z])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from reccli.core import sids
 from reccli.core.cells import bare
 from reccli.core.links import urls
 from reccli.core.links.link import recordings_in
@@ -43,7 +44,7 @@ class Oddity(StrEnum):
 _SECRET = re.compile(r"//[^\s/?#@]*:[^\s/?#@]+@")
 _MARKUP = re.compile(r"\]\s*\(|<\s*https?:", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(?:https?|s3|ftp):/", re.IGNORECASE)
-_ACCOUNT = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/")
+_ACCOUNT = re.compile(f"/2010-04-01/Accounts/({sids.pattern(sids.ACCOUNT)})/")
 
 
 def oddity(text: str, account_sid: str, apis: Mapping[str, str]) -> Oddity | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reccli.core.links.link import TwilioLink
 from reccli.core.links.urls import PORTS, below
+from reccli.core.sids import ACCOUNT, CALL, CONFERENCE, RECORDING, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,11 +30,11 @@ _HOST = re.compile(
     rf"api(?:\.(?:us1|(?:{_EDGES})\.(?P<region>us1|ie1|au1)|ie1|au1|br1|de1|jp1|sg1|us2))?"
     r"\.twilio\.com"
 )
-_SID = re.compile(r"(?P<sid>RE[0-9a-fA-F]{32})(?:\.(?:mp3|wav|json))?")
+_NAME = rf"(?P<sid>{pattern(RECORDING)})(?:\.(?:mp3|wav|json))?"
+_SID = re.compile(_NAME)
 _PATH = re.compile(
-    r"2010-04-01/Accounts/(?P<account>AC[0-9a-fA-F]{32})"
-    r"/(?:Calls/(?P<call>CA[0-9a-fA-F]{32})/|Conferences/CF[0-9a-fA-F]{32}/)?"
-    r"Recordings/(?P<sid>RE[0-9a-fA-F]{32})(?:\.(?:mp3|wav|json))?"
+    rf"2010-04-01/Accounts/(?P<account>{pattern(ACCOUNT)})"
+    rf"/(?:Calls/(?P<call>{pattern(CALL)})/|Conferences/{pattern(CONFERENCE)}/)?Recordings/{_NAME}"
 )
 
 
