@@ -19,7 +19,6 @@ from reccli.core.errors import Service
 from reccli.core.links import MAIN_REGION, LinkBook
 from reccli.core.naming import Naming, placeholders
 from reccli.flow.checks import Checks
-from reccli.flow.commands import MAY, Command
 from reccli.flow.outcome import Rules
 from reccli.flow.pacer import Pacer
 from reccli.flow.ports import Listing
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from reccli.config import Settings
+    from reccli.flow.commands import Asked
 
 
 _NO_CALL, _NOBODY = "CA" + "0" * 32, "RE" + "0" * 32
@@ -74,23 +74,19 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def rules(
-    settings: Settings,
-    command: Command,
-    book: LinkBook,
-    *,
-    retention: timedelta | None = None,
-    lasting_links: bool = True,
-) -> Rules:
-    """Gather what a command brings to every case; a `retention` outweighs the configured one."""
+def rules(settings: Settings, asked: Asked, book: LinkBook, *, lasting_links: bool = True) -> Rules:
+    """Return what a command brings to every case; a retention that was asked for comes first."""
+    retention = asked.retention
     if retention is None:
         retention = timedelta(hours=settings.twilio.retention_hours)
     return Rules(
-        MAY[command],
+        asked.command.may,
         Policy(retention, lasting_links),
         book,
         Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
+        dry_run=asked.dry_run,
         conference_sid_field=settings.airtable.conference_sid_field,
+        accept_length=asked.accept_length,
     )
 
 

@@ -13,7 +13,7 @@ from reccli.core.asked import Policy
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Due, Limits
 from reccli.flow.checks import Checks
-from reccli.flow.commands import MAY, Command
+from reccli.flow.commands import Asked, Backlog, Command
 from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
@@ -88,7 +88,7 @@ class Bench:
 
     def run(self, command: Command, items: Iterator[Candidate | Outcome] | None = None) -> Result:
         rules = Rules(
-            MAY[command], Policy(self.retention), self.services.book, NAMING, dry_run=self.dry_run
+            command.may, Policy(self.retention), self.services.book, NAMING, dry_run=self.dry_run
         )
         runner = Runner(
             self.services,
@@ -103,13 +103,8 @@ class Bench:
         return runner.run(items, self.sources)
 
     def items(self, command: Command) -> Iterator[Candidate | Outcome]:
-        match command:
-            case Command.PROCESS:
-                return self.sources.unlinked(self.world.now() - timedelta(days=3), None)
-            case Command.MIGRATE_FALLBACKS:
-                return self.sources.fallbacks()
-            case _:
-                return self.sources.on_twilio()
+        backlog = Backlog(since=self.world.now() - timedelta(days=3))
+        return Asked(command).items(self.sources, backlog)
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)

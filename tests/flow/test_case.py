@@ -8,7 +8,7 @@ import pytest
 
 from reccli.core.errors import FailureKind, Service
 from reccli.core.model import LinkState, Reason, Row, S3State, StepKind, StoredObject, TwilioState
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS, PURGE_TWILIO
 from reccli.flow.effects import (
     AskGuard,
     Copied,
@@ -76,13 +76,13 @@ def test_a_fallback_that_fails_is_not_tried_for_ever() -> None:
 
 
 def test_a_cell_that_changed_is_looked_at_and_decided_on_again() -> None:
-    stage = Stage((make_row(),)).command(Command.PROCESS).will_say(WriteLinks, Stale())
+    stage = Stage((make_row(),)).command(PROCESS).will_say(WriteLinks, Stale())
     assert stage.play().steps == (StepKind.RELINK,)
     assert (len(stage.of(ObserveRows)), len(stage.of(WriteLinks))) == (2, 2)
 
 
 def test_who_else_wants_a_free_cell_is_asked_first() -> None:
-    stage = Stage((make_row(),), siblings=(make_ref(RE2), make_ref())).command(Command.PROCESS)
+    stage = Stage((make_row(),), siblings=(make_ref(RE2), make_ref())).command(PROCESS)
     stage.play(KNOWN)
     assert (len(stage.of(ObserveSiblings)), len(stage.of(ObserveRows))) == (1, 2)
     (write,) = stage.of(WriteLinks)
@@ -90,21 +90,21 @@ def test_who_else_wants_a_free_cell_is_asked_first() -> None:
 
 
 def test_one_that_twilio_does_not_list_comes_after_all_that_it_does() -> None:
-    stage = Stage((make_row(),), siblings=(make_ref(RE2),)).command(Command.PROCESS)
+    stage = Stage((make_row(),), siblings=(make_ref(RE2),)).command(PROCESS)
     stage.play(KNOWN)
     (write,) = stage.of(WriteLinks)
     assert [cell.field for cell in write.cells] == ["Transfer Recording URL"]
 
 
 def test_while_nobody_says_who_else_wants_it_no_free_cell_is_taken() -> None:
-    stage = Stage((make_row(),), siblings=failed(Service.TWILIO)).command(Command.PROCESS)
+    stage = Stage((make_row(),), siblings=failed(Service.TWILIO)).command(PROCESS)
     outcome = stage.play(KNOWN)
     assert (outcome.step.reason, outcome.rows) == (Reason.NOT_OBSERVED, LinkState.UNKNOWN)
     assert stage.of(WriteLinks) == []
 
 
 def test_a_cell_that_is_its_own_needs_no_siblings() -> None:
-    stage = Stage((make_row(twilio_cell(RE1)), make_row(row_id="rec2"))).command(Command.PROCESS)
+    stage = Stage((make_row(twilio_cell(RE1)), make_row(row_id="rec2"))).command(PROCESS)
     assert stage.play(KNOWN).steps[0] is StepKind.RELINK
     first = stage.of(WriteLinks)[0]
     assert [cell.row_id for cell in first.cells] == ["rec1"]
@@ -125,7 +125,7 @@ def test_a_cell_that_is_its_own_needs_no_siblings() -> None:
 )
 def test_a_row_may_name_the_format(key: str, encryption: dict[str, str], extension: str) -> None:
     recording = make_recording(duration=4, encryption=encryption)
-    stage = Stage((make_row(presigned_link(key)),), {}, recording).command(Command.PROCESS)
+    stage = Stage((make_row(presigned_link(key)),), {}, recording).command(PROCESS)
     stage.play()
     (copy,) = stage.of(Copy)
     assert (copy.key, copy.extension) == (key, extension)
@@ -135,7 +135,7 @@ def test_a_row_may_name_the_format(key: str, encryption: dict[str, str], extensi
 def test_a_copy_counts_when_the_object_is_the_recording(state: S3State) -> None:
     stage = Stage((make_row(twilio_cell(RE1)),), {})
     stage.will_say(Copy, Copied(replace(GOOD, state=state), 7))
-    outcome = stage.command(Command.PROCESS).play()
+    outcome = stage.command(PROCESS).play()
     assert (StepKind.COPY in outcome.steps) is (state is not S3State.CONFLICT)
     assert outcome.size == 7
     assert ("recording_s3_upload_success" in stage.told) is (state is S3State.VERIFIED)
@@ -168,7 +168,7 @@ def test_whose_failure_a_copy_met_decides_what_the_row_gets(
     service: Service, kind: FailureKind, steps: list[StepKind], reason: Reason, *, fell_back: bool
 ) -> None:
     stage = Stage((make_row(),), {}).will_say(Copy, failed(service, kind))
-    outcome = stage.command(Command.PROCESS).play()
+    outcome = stage.command(PROCESS).play()
     assert ([*outcome.steps], outcome.step.reason) == (steps, reason)
     assert ("recording_s3_fallback_to_twilio" in stage.told) is fell_back
     assert ("recording_saved_to_airtable_twilio" in stage.told) is bool(steps)
@@ -179,7 +179,7 @@ def test_whose_failure_a_copy_met_decides_what_the_row_gets(
     ("seconds", "told"), [(None, False), (4.0, False), (6.0, False), (6.4, False), (7.0, True)]
 )
 def test_a_copy_longer_than_twilio_says_is_told(seconds: float | None, *, told: bool) -> None:
-    stage = Stage((make_row(),), {}).command(Command.PROCESS)
+    stage = Stage((make_row(),), {}).command(PROCESS)
     stage.will_say(Copy, Copied(GOOD, 7, seconds)).play()
     assert ("recording_longer_than_told" in stage.told) is told
 
@@ -240,7 +240,7 @@ def test_what_somebody_else_deleted_is_not_told_as_ours() -> None:
 def test_a_command_that_may_not_copy_tells_what_vanished(
     rows: tuple[Row, ...], *, dry_run: bool
 ) -> None:
-    stage = Stage(rows, {}, dry_run=dry_run).command(Command.PURGE_TWILIO)
+    stage = Stage(rows, {}, dry_run=dry_run).command(PURGE_TWILIO)
     outcome = stage.play()
     (failure,) = outcome.failures
     assert (failure.code, failure.service, KEY in failure.message) == (GONE, Service.S3, True)
@@ -251,7 +251,7 @@ def test_a_command_that_may_not_copy_tells_what_vanished(
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_command_that_copies_it_again_has_nothing_to_tell(*, dry_run: bool) -> None:
-    stage = Stage(LINKED, {}, dry_run=dry_run).command(Command.PROCESS)
+    stage = Stage(LINKED, {}, dry_run=dry_run).command(PROCESS)
     outcome = stage.play()
     assert (outcome.steps, outcome.failures) == ((StepKind.COPY,), ())
     assert VANISHED not in stage.told
@@ -260,10 +260,10 @@ def test_a_command_that_copies_it_again_has_nothing_to_tell(*, dry_run: bool) ->
 
 @pytest.mark.parametrize("cell", ["", twilio_cell(RE1)])
 def test_what_no_row_links_to_has_not_vanished(cell: str) -> None:
-    stage = Stage((make_row(cell),), {}).command(Command.PURGE_TWILIO)
+    stage = Stage((make_row(cell),), {}).command(PURGE_TWILIO)
     assert (codes(stage.play().failures), stage.told) == ([], [])
 
 
 def test_an_object_that_is_there_although_it_cannot_be_used_has_not_vanished() -> None:
-    stage = Stage(LINKED, {KEY: UNFIT}).command(Command.PURGE_TWILIO)
+    stage = Stage(LINKED, {KEY: UNFIT}).command(PURGE_TWILIO)
     assert codes(stage.play().failures) == []

@@ -10,7 +10,7 @@ import pytest
 
 from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.flow import source
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS
 from reccli.flow.ports import Page
 from tests.sim.world import NAMING, World
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reccli.core.naming import Naming
     from reccli.flow.result import Result
 
-P = Command.PROCESS
+P = PROCESS
 SECOND = timedelta(seconds=1)
 
 

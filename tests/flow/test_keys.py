@@ -9,7 +9,7 @@ import pytest
 from reccli.core.errors import FailureKind, Service
 from reccli.core.model import Reason, S3State, StepKind, StoredObject
 from reccli.core.naming import Naming
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS
 from tests.core.samples import CF1, KEY, RE1, make_book, make_recording, make_row, twilio_cell
 
 from .byhand import GOOD, NAMING, Stage, codes, failed, presigned_link
@@ -63,7 +63,7 @@ def test_without_the_recording_its_key_is_unknown_and_not_merely_unnamed() -> No
 
 def test_a_key_that_no_row_completes_is_no_key() -> None:
     stage = Stage((make_row(),), naming=replace(NAMING, template="{Agent}/{recording_sid}.{ext}"))
-    outcome = stage.command(Command.MIGRATE_FALLBACKS).play()
+    outcome = stage.command(MIGRATE_FALLBACKS).play()
     assert (outcome.s3, outcome.key, stage.keys) == (S3State.NO_KEY, None, [])
 
 
@@ -90,9 +90,7 @@ UNNAMEABLE = replace(NAMING, template="{Agent}/{recording_sid}.{ext}")
 
 def test_where_no_object_can_be_none_is_looked_for() -> None:
     cells = (presigned_link(TOO_LONG), f"https://old.s3.amazonaws.com/{TOO_LONG}")
-    stage = Stage((make_row(*cells),), book=make_book(former=("s3://old",))).command(
-        Command.PROCESS
-    )
+    stage = Stage((make_row(*cells),), book=make_book(former=("s3://old",))).command(PROCESS)
     outcome = stage.play()
     assert (set(stage.keys), outcome.key) == ({KEY}, KEY)
     assert outcome.steps == (StepKind.RESIGN,)
@@ -102,7 +100,7 @@ def test_where_no_object_can_be_none_is_looked_for() -> None:
 def test_what_no_key_can_be_made_of_is_held_and_an_error(row: str) -> None:
     agent = None if row == "odd" else "x" * 1100
     stage = Stage((make_row(fields={"Agent": agent}),), naming=UNNAMEABLE)
-    outcome = stage.command(Command.PROCESS).play()
+    outcome = stage.command(PROCESS).play()
     assert (outcome.s3, outcome.key, stage.keys) == (S3State.BAD_KEY, None, [])
     assert outcome.steps == (StepKind.LINK_TWILIO,)
     assert (outcome.step.kind, outcome.step.reason) == (StepKind.HOLD, Reason.BAD_KEY)

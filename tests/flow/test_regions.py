@@ -9,7 +9,7 @@ import pytest
 
 from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Reason, Ref
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS, PURGE_TWILIO
 from reccli.flow.listing import fetch, recordings_of
 from tests.sim.world import NAMING, ca_sid, re_sid
 
@@ -55,7 +55,7 @@ def moved(world: World, number: int, region: str = THERE) -> None:
 @pytest.mark.parametrize(("kind", "code"), DOWN)
 def test_every_recording_of_the_healthy_region_gets_its_link(kind: FailureKind, code: int) -> None:
     world = calls(7)
-    result = bench(world, kind).run(Command.PROCESS)
+    result = bench(world, kind).run(PROCESS)
     assert [outcome.rows for outcome in result.outcomes] == [LinkState.S3_LINK] * 14
     assert result.exit_code == code
     (told,) = result.failures
@@ -69,7 +69,7 @@ def test_a_call_whose_listing_may_be_cut_is_asked_for_where_it_is(
     world = calls(3)
     run = bench(world, kind)
     items = run.sources.unlinked(world.tapes.now[re_sid(1)].created, None)
-    result = run.run(Command.PROCESS, items)
+    result = run.run(PROCESS, items)
     assert [outcome.rows for outcome in result.outcomes] == [LinkState.S3_LINK] * 6
     assert result.exit_code == code
     assert all(not outcome.failures for outcome in result.outcomes)
@@ -78,7 +78,7 @@ def test_a_call_whose_listing_may_be_cut_is_asked_for_where_it_is(
 @pytest.mark.parametrize(("kind", "code"), DOWN)
 def test_what_is_proven_in_the_healthy_region_is_deleted(kind: FailureKind, code: int) -> None:
     world = many(3, linked=True)
-    result = bench(world, kind).run(Command.PURGE_TWILIO)
+    result = bench(world, kind).run(PURGE_TWILIO)
     assert (result.counts["deleted"], result.exit_code) == (3, code)
 
 
@@ -108,7 +108,7 @@ def test_a_recording_that_is_there_is_found_while_the_main_region_is_away() -> N
     for number in (1, 2):
         moved(world, number)
     run = bench(world, FailureKind.OUTAGE, down=HERE)
-    result = run.run(Command.PROCESS, run.sources.named((re_sid(1), ca_sid(1), re_sid(3))))
+    result = run.run(PROCESS, run.sources.named((re_sid(1), ca_sid(1), re_sid(3))))
     assert outcome_of(result, 1).rows is outcome_of(result, 2).rows is LinkState.S3_LINK
     assert outcome_of(result, 3).step.reason is Reason.NOT_OBSERVED
 
@@ -119,7 +119,7 @@ def test_a_call_that_the_healthy_region_does_not_know_may_be_in_the_other() -> N
     with pytest.raises(ServiceError):
         recordings_of(ca_sid(9), run.services)
     assert recordings_of(ca_sid(9), bench(calls(1)).services) == []
-    result = run.run(Command.PROCESS, run.sources.named((ca_sid(9),)))
+    result = run.run(PROCESS, run.sources.named((ca_sid(9),)))
     assert (result.outcomes, result.exit_code) == ([], 4)
 
 

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reccli.core.model import Reason, StepKind
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.result import Exit
 from tests.sim.faults import Fault, Plan
 from tests.sim.world import re_sid
 
 from .bench import FAST, NONE, Bench, many, outcome_of
-
-PURGE = Command.PURGE_TWILIO
 
 
 def broken_once(name: str) -> Plan:
@@ -37,14 +35,14 @@ def test_a_delete_is_not_repeated_on_the_old_proof() -> None:
             bench.world.edit("row1", field, "")
 
     bench.on_call = empty_the_cell
-    result = bench.run(PURGE)
+    result = bench.run(PURGE_TWILIO)
     assert bench.count("twilio.delete") == 1
     assert (result.summary["deleted"], outcome_of(result, 1).step.kind) == (0, StepKind.RELINK)
 
 
 def test_a_delete_that_failed_in_passing_is_tried_after_a_new_look() -> None:
     bench = Bench(many(1, linked=True), plan=broken_once("twilio.delete"))
-    result = bench.run(PURGE)
+    result = bench.run(PURGE_TWILIO)
     assert (result.exit_code, result.summary["deleted"]) == (Exit.OK, 1)
     calls = bench.calls
     first = calls.index("twilio.delete")
@@ -60,21 +58,19 @@ def test_a_limit_is_not_used_up_by_what_only_waits() -> None:
         for key, thing in world.objects.now.items()
     }
     world.planted = world.vanished = set(world.objects.now)
-    result = Bench(world, pace=replace(FAST, limit=2)).run(PURGE)
+    result = Bench(world, pace=replace(FAST, limit=2)).run(PURGE_TWILIO)
     assert result.summary["deleted"] == 2
     assert result.exit_code is Exit.OK
 
 
 def test_a_limit_is_kept_to_the_letter() -> None:
-    result = Bench(many(9, stored=False), pace=replace(FAST, limit=4)).run(
-        Command.MIGRATE_FALLBACKS
-    )
+    result = Bench(many(9, stored=False), pace=replace(FAST, limit=4)).run(MIGRATE_FALLBACKS)
     assert (result.summary["copied"], result.summary["seen"]) == (4, 4)
 
 
 def test_a_limit_does_not_make_every_delete_a_large_share() -> None:
     bench = Bench(many(40, linked=True), pace=replace(FAST, limit=25), retention=NONE)
-    result = bench.run(PURGE)
+    result = bench.run(PURGE_TWILIO)
     assert (result.exit_code, result.summary["deleted"]) == (Exit.OK, 25)
 
 
@@ -82,7 +78,7 @@ def test_time_that_is_up_ends_what_has_not_acted_yet() -> None:
     bench = Bench(many(60, stored=False), pace=replace(FAST, concurrency=1))
     bench.pace = replace(bench.pace, stop_at=time.monotonic() + 1.0)
     bench.on_call = lambda called, *_args: time.sleep(0.1) if called == "media" else None
-    result = bench.run(Command.MIGRATE_FALLBACKS)
+    result = bench.run(MIGRATE_FALLBACKS)
     assert 0 < result.summary["copied"] < 20
     assert result.summary["relinked"] == result.summary["copied"]
     assert result.exit_code is Exit.OK
@@ -100,7 +96,7 @@ def test_a_bug_in_a_source_keeps_what_was_done_and_deletes_nothing() -> None:
         yield from bench.sources.on_twilio()
         raise ZeroDivisionError
 
-    result = bench.run(PURGE, items())
+    result = bench.run(PURGE_TWILIO, items())
     assert result.exit_code is Exit.FAILED
     assert (result.summary["seen"], bench.count("twilio.delete")) == (3, 0)
 
@@ -109,5 +105,5 @@ def test_a_recording_that_is_named_twice_is_taken_once() -> None:
     bench = Bench(many(1, stored=False))
     sid = re_sid(1)
     call = bench.world.rows.now["row1"].call_sid
-    result = bench.run(Command.PROCESS, bench.sources.named([sid, sid, call]))
+    result = bench.run(PROCESS, bench.sources.named([sid, sid, call]))
     assert (result.summary["seen"], bench.count("twilio.media")) == (1, 1)

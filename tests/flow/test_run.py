@@ -13,7 +13,7 @@ import pytest
 from reccli.core.errors import FailureKind, Service
 from reccli.core.guard import Due, Limits
 from reccli.core.model import Reason, StepKind
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
 from reccli.flow.effects import Rows
 from reccli.flow.linking import FRESH
 from reccli.flow.outcome import Candidate, Outcome
@@ -27,7 +27,7 @@ from tests.sim.world import World, re_sid
 
 from .bench import FAST, LIMITS, NONE, Bench, failure, links, many, outcome_of
 
-P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
+P, M, D = PROCESS, MIGRATE_FALLBACKS, PURGE_TWILIO
 LINKED = Limits(max_deletes=5000, max_delete_fraction=0.9)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reccli.core.model import Reason, StepKind
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Candidate
 from reccli.flow.perform import find_rows
@@ -32,7 +32,7 @@ def test_a_row_that_was_not_written_is_as_old_as_the_look_at_it() -> None:
 
     bench = Bench(world, on_call=meanwhile)
     ref = world.tapes.now[sid].ref
-    bench.run(Command.PROCESS, iter([Candidate(ref)]))
+    bench.run(PROCESS, iter([Candidate(ref)]))
     assert "amazonaws" in links(world)["rowA"]
     assert world.rows.now["rowB"].links[FIELDS[0]] == PERSON
     assert not world.violations
@@ -59,7 +59,7 @@ def test_what_is_left_in_a_former_place_is_not_called_lost() -> None:
     world.late.add(("row1", sid))
     bench = Bench(world)
     world.vanished.add(sid)
-    result = bench.run(Command.PROCESS, iter([Candidate(world.tapes.now[sid].ref)]))
+    result = bench.run(PROCESS, iter([Candidate(world.tapes.now[sid].ref)]))
     (outcome,) = result.outcomes
     assert (outcome.step.kind, outcome.step.reason) == (StepKind.HOLD, Reason.NOT_OBSERVED)
     assert [failure.code for failure in outcome.failures] == ["former_place"]
@@ -71,7 +71,7 @@ def test_a_living_recording_is_copied_from_twilio_whatever_former_place_has_it()
     sid = world.record(1, 1)
     world.book = replace(world.book, former=("s3://old-calls",))
     world.add_row("row1", 1, f"https://old-calls.s3.amazonaws.com/somewhere/{sid}.mp3")
-    result = Bench(world).run(Command.PROCESS, iter([Candidate(world.tapes.now[sid].ref)]))
+    result = Bench(world).run(PROCESS, iter([Candidate(world.tapes.now[sid].ref)]))
     assert result.summary["copied"] == result.summary["resigned"] == 1
     assert list(world.objects.now) == [world.key(sid)]
     assert world.dangling(sid) == set()

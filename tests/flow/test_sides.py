@@ -9,7 +9,7 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import LinkState, Reason, S3State, StepKind, StoredObject
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS
 from reccli.flow.effects import (
     Copy,
     Delete,
@@ -215,7 +215,7 @@ TOLD = Candidate(make_recording().ref, (make_ref(),), told=True)
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
-    stage = Stage((), {}, dry_run=dry_run, recording=GONE).command(Command.PROCESS)
+    stage = Stage((), {}, dry_run=dry_run, recording=GONE).command(PROCESS)
     outcome = stage.play(TOLD)
     assert (outcome.step.kind, outcome.step.reason) == (StepKind.WAIT, Reason.UNHEARD_OF)
     assert (outcome.failures, stage.told) == ((), [])
@@ -233,17 +233,17 @@ def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
 def test_whatever_else_went_wrong_is_a_failure(
     recording: Failure, candidate: Candidate, more: tuple[Failure, ...]
 ) -> None:
-    stage = Stage((), {}, recording=recording).command(Command.PROCESS)
+    stage = Stage((), {}, recording=recording).command(PROCESS)
     outcome = stage.will_say(ObserveRows, *more).play(candidate)
     assert (outcome.step.reason, outcome.failures) == (Reason.NOT_OBSERVED, (recording, *more))
 
 
 def test_a_recording_whose_audio_is_gone_is_known() -> None:
-    stage = Stage((), {}).command(Command.PROCESS).will_say(Copy, GONE)
+    stage = Stage((), {}).command(PROCESS).will_say(Copy, GONE)
     assert stage.play(TOLD).failures == (GONE,)
 
 
 def test_what_is_proven_is_linked_though_twilio_has_forgotten_it() -> None:
-    stage = Stage((make_row(presigned_link(), ""),), recording=GONE).command(Command.PROCESS)
+    stage = Stage((make_row(presigned_link(), ""),), recording=GONE).command(PROCESS)
     outcome = stage.play(TOLD)
     assert (outcome.step.reason, outcome.failures) == (Reason.NOT_OBSERVED, ())

@@ -16,7 +16,7 @@ from reccli.core.asked import Policy
 from reccli.core.model import S3State, StepKind
 from reccli.flow.case import Case, reconcile
 from reccli.flow.checks import Checks
-from reccli.flow.commands import MAY, Command
+from reccli.flow.commands import Asked, Backlog, Command
 from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, WriteLinks
 from reccli.flow.linking import write_links
 from reccli.flow.outcome import Candidate, Outcome, Rules
@@ -66,7 +66,7 @@ class Run:
         return self
 
     def _run(self, services: Services, world: World) -> None:
-        rules = Rules(MAY[self.command], Policy(self.retention), services.book, world.naming)
+        rules = Rules(self.command.may, Policy(self.retention), services.book, world.naming)
         items = _items(self.command, Sources(services))
         asked = False
         while chunk := list(islice(items, self.window)):
@@ -111,13 +111,7 @@ def _lost(sid: str, world: World) -> bool:
 
 
 def _items(command: Command, sources: Sources) -> Iterator[Candidate | Outcome]:
-    match command:
-        case Command.PROCESS:
-            return sources.unlinked(sources.services.now() - LOOK_BACK, None)
-        case Command.MIGRATE_FALLBACKS:
-            return sources.fallbacks()
-        case _:
-            return sources.on_twilio()
+    return Asked(command).items(sources, Backlog(since=sources.services.now() - LOOK_BACK))
 
 
 def _answers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
 
 from .interpret import Run
 from .world import World, re_sid
@@ -96,18 +96,18 @@ def odd(**how: object) -> World:
 
 
 SCENES = {
-    Command.PROCESS: fresh,
-    Command.MIGRATE_FALLBACKS: fallbacks,
-    Command.PURGE_TWILIO: linked,
+    PROCESS: fresh,
+    MIGRATE_FALLBACKS: fallbacks,
+    PURGE_TWILIO: linked,
 }
 
 
 def settle(world: World, days: int = 1) -> list[str]:
     """Run everything as cron would on the days after; tells what is still to do."""
     for _ in range(days):
-        for command in (Command.PROCESS, Command.MIGRATE_FALLBACKS):
+        for command in (PROCESS, MIGRATE_FALLBACKS):
             Run(command).on(world)
         world.sleep(DAY_SECONDS)
-        for command in (Command.PURGE_TWILIO, Command.PROCESS):
+        for command in (PURGE_TWILIO, PROCESS):
             Run(command).on(world)
     return world.converged()

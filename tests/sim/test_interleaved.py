@@ -15,7 +15,7 @@ from itertools import product
 
 import pytest
 
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO, Command
 
 from .faults import Fault, Plan
 from .interleave import Actor, interleave
@@ -24,7 +24,7 @@ from .scenes import DAY_SECONDS, FOREIGN, R1, R3, fallbacks, fresh, linked, sett
 from .scenes import three as three_of_one_call
 from .world import FIELDS, World, ca_sid
 
-P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
+P, M, D = PROCESS, MIGRATE_FALLBACKS, PURGE_TWILIO
 NOW = timedelta()
 END = 10_000
 """More turns than any actor takes."""

@@ -12,7 +12,7 @@ import pytest
 
 from reccli.core.model import LinkState, Reason, S3State, Step, StepKind, TwilioState
 from reccli.core.plan import decide
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO, Command
 
 from .faults import Fault, Plan
 from .interpret import Run
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .world import World
 
-P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
+P, M, D = PROCESS, MIGRATE_FALLBACKS, PURGE_TWILIO
 SHAPES = ((100, 1), (1, 2))
 """All cases together and one try, or one after the other with a second try."""
 LEAST = {P: 80, D: 30}

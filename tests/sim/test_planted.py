@@ -30,7 +30,7 @@ from reccli.core.model import (
     StoredObject,
 )
 from reccli.core.rows import RowState, Target
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
 from reccli.flow.outcome import Candidate
 from reccli.flow.sides import Sides
 
@@ -55,7 +55,7 @@ from .scenes import (
 )
 from .world import FIELDS, SECONDS, Skew, Thing, World
 
-P, M, D = Command.PROCESS, Command.MIGRATE_FALLBACKS, Command.PURGE_TWILIO
+P, M, D = PROCESS, MIGRATE_FALLBACKS, PURGE_TWILIO
 Patch = pytest.MonkeyPatch
 Honest = Callable[..., Any]
 

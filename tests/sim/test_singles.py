@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reccli.flow.commands import Command
+from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO, Command
 
 from .faults import MEDIA_ONLY, UPLOADS_ONLY, Fault, Plan, faults_of
 from .interpret import Run
@@ -28,13 +28,13 @@ SHAPES = [*product(SCENES, (1, 100), (1, 2))]
 """Every command, one case at a time and all together, without and with a second try."""
 
 LEAST_SINGLES = {
-    Command.PROCESS: 130,
-    Command.MIGRATE_FALLBACKS: 200,
-    Command.PURGE_TWILIO: 90,
+    PROCESS: 130,
+    MIGRATE_FALLBACKS: 200,
+    PURGE_TWILIO: 90,
 }
-LEAST_BEHIND = {Command.PROCESS: 130, Command.MIGRATE_FALLBACKS: 150, Command.PURGE_TWILIO: 60}
-LEAST_PAIRS = {Command.PROCESS: 250, Command.MIGRATE_FALLBACKS: 500, Command.PURGE_TWILIO: 90}
-LEAST_DOUBLES = {Command.PROCESS: 300, Command.MIGRATE_FALLBACKS: 300, Command.PURGE_TWILIO: 250}
+LEAST_BEHIND = {PROCESS: 130, MIGRATE_FALLBACKS: 150, PURGE_TWILIO: 60}
+LEAST_PAIRS = {PROCESS: 250, MIGRATE_FALLBACKS: 500, PURGE_TWILIO: 90}
+LEAST_DOUBLES = {PROCESS: 300, MIGRATE_FALLBACKS: 300, PURGE_TWILIO: 250}
 DOUBLES = 1_000
 """How many pairs of faults in one run are tried for each command: drawn by lot, always the same."""
 SECOND = frozenset({Fault.LOST, Fault.STALE, Fault.CRASH_AFTER, Fault.BUSY, Fault.TORN})
@@ -103,7 +103,7 @@ def test_two_faults_in_one_run(command: Command) -> None:
         for first, second in product(SECOND - CRASHES, SECOND)
         if first in faults_of(calls[one - 1])
     ]
-    for at in random.Random(command).sample(pairs, min(DOUBLES, len(pairs))):
+    for at in random.Random(command.name).sample(pairs, min(DOUBLES, len(pairs))):
         plan, after = Plan(at), SCENES[command]()
         Run(command, plan=plan).on(after)
         assert not after.violations
@@ -142,7 +142,7 @@ def test_every_kind_of_fault_is_met(command: Command) -> None:
             met.update(fault for _, _, fault in plan.fired)
     media = MEDIA_ONLY | UPLOADS_ONLY
     missing = set(Fault) - met.keys()
-    assert missing <= (media if command is Command.PURGE_TWILIO else set())
+    assert missing <= (media if command is PURGE_TWILIO else set())
 
 
 @pytest.mark.parametrize("command", SCENES)

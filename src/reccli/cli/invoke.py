@@ -91,11 +91,11 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int, bo
     """
     settings = read_settings(request, begun)
     gc.disable()  # importing the SDKs makes much and drops nothing: collecting costs 0.4 s here
-    from reccli.app import Hooks, Options, run
+    from reccli.app import Hooks, run
     from reccli.cli.progress import Progress
     from reccli.config import ConfigError
     from reccli.core.errors import ServiceError
-    from reccli.flow.commands import Command
+    from reccli.flow import commands
     from reccli.flow.result import Result
     from reccli.lock import LockedError
 
@@ -103,27 +103,29 @@ def _run(request: Request, begun: Begun, signals: Signals) -> tuple[str, int, bo
     gc.freeze()
     if signals.stop.is_set():
         raise RefusedError(INTERRUPTED, ("interrupted", "stopped before the run began", ""))
-    options = Options(
-        Command(request.command),
+    known = (commands.PROCESS, commands.MIGRATE_FALLBACKS, commands.PURGE_TWILIO, commands.REPORT)
+    asked = commands.Asked(
+        {one.name: one for one in known}[request.command],
         begun.run_id,
-        request.sids,
-        request.since,
-        request.until,
-        request.limit,
-        request.dry_run,
-        None if request.retention is None else timedelta(hours=request.retention),
-        request.concurrency,
-        request.max_duration,
-        request.full,
-        request.accept_length,
-        request.wait or timedelta(),
-        request.max_deletes,
+        begun.at,
+        sids=request.sids,
+        since=request.since,
+        until=request.until,
+        limit=request.limit,
+        full=request.full,
+        accept_length=request.accept_length,
+        dry_run=request.dry_run,
+        retention=None if request.retention is None else timedelta(hours=request.retention),
+        max_deletes=request.max_deletes,
+        concurrency=request.concurrency,
+        max_duration=request.max_duration,
+        wait=request.wait,
     )
     try:
         with Progress(shown=not (request.quiet or request.verbose or request.as_json)) as progress:
             confirm = _confirm(request, settings, progress, signals)
             hooks = Hooks(signals.stop, confirm, progress.update)
-            result, report = run(settings, options, hooks)
+            result, report = run(settings, asked, hooks)
     except ConfigError as error:
         problems = [("config", problem, CONFIG_HINT) for problem in error.problems]
         raise RefusedError(_USAGE, *problems) from error

@@ -23,7 +23,7 @@ from reccli.adapters.ledger import Inbox, Ledger, LedgerError
 from reccli.config import RECORDING_STATUS, ConfigError, load
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.flow import machine
-from reccli.flow.commands import Command
+from reccli.flow.commands import PROCESS, Asked
 from reccli.intake.callbacks import RecordingStatus
 from reccli.intake.health import Health
 from reccli.intake.media_stream import MediaStream
@@ -110,7 +110,7 @@ class _Intake:
         self._inbox = Inbox(lambda: Ledger.open(url, archive))
         self._worker = Worker(
             services,
-            wiring.rules(settings, Command.PROCESS, services.book, lasting_links=not dying),
+            wiring.rules(settings, Asked(PROCESS), services.book, lasting_links=not dying),
             self._inbox,
             EventLog(self._inbox, run_id, group=1),  # the inbox groups them
             stop=stop,
