@@ -1,14 +1,18 @@
 """The way from this machine to others, alike for every client: its proxies, and whom it trusts.
 
 Read from the variables that operators know (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, …).
-Nothing else of the environment counts: no `.netrc` and no ambient login. For the adapters.
+Nothing else of the environment counts: no `.netrc` and no ambient login. And what headers mean
+whatever client has received them. For the adapters.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -39,10 +43,43 @@ _TIMES = {9: "certificate_not_yet_valid", 10: "certificate_expired"}
 REFUSED = 407
 _PROXY_SAID = re.compile(r"(?:^|Tunnel connection failed: )([45]\d\d)\b")
 """The words of httpcore, and of http.client under urllib3."""
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]+)?")
+
+# At INFO httpx logs every URL with its query, at DEBUG httpcore logs the headers of answers:
+# a redirect's signed Location would be in both.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time of an HTTP date, None for anything else. Without a zone it is UTC."""
+    try:
+        at = parsedate_to_datetime(text)  # without a zone for "-0000", too
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that Retry-After asks for, in either of its forms; None for none."""
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    at = http_date(text)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at else None
+
+
+def body_length(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes the body has to have, if the headers say so in a way that counts."""
+    text = headers.get("content-length", "")
+    return int(text) if text.isdecimal() and "transfer-encoding" not in headers else None
 
 
 def proxy_for(url: str) -> str | None:
-    """Tell the proxy to ask through, if the environment names one for this address."""
+    """Return the proxy to ask through, if the environment names one for this address.
+
+    Raises a CONFIG `ServiceError` for a proxy of a kind that is not spoken.
+    """
     proxy = select_proxy(url, get_environ_proxies(url))
     if not proxy:
         return None
@@ -58,18 +95,18 @@ def proxy_for(url: str) -> str | None:
 
 
 def proxies_for(url: str) -> Mapping[str, str]:
-    """Tell the same in the form of requests and botocore; empty: ask directly."""
+    """Return the same in the form of requests and botocore; empty: ask directly."""
     proxy = proxy_for(url)
     return {"http": proxy, "https": proxy} if proxy else {}
 
 
 def trust() -> ssl.SSLContext:
-    """Say whom to trust; safe to share. Raises a CONFIG failure for a file that cannot be read."""
+    """Return whom to trust; safe to share. Raises a CONFIG failure for an unreadable file."""
     return _trust(tuple((name, os.environ.get(name, "")) for name in (*ROOTS, *MORE)))
 
 
 def bundle_for_s3() -> str | None:
-    """Tell the one file that botocore takes, its own variables first; None for its default."""
+    """Return the one file that botocore takes, its own variables first; None for its default."""
     return next((path for name in _FOR_S3 if (path := os.environ.get(name))), None)
 
 
@@ -125,8 +162,8 @@ class Transport(httpx.BaseTransport):
             way.close()
 
 
-def failure_of(error: BaseException, service: Service, host: str) -> Failure | None:
-    """Say what is wrong on the way to a service, if the service itself has no part in it."""
+def failure_on_the_way(error: BaseException, service: Service, host: str) -> Failure | None:
+    """Return what is wrong on the way to a service; None if the service may have a part in it."""
     lack = machine.failure_of(error)
     if lack:
         return lack
@@ -142,12 +179,12 @@ def failure_of(error: BaseException, service: Service, host: str) -> Failure | N
 
 
 def proxy_refused(service: Service, host: str) -> Failure:
-    """Say that an answer of 407 is none of the service's."""
+    """Return the failure that an answer of 407 means: it is none of the service's."""
     return _proxy_failed(service, host, REFUSED)
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, service: Service, host: str) -> Failure:
-    """Say that the certificate is not trusted; one out of date is its owner's, or our clock's."""
+    """Return the failure of a certificate; one out of date is its owner's, or our clock's."""
     why = error.verify_message or error.reason or ""
     late = _TIMES.get(error.verify_code)
     message = f"the certificate of {host} is not trusted: {why}"

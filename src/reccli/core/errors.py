@@ -5,6 +5,7 @@ A failure is a value, so that it can stand in an observation as the cause of an 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -95,6 +96,12 @@ class Failure:
 def forgotten_by_twilio(failure: Failure) -> bool:
     """Whether Twilio said that there is no such recording, as it does 40 days after a delete."""
     return failure.service is Service.TWILIO and failure.kind is FailureKind.GONE
+
+
+def quotable(text: str, longest: int = 200) -> str:
+    """Return foreign words as one short line that may be shown: a query may hold a signature."""
+    text = re.sub(r"\?\S+", "", text)
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest].strip()
 
 
 class ServiceError(Exception):

@@ -71,7 +71,7 @@ def failure_of(error: RequestException, fields: Collection[str] = ()) -> Failure
         return _refused_cells(error.response, fields) or _refusal(error.response)
     url = error.request.url if error.request is not None else None
     host = urlsplit(url or "").hostname or "Airtable"
-    if known := network.failure_of(error, Service.AIRTABLE, host):
+    if known := network.failure_on_the_way(error, Service.AIRTABLE, host):
         return known
     if isinstance(error, TooManyRedirects):
         code, text = "redirected", "answered with a redirect, which is not followed"
@@ -115,7 +115,7 @@ def _is_named(name: str, message: str) -> bool:
 
 
 def _refusal(response: Response) -> Failure:
-    status, wait = response.status_code, _retry_after(response)
+    status, wait = response.status_code, network.retry_after(response.headers)
     kind, message = _error(response)
     code = kind.lower() or f"http_{status}"
     text = f"HTTP {status} {kind}".rstrip() + (f": {message}" if message else "")
@@ -169,12 +169,6 @@ def _error(response: Response) -> tuple[str, str]:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _retry_after(response: Response) -> float | None:
-    """Read how many seconds Airtable asks to wait; an odd value asks for nothing."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text) else None
 
 
 def _cause(error: RequestException) -> str:

@@ -10,6 +10,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from reccli.adapters.airtable.trusting import Trusting
 from reccli.flow.deadline import Deadline, TooSlowError
+from reccli.network import body_length
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -43,8 +44,7 @@ class PatientAdapter(Trusting):
 
 
 def _read(response: Response, body: BytesIO) -> None:
-    length = response.headers.get("Content-Length", "")
-    deadline = Deadline(int(length) if length.isdecimal() else None)
+    deadline = Deadline(body_length(response.headers))
     while piece := response.raw.read1(_PIECE, decode_content=True):
         deadline.came(len(piece))
         body.write(piece)

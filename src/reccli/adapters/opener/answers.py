@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from reccli import network
-from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError, quotable
 from reccli.core.links import without_query
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Asked:
     def first(cls, url: str) -> Self:
         """Begin with the link itself."""
         shown = re.sub(r"//[^/]*@", "//", without_query(url))
-        return cls._of(url, f"GET {_line(shown)}", frozenset())
+        return cls._of(url, f"GET {quotable(shown, _TEXT_LENGTH)}", frozenset())
 
     def next(self, url: httpx.URL) -> Self:
         """Go on to where a redirect leads; of its address only the host is shown."""
@@ -131,11 +131,11 @@ class Asked:
 
     def unreachable(self, error: Exception) -> ServiceError:
         """Translate what stopped us from getting an answer."""
-        if known := network.failure_of(error, self.service, self.host):
+        if known := network.failure_on_the_way(error, self.service, self.host):
             return ServiceError(known)
         named = type(error).__name__
         if isinstance(error, httpx.NetworkError):  # its words alone come from the system
-            named += f" ({_line(str(error))})"
+            named += f" ({quotable(str(error), _TEXT_LENGTH)})"
         hint = "check the network, DNS, the certificate and s3.endpoint_url or links.base_url"
         if self.service is Service.RECCLI:
             hint = f"check that `reccli serve` runs behind links.base_url; {hint}"
@@ -166,7 +166,7 @@ def unlike_audio(asked: Asked, answer: httpx.Response, patience: float) -> Servi
 
 def _refused(asked: Asked, answer: httpx.Response, body: str) -> ServiceError:
     status = answer.status_code
-    code, said = _first(_CODE, body), _plain(_first(_MESSAGE, body), asked.secrets)
+    code, said = _first(_CODE, body), _without(asked.secrets, _first(_MESSAGE, body))
     message = f"was answered {status}"
     if code:
         message += f" {code}" + (f": {said}" if said else "")
@@ -174,7 +174,7 @@ def _refused(asked: Asked, answer: httpx.Response, body: str) -> ServiceError:
     hint = _hint(asked, status, code, said)
     if kind is FailureKind.PERMANENT and name == "link_dead":
         message = f"leads nowhere: it {message}"
-    return asked.failed(kind, name, message, hint, _retry_after(answer))
+    return asked.failed(kind, name, message, hint, network.retry_after(answer.headers))
 
 
 def _meaning(status: int, code: str, said: str) -> tuple[FailureKind, str]:
@@ -226,18 +226,9 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
     return found[1] if found else ""
 
 
-def _plain(text: str, secrets: frozenset[str]) -> str:
-    """Make foreign words fit to be shown, with no query and no part of ours in them."""
+def _without(secrets: frozenset[str], text: str) -> str:
+    """Return foreign words fit to be shown, with no part of ours in them."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "…")
-    return _line(re.sub(r"\?\S+", "", text))
-
-
-def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:_TEXT_LENGTH].strip()
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if re.fullmatch(r"\d{1,6}", text, re.ASCII) else None
+    return quotable(text, _TEXT_LENGTH)

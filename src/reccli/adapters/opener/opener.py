@@ -7,7 +7,6 @@ nothing else.
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,10 +35,6 @@ _HEADERS = {
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 _LAST_PORT = 65535
-
-# At INFO httpx logs every URL with its query, at DEBUG httpcore logs a redirect's Location.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class Opener:

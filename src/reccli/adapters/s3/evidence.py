@@ -1,7 +1,7 @@
 """What an object says about itself, and whether that proves it to be a recording.
 
-Pure: `describe` writes the metadata beside the bytes, `judge` weighs it against what the store
-itself reports. Metadata alone is a claim; a SHA-256 over the full object is the proof, where the
+Pure: `judge` weighs the metadata that `writing` puts beside the bytes against what the store itself
+reports. Metadata alone is a claim; a SHA-256 over the full object is the proof, where the
 store is known to have checked it.
 """
 
@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from reccli.adapters.s3.fitness import Stay, date_of, objection_to, stay_of
 from reccli.adapters.s3.s3_errors import failure
-from reccli.core.errors import FailureKind, ServiceError
+from reccli.core.errors import FailureKind
 from reccli.core.model import S3State, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reccli.adapters.s3.client import S3Options
-    from reccli.flow.ports import Provenance
-
-METADATA_LIMIT = 2048
-"""Bytes of keys and values together, by S3's rule; more is refused, never cut short."""
 
 _SHA256_BYTES = 32
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -48,42 +43,6 @@ class Facts:
         """Tell the same of an object that S3 would not open because of its class."""
         archive = self.stay.archive or self.stay.storage_class or "that S3 does not name"
         return replace(self, stay=replace(self.stay, archive=archive))
-
-
-def describe(provenance: Provenance) -> dict[str, str]:
-    """Write what the object must tell about itself when nothing else is left to ask.
-
-    Raises a PERMANENT `ServiceError` when it does not fit: audio without its encryption
-    details is noise, so nothing is dropped to make it fit.
-    """
-    recording = provenance.recording
-    created = (
-        f"{recording.created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if recording.created else None
-    )
-    facts: dict[str, str | int | None] = {
-        "recording-sid": recording.sid,
-        "call-sid": recording.call_sid,
-        "conference-sid": recording.conference_sid,
-        "account-sid": recording.account_sid,
-        "region": recording.region,
-        "duration": recording.duration,
-        "channels": recording.channels,
-        "sha256": provenance.sha256,
-        "size": provenance.size,
-        "created": created,
-        "source": recording.source,
-        "seconds": _counted(provenance.seconds),
-        "length-accepted": "true" if provenance.accepted else None,
-    }
-    for name, value in recording.encryption.items():
-        facts["encryption-" + name.removeprefix("encryption_").replace("_", "-")] = value
-    metadata = {name: str(value) for name, value in facts.items() if value is not None}
-    for name, text in metadata.items():
-        if not f"{name}{text}".isascii() or not text.isprintable() or text != text.strip():
-            raise _unfit(recording.sid, f"{name} is not plain ASCII, and S3 would change it")
-    if (size := sum(len(name) + len(text) for name, text in metadata.items())) > METADATA_LIMIT:
-        raise _unfit(recording.sid, f"it takes {size} bytes, and S3 allows {METADATA_LIMIT}")
-    return metadata
 
 
 def facts_of(answer: Mapping[str, Any], now: datetime) -> Facts:
@@ -173,12 +132,6 @@ def _age(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
     return max(min(date, now) - stored, timedelta())
 
 
-def _counted(seconds: float | None) -> str | None:
-    """Write a length in hundredths of a second; None for what is no length."""
-    known = seconds is not None and math.isfinite(seconds) and seconds >= 0
-    return f"{seconds:.2f}" if known else None
-
-
 def _read_seconds(text: str) -> float | None:
     return float(text) if _SECONDS.fullmatch(text) else None
 
@@ -190,8 +143,3 @@ def _hex(checksum: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return digest.hex() if len(digest) == _SHA256_BYTES else None
-
-
-def _unfit(sid: str, text: str) -> ServiceError:
-    message = f"the metadata of {sid} cannot be kept beside it: {text}"
-    return ServiceError(failure(FailureKind.PERMANENT, "MetadataUnfit", message))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reccli.network import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,7 @@ def objection_to(stay: Stay, *, accept_archive: bool) -> Objection | None:
     """
     if stay.expiration:
         found = _EXPIRY_DATE.search(stay.expiration)
-        if (until := moment(found[1]) if found else None) is None:
+        if (until := http_date(found[1]) if found else None) is None:
             said = stay.expiration[:80]
             text = f"it says that it goes, and not when: {said!r}"
             return Objection("Expires", text, _EXPIRY_HINT)
@@ -87,18 +88,9 @@ def objection_to(stay: Stay, *, accept_archive: bool) -> Objection | None:
     return None
 
 
-def moment(text: str) -> datetime | None:
-    """Read an HTTP date; None where it cannot be read. Without a zone it is UTC."""
-    try:
-        read = parsedate_to_datetime(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
 def date_of(answer: Mapping[str, Any]) -> datetime | None:
     """Tell the time on S3's clock, if the answer says it."""
-    return moment(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
+    return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
 
 
 def _shut(stay: Stay) -> str:

@@ -16,10 +16,10 @@ from botocore.parsers import ResponseParserError
 
 from reccli import network
 from reccli.adapters.s3.hints import CREDENTIALS, hint_for
-from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError, quotable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 SDK_ERRORS = (sdk.BotoCoreError, sdk.ClientError, ResponseParserError, OSError)
 """All that a call of the client raises for what goes wrong outside."""
@@ -77,6 +77,7 @@ _UNREACHABLE = (
     ResponseParserError,
     OSError,
 )
+_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}")
 _PATH_OF_URL = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")
 _TORN_TLS = re.compile(r"EOF|BAD_RECORD|DECRYPTION_FAILED|RESET", re.IGNORECASE)
 
@@ -97,7 +98,7 @@ def failure_of(error: Exception, action: str, place: str) -> Failure:
     if isinstance(error, sdk.ClientError):
         return _answered(error, action, place)
     asked = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
-    if known := network.failure_of(error, Service.S3, urlsplit(asked).hostname or "S3"):
+    if known := network.failure_on_the_way(error, Service.S3, urlsplit(asked).hostname or "S3"):
         return known
     code = type(error).__name__
     if isinstance(error, sdk.SSLError):
@@ -168,7 +169,9 @@ def _answered(error: sdk.ClientError, action: str, place: str) -> Failure:
         return failure(FailureKind.PERMANENT, "WrongRegion", message, f'set s3.region = "{region}"')
     bare = error.response.get("Error", {}).get("Code") == "403"
     hint = hint_for("403" if bare else code, action, _said(error))
-    return Failure(Service.S3, _kind(code, status), code, message, hint, _delay(headers))
+    return Failure(
+        Service.S3, _kind(code, status), code, message, hint, network.retry_after(headers)
+    )
 
 
 def _kind(code: str, status: int) -> FailureKind:
@@ -185,13 +188,6 @@ def _kind(code: str, status: int) -> FailureKind:
     return FailureKind.PERMANENT
 
 
-def _delay(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in its form of seconds, the only one that stores are known to send."""
-    text = headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else None
-
-
 def _plain(text: str) -> str:
-    """Make a message one short line, with no query string and no access key in it."""
-    text = re.sub(r"\?\S*", "", " ".join(text.split()))
-    return re.sub(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}", "(key id)", text)[:200].rstrip(".")
+    """Return a message as one short line, with no query and no access key in it."""
+    return quotable(_KEY_ID.sub("(key id)", text)).rstrip(".")

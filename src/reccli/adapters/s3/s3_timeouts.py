@@ -8,6 +8,7 @@ from botocore import exceptions as sdk
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from reccli.flow.deadline import Deadline, TooSlowError
+from reccli.network import body_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class PatientSession:
         """Send one request; a body that is not streamed has been read when this returns."""
         streamed, request.stream_output = request.stream_output, True
         response = self._session.send(request)
-        response.raw = _Body(response.raw, response.headers.get("Content-Length"), request.url)
+        response.raw = _Body(response, request.url)
         if not streamed:
             response.content  # noqa: B018 - which reads it, and keeps it
         return response
@@ -50,9 +51,9 @@ class PatientSession:
 class _Body:
     """The body of an answer, as far as botocore reads one."""
 
-    def __init__(self, raw: Any, length: str | None, url: str) -> None:  # noqa: ANN401 - urllib3's
-        self._raw, self._url = raw, url
-        self._deadline = Deadline(int(length) if length and length.isdecimal() else None)
+    def __init__(self, response: AWSResponse, url: str) -> None:
+        self._raw, self._url = response.raw, url
+        self._deadline = Deadline(body_length(response.headers))
 
     def stream(self) -> Iterator[bytes]:
         """Give the body as it comes; raises what botocore raises for a body that breaks off."""

@@ -6,8 +6,7 @@ credentials may go and what an answer means. One adapter, a file for each of its
 
 from reccli.adapters.twilio.explain import Explanation, explain
 from reccli.adapters.twilio.origin import Origin
-from reccli.adapters.twilio.sample import recording_status
-from reccli.adapters.twilio.signatures import Signatures, Signed, form
+from reccli.adapters.twilio.signatures import Signatures, Signed, form, recording_status
 from reccli.adapters.twilio.twilio_adapter import TwilioAdapter
 
 __all__ = [

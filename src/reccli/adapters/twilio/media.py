@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from reccli import network
 from reccli.adapters.twilio.twilio_failures import BROKEN, failed, refused, unreachable
-from reccli.adapters.twilio.twilio_timeouts import length_of
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.links import twilio_url
 from reccli.flow.ports import Media
@@ -48,7 +48,7 @@ def open_media(session: Session, recording: Recording, extension: str) -> Iterat
     """
     response, granted = _granted(session, recording, extension)
     try:
-        length = length_of(response)
+        length = network.body_length(response.headers)
         yield Media(
             content_type=response.headers.get("Content-Type", ""),
             length=length,

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from reccli.adapters.twilio.twilio_failures import bad_answer
@@ -19,6 +17,7 @@ from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Recording
 from reccli.core.sids import CALL, CONFERENCE, RECORDING, is_sid
 from reccli.flow.reporting import ODD, ODD_HINT
+from reccli.network import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +46,7 @@ def recording(payload: object, origin: Origin) -> Recording:
         conference_sid=_related(payload, "conference_sid", CONFERENCE),
         duration=_count(payload, "duration"),
         channels=_count(payload, "channels"),
-        created=_time(payload, "date_created"),
+        created=http_date(_text(payload, "date_created") or ""),
         source=_text(payload, "source"),
         encryption=encryption or {},
         odd=", ".join(name for name, unreadable in odd.items() if unreadable),
@@ -81,15 +80,6 @@ def _related(payload: Mapping[str, object], name: str, kind: str) -> str | None:
 def _count(payload: Mapping[str, object], name: str) -> int | None:
     value = str(payload.get(name))
     return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
-
-
-def _time(payload: Mapping[str, object], name: str) -> datetime | None:
-    try:
-        value = parsedate_to_datetime(_text(payload, name) or "")
-        # "-0000" comes back naive: UTC, of an unknown place.
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _encryption(details: object) -> dict[str, str] | None:

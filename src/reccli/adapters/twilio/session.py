@@ -12,7 +12,7 @@ import logging
 import threading
 import weakref
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 from twilio.http import HttpClient
@@ -21,18 +21,13 @@ from twilio.rest import Client
 
 from reccli import network
 from reccli.adapters.twilio.twilio_failures import BROKEN, bad_answer, failed, refused, unreachable
-from reccli.adapters.twilio.twilio_timeouts import hold_to_time
 from reccli.core.errors import FailureKind
+from reccli.flow.deadline import Deadline, TooSlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from reccli.adapters.twilio.origin import Origin
-
-# At INFO httpx logs every URL with its query, at DEBUG httpcore logs the headers of answers:
-# a redirect's signed Location would be in both.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class TwilioTransport(HttpClient):  # type: ignore[misc]  # the SDK carries no type information
@@ -154,7 +149,29 @@ class Sessions:
             transport=network.Transport(),
             trust_env=False,  # a .netrc would be read
             follow_redirects=False,
-            event_hooks={"response": [hold_to_time]},
+            event_hooks={"response": [_hold_to_time]},
             # A cookie for .twilio.com would follow a redirect to another host.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+
+def _hold_to_time(response: httpx.Response) -> None:
+    """Let the body watch the clock: httpx itself only bounds each read of it."""
+    stream = cast("httpx.SyncByteStream", response.stream)
+    response.stream = _Held(stream, Deadline(network.body_length(response.headers)))
+
+
+class _Held(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream, deadline: Deadline) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            try:
+                self._deadline.came(len(chunk))
+            except TooSlowError as error:
+                raise httpx.ReadTimeout(f"too slow: {error}") from error
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()

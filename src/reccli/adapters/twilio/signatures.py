@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
@@ -17,6 +18,8 @@ from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from reccli.core.model import Ref
 
 MOST_FIELDS = 200
 """Twilio sends a dozen."""
@@ -46,6 +49,28 @@ def form(body: bytes) -> list[tuple[str, str]]:
     return parse_qsl(
         body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
     )
+
+
+def recording_status(ref: Ref, status: str, url: str) -> tuple[tuple[str, str], ...]:
+    """Return the parameters of a callback as Twilio sends them, for tests: those of its docs.
+
+    `url` is the recording's address at Twilio.
+    """
+    params = [
+        ("AccountSid", ref.account_sid),
+        ("CallSid", ref.call_sid or ""),
+        ("RecordingSid", ref.sid),
+        ("RecordingUrl", url),
+        ("RecordingStatus", status),
+        ("RecordingChannels", "1"),
+        ("RecordingStartTime", f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S} +0000"),
+        ("RecordingSource", "StartCallRecordingTwiML"),
+        ("RecordingTrack", "both"),
+        ("ErrorCode", "0"),
+    ]
+    if status == "completed":
+        params.append(("RecordingDuration", "13"))
+    return tuple(params)
 
 
 class Signatures:

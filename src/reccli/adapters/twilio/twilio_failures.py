@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import httpx
 
 from reccli import network
-from reccli.core.errors import Failure, FailureKind, Service, ServiceError
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError, quotable
 from reccli.core.sids import REQUEST, is_sid
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ _SHOWS_LATE_SECONDS = 2.0
 """How soon to look again whether a delete shows; it may take some seconds after the 204."""
 
 _XML = re.compile(r"<Code>(?P<code>\d+)</Code>.*?<Message>(?P<message>[^<]*)", re.DOTALL)
-_MESSAGE_LENGTH = 200
 
 
 def failed(
@@ -78,13 +75,13 @@ def unconfirmed(sid: str, status: str) -> ServiceError:
 
 def unreachable(error: Exception, host: str) -> ServiceError:
     """Translate what stopped us from getting a whole answer."""
-    if known := network.failure_of(error, Service.TWILIO, host):
+    if known := network.failure_on_the_way(error, Service.TWILIO, host):
         return ServiceError(known)
     code = "timeout" if isinstance(error, httpx.TimeoutException) else "connection"
     named = type(error).__name__
     # Of these alone the words are known to come from the system, not from the request.
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) and str(error):
-        named += f" ({_plain(str(error))})"
+        named += f" ({quotable(str(error))})"
     return failed(
         FailureKind.OUTAGE,
         code,
@@ -107,7 +104,7 @@ def refused(  # noqa: PLR0911 - a ladder of statuses
     if is_sid(request_id, REQUEST):
         message += f" (Twilio-Request-Id {request_id})"
     code = told_code or f"http_{status}"
-    wait = _retry_after(response)
+    wait = network.retry_after(response.headers)
     if status < httpx.codes.BAD_REQUEST:  # the Location stays unseen, for it may be signed
         hint = "the API does not redirect: check twilio.api_base, or a proxy or portal answered"
         return failed(FailureKind.OUTAGE, "redirected", message, hint)
@@ -144,7 +141,7 @@ def _told(body: bytes) -> tuple[str, str]:
     code, message = str(payload.get("code")), payload.get("message")
     return (
         code if re.fullmatch(r"\d{1,6}", code) else "",
-        _plain(message) if isinstance(message, str) else "",
+        quotable(message) if isinstance(message, str) else "",
     )
 
 
@@ -154,22 +151,3 @@ def _says_not_there(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(payload, dict) and payload.get("code") == NOT_THERE
-
-
-def _plain(text: str) -> str:
-    """Make foreign words fit for one line of a log or a terminal."""
-    text = re.sub(r"\?\S+", "", text)
-    return "".join(c if c.isprintable() else " " for c in text)[:_MESSAGE_LENGTH].strip()
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Read Retry-After, which Twilio's core API does not document and may send all the same."""
-    value = response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,6}(\.\d+)?", value, re.ASCII):
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
