@@ -17,6 +17,7 @@ from reccli.flow.ports import Event
 from reccli.flow.reporting import VANISHED
 from reccli.history import Checkpoints, failed_now
 from reccli.watch.event_log import FAILED
+from tests.ledger.samples import add_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_what_a_field_refuses_is_looked_for_until_it_is_mended(ledger: Ledger) -
 
 def test_a_callback_is_finished_when_all_that_it_told_of_is_settled(ledger: Ledger) -> None:
     for name in ("RE1", "RE2", "RE3", "CA1", "CA2", "CA3"):
-        ledger.add_callbacks([Callback(name, "completed", "AC1", None, b"", NOW)])
+        add_all(ledger, [Callback(name, "completed", "AC1", None, b"", NOW)])
     run = past(ledger)
     calls = {"CA1": ("RE1",), "CA2": ("RE1", "RE2"), "CA3": ("RE1", "RE9")}
     run.finish_callbacks([DONE, STOPPED], calls)

@@ -18,7 +18,7 @@ from reccli.flow.commands import Backlog
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.ports import Event
 from reccli.flow.reporting import VANISHED
-from reccli.flow.waiting import Finished, verdict
+from reccli.flow.waiting import Finished, Waiting, verdict
 from reccli.watch.event_log import FAILED
 
 if TYPE_CHECKING:
@@ -142,16 +142,18 @@ class Checkpoints:
 
         That of a call is settled when all recordings of it are, so only if it was listed whole.
         """
-        about = {outcome.sid: outcome for outcome in outcomes}
         at = self._asked.started_at
+        waiting: Waiting[PendingCallback] = Waiting()
+        for callback in self.pending:
+            sids = (callback.sid,) if callback.sid.startswith("RE") else calls.get(callback.sid)
+            if sids is not None:
+                waiting.add(callback, sids)
+        for outcome in outcomes:
+            waiting.ended(outcome)
 
         def finish(ledger: Ledger) -> None:
-            for callback in self.pending:
-                sid = callback.sid
-                sids = (sid,) if sid.startswith("RE") else calls.get(sid)
-                if sids is None or not about.keys() >= set(sids):
-                    continue
-                ruling = verdict([about[sid] for sid in sids], at - callback.received, 1)
+            for callback, ends in waiting.over():
+                ruling = verdict(ends, at - callback.received, 1)
                 if isinstance(ruling, Finished):
                     ledger.finish_callback(callback.sid, at, ruling.reason)
 

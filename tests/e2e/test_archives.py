@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.adapters.ledger import Callback, Ledger
+from tests.ledger.samples import add_all
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -22,7 +23,7 @@ def test_the_callbacks_of_another_account_are_left_alone(lab: Lab) -> None:
     ledger = lab.home / "state" / "ledger.sqlite3"
     with Ledger.open(f"sqlite:///{ledger}") as opened:
         long_ago = datetime.now(UTC) - timedelta(hours=3)
-        opened.add_callbacks([Callback(theirs, "completed", OTHER, None, b"", long_ago)])
+        add_all(opened, [Callback(theirs, "completed", OTHER, None, b"", long_ago)])
     lab.sandbox.twilio.clear_requests()
     told = lab.json("process")
     assert (told.code, told.doc["recordings"]) == (0, [])

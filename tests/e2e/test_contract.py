@@ -19,6 +19,7 @@ from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.running import ACCOUNT_SID, TRANSFER
 from tests.e2e.lab import Gate, Tripwire
+from tests.ledger.samples import add_all
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Lab
@@ -216,8 +217,8 @@ def test_callbacks_of_settled_recordings_do_not_come_again(lab: Lab) -> None:
     with Ledger.open(url) as ledger:
         now = datetime.now(UTC)
         sids = [(one.sid, one.call_sid) for one in recordings]
-        ledger.add_callbacks(
-            [Callback(sid, "completed", ACCOUNT_SID, call, b"", now) for sid, call in sids]
+        add_all(
+            ledger, [Callback(sid, "completed", ACCOUNT_SID, call, b"", now) for sid, call in sids]
         )
 
         def pending() -> set[str]:
@@ -239,7 +240,7 @@ def test_the_callback_of_a_call_is_finished_when_all_its_recordings_are_settled(
         now = datetime.now(UTC)
         for sid, received in ((first.call_sid, now), (silent, now - timedelta(hours=2))):
             told = Callback(sid, "stopped MZ1", ACCOUNT_SID, sid, b"", received)
-            assert ledger.add_callbacks([told]) == [True]
+            assert add_all(ledger, [told]) == [True]
         lab.json("process", first.sid, RECCLI_LEDGER__URL=url)
         assert ledger.callbacks_pending() == 2
         lab.json("process", "--limit", "1", RECCLI_LEDGER__URL=url)
@@ -254,7 +255,7 @@ def test_a_call_that_cannot_be_asked_for_is_an_error_and_stays_pending(lab: Lab)
     refusal = Fault(FaultKind.STATUS, status=403, path=r"Recordings\.json", after=1, body=b"{}")
     with Ledger.open(url) as ledger:
         told = Callback(call_sid, "stopped MZ1", ACCOUNT_SID, call_sid, b"", datetime.now(UTC))
-        ledger.add_callbacks([told])
+        add_all(ledger, [told])
         lab.sandbox.twilio.faults.add(refusal)
         done = lab.json("process", RECCLI_LEDGER__URL=url)
         assert done.code == 4
@@ -268,7 +269,7 @@ def test_the_callback_of_what_was_linked_before_is_finished(lab: Lab) -> None:
     lab.json("process", RECCLI_LEDGER__URL=url)
     with Ledger.open(url) as ledger:
         about = (recording.sid, "completed", ACCOUNT_SID, recording.call_sid)
-        ledger.add_callbacks([Callback(*about, b"", datetime.now(UTC))])
+        add_all(ledger, [Callback(*about, b"", datetime.now(UTC))])
         lab.json("process", RECCLI_LEDGER__URL=url)
         assert ledger.callbacks_pending() == 0
 

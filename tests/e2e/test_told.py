@@ -10,6 +10,7 @@ import pytest
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.running import ACCOUNT_SID
+from tests.ledger.samples import add_all
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording
@@ -99,11 +100,12 @@ def test_a_signed_test_callback_does_not_fail_process(lab: Lab) -> None:
     url = f"sqlite:///{lab.home / 'ledger.sqlite3'}"
     with Ledger.open(url) as ledger:
         now = datetime.now(UTC)
-        ledger.add_callbacks(
+        add_all(
+            ledger,
             [
                 Callback(test, "completed", ACCOUNT_SID, "CA" + "0" * 32, b"", now),
                 Callback(mine.sid, "completed", ACCOUNT_SID, mine.call_sid, b"", now),
-            ]
+            ],
         )
     dry = lab.json("process", "-n", RECCLI_LEDGER__URL=url)
     told = lab.json("process", RECCLI_LEDGER__URL=url)

@@ -18,6 +18,7 @@ from reccli.flow.waiting import (
     NO_RECORDING,
     Again,
     Finished,
+    Waiting,
     later,
     verdict,
 )
@@ -121,3 +122,39 @@ def test_the_waits_double_up_to_a_bound() -> None:
 def test_one_that_was_not_tried_is_enough_to_hand_over() -> None:
     for outcomes in ([STOPPED, NO_ROW], [NO_ROW, STOPPED], [RETAINED, STOPPED]):
         assert verdict(outcomes, GIVE_UP, 9) == Again(timedelta(), Reason.STOPPED)
+
+
+# --- which callback waits for which recordings
+
+
+def ended(sid: str) -> Outcome:
+    return replace(RETAINED, sid=sid)
+
+
+def test_a_callback_is_over_once_when_all_its_recordings_have_ended() -> None:
+    waiting: Waiting[str] = Waiting()
+    assert waiting.add("call", ["RE1", "RE2"]) == {"RE1", "RE2"}
+    assert waiting.add("recording", ["RE2"]) == set()
+    assert (len(waiting), waiting.over()) == (2, [])
+    waiting.ended(ended("RE2"))
+    assert waiting.over() == [("recording", [ended("RE2")])]
+    waiting.ended(ended("RE2"))
+    assert (len(waiting), waiting.over()) == (1, [])
+    waiting.ended(ended("RE1"))
+    assert waiting.over() == [("call", [ended("RE2"), ended("RE1")])]
+    assert (len(waiting), waiting.over()) == (0, [])
+    assert waiting.add("again", ["RE1"]) == {"RE1"}
+
+
+def test_a_callback_of_no_recording_waits_for_none() -> None:
+    waiting: Waiting[str] = Waiting()
+    assert waiting.add("silent", []) == set()
+    assert waiting.over() == [("silent", [])]
+
+
+def test_what_nobody_waits_for_ends_nothing() -> None:
+    waiting: Waiting[str] = Waiting()
+    waiting.add("recording", ["RE1"])
+    waiting.ended(ended("RE2"))
+    waiting.ended(replace(RETAINED, sid=None))
+    assert (len(waiting), waiting.over()) == (1, [])

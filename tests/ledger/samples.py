@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from reccli.adapters.ledger import Callback
 
 if TYPE_CHECKING:
-    from reccli.adapters.ledger import Ledger
+    from collections.abc import Sequence
+
+    from reccli.adapters.ledger import Claim, Ledger
+    from reccli.adapters.ledger.claims import End
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123457, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ACCOUNT = "AC" + "0" * 32
-LEASE = timedelta(seconds=15)
+TIMEOUT = timedelta(seconds=15)
 
 
 def sid(number: int) -> str:
@@ -36,8 +39,27 @@ def callback(number: int = 1, *, after: int = 0, **changes: object) -> Callback:
 
 
 def add(ledger: Ledger, number: int = 1, *, after: int = 0, **changes: object) -> bool:
-    (new,) = ledger.add_callbacks([callback(number, after=after, **changes)])
+    (new,) = add_all(ledger, [callback(number, after=after, **changes)])
     return new
+
+
+def add_all(ledger: Ledger, callbacks: Sequence[Callback]) -> list[bool]:
+    """Add callbacks in one transaction; True for each that is new."""
+    with ledger.transaction() as transaction:
+        return transaction.add_callbacks(callbacks)
+
+
+def settle(
+    ledger: Ledger,
+    finished: Sequence[tuple[Claim, str]],
+    released: Sequence[tuple[Claim, timedelta]] = (),
+    unused: Sequence[Claim] = (),
+) -> list[Claim]:
+    """End claims in one transaction; returns the stale ones."""
+    ends: list[tuple[Claim, End]] = [*finished, *released, *((claim, None) for claim in unused)]
+    with ledger.transaction() as transaction:
+        ours = transaction.settle(ends)
+    return [claim for (claim, _), mine in zip(ends, ours, strict=True) if not mine]
 
 
 def execute(url: str, statement: str, **values: object) -> list[tuple[Any, ...]]:
@@ -49,13 +71,9 @@ def execute(url: str, statement: str, **values: object) -> list[tuple[Any, ...]]
 
 
 def let_pass(url: str, time: timedelta) -> None:
-    """Make all that is due or leased as old as if so much time had passed."""
+    """Make all that is due as old as if so much time had passed."""
     us = time // timedelta(microseconds=1)
-    execute(
-        url,
-        "UPDATE callbacks SET due_us = due_us - :us, lease_until_us = lease_until_us - :us",
-        us=us,
-    )
+    execute(url, "UPDATE callbacks SET due_us = due_us - :us", us=us)
 
 
 def commits(url: str) -> int:

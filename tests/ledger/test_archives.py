@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reccli.adapters.ledger import Archive, Event, Ledger
-from tests.ledger.samples import ACCOUNT, LEASE, NOW, SECOND, add, execute, let_pass, sid
+from tests.ledger.samples import ACCOUNT, NOW, SECOND, TIMEOUT, add, execute, let_pass, sid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def test_each_has_its_own_callbacks(ledgers: dict[str, Ledger]) -> None:
         assert ledger.callbacks_pending() == 1
         assert ledger.count_callbacks(NOW, NOW + SECOND) == {"completed": 1}
         assert not ledger.finish_callback(sid((number + 1) % 3), NOW, "not mine")
-        assert [claim.sid for claim in ledger.claim("worker", 10, LEASE)] == [sid(number)]
+        assert [claim.sid for claim in ledger.claim(10, TIMEOUT)] == [sid(number)]
         assert ledger.finish_callback(sid(number), NOW, "done")
         assert ledger.callbacks_pending() == 0
 
@@ -65,10 +65,10 @@ def test_what_nobody_works_at_any_more_is_everybodys_of_the_account(
     add(ledgers["theirs"], 2, account_sid=OTHER)
     let_pass(url, timedelta(hours=23))
     assert ledgers["staging"].pending_callbacks(10) == []
-    assert ledgers["staging"].claim("worker", 10, LEASE) == []
+    assert ledgers["staging"].claim(10, TIMEOUT) == []
     let_pass(url, timedelta(hours=2))
     assert [one.sid for one in ledgers["staging"].pending_callbacks(10)] == [sid(1)]
-    assert [claim.sid for claim in ledgers["staging"].claim("worker", 10, LEASE)] == [sid(1)]
+    assert [claim.sid for claim in ledgers["staging"].claim(10, TIMEOUT)] == [sid(1)]
     assert not ledgers["staging"].finish_callback(sid(2), NOW, "not mine")
     assert ledgers["staging"].finish_callback(sid(1), NOW, "done")
 
@@ -105,7 +105,7 @@ def test_a_ledger_of_the_version_before_is_taken_over(url: str) -> None:
         account=ACCOUNT,
     )
     with Ledger.open(url, mine) as ledger:
-        assert {claim.sid for claim in ledger.claim("me", 9, LEASE)} == {sid(1), sid(3)}
+        assert {claim.sid for claim in ledger.claim(9, TIMEOUT)} == {sid(1), sid(3)}
         assert ledger.finish_callback(sid(1), NOW + timedelta(days=1), "done")
         assert not ledger.finish_callback(sid(2), NOW + timedelta(days=1), "not mine")
 

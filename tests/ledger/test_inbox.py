@@ -16,10 +16,21 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from reccli.adapters.ledger import Claim, Event, Inbox, Ledger, LedgerError, connect
+from reccli.adapters.ledger import Event, Inbox, Ledger, LedgerError, connect
 from reccli.adapters.ledger import inbox as inbox_module
 from reccli.core.errors import FailureKind
-from tests.ledger.samples import LEASE, NOW, SECOND, callback, commits, execute, file_of, sid
+from tests.ledger.samples import (
+    NOW,
+    SECOND,
+    TIMEOUT,
+    add_all,
+    callback,
+    commits,
+    execute,
+    file_of,
+    settle,
+    sid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,17 +112,19 @@ def test_many_threads_share_commits(inbox: Inbox, url: str) -> None:
 
 def test_claims_are_settled_in_the_same_commits(inbox: Inbox, url: str) -> None:
     wait([inbox.add(callback(n)) for n in range(4)])
-    one, two, three, four = inbox.ledger.claim("me", 4, LEASE)
-    inbox.ledger.settle([(four, "already")], [])
+    one, two, three, four = inbox.ledger.claim(4, TIMEOUT)
+    settle(inbox.ledger, [(four, "already")])
     before = commits(url)
     with locked(url):
         first = inbox.add(callback(9))
-        ends: list[Future[list[Claim]]] = [
-            inbox.settle([(one, "linked"), (four, "late")], [(two, LEASE)], [three]),
-            inbox.settle([(one, "twice")], []),
-            inbox.settle([], []),
+        ends = [
+            inbox.settle(one, "linked"),
+            inbox.settle(four, "late"),
+            inbox.settle(two, TIMEOUT),
+            inbox.settle(three, None),
+            inbox.settle(one, "twice"),
         ]
-    assert [end.result(SOON) for end in ends] == [[four], [one], []]
+    assert [end.result(SOON) for end in ends] == [True, False, True, True, False]
     assert first.result(SOON)
     assert commits(url) - before <= 3
     reasons = "SELECT reason FROM callbacks WHERE finished_us IS NOT NULL ORDER BY reason"
@@ -307,7 +320,7 @@ def test_a_file_that_is_lost_under_way(path: Path, when: str) -> None:
     path.rename(path.with_suffix(".old"))
     if when == "replaced":
         with Ledger.open(url) as other:
-            other.add_callbacks([callback(2)])
+            add_all(other, [callback(2)])
     elif when == "deleted":
         path.with_suffix(".old").unlink()
     assert inbox.add(callback(3)).result(SOON)
@@ -467,6 +480,6 @@ def test_claims_get_their_turn_under_load(inbox: Inbox) -> None:
     futures = [inbox.add(callback(n)) for n in range(5000)]
     claimed = 0
     while not all(future.done() for future in futures):
-        claimed += len(inbox.ledger.claim("me", 10, LEASE))
+        claimed += len(inbox.ledger.claim(10, TIMEOUT))
     assert answers(futures) == [True] * 5000
     assert claimed

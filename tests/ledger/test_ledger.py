@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from reccli.adapters.ledger import Event, Ledger, LedgerError, PendingCallback, connect, schema
 from reccli.core.errors import FailureKind, ServiceError
-from tests.ledger.samples import ACCOUNT, LEASE, NOW, SECOND, add, callback, execute, sid
+from tests.ledger.samples import ACCOUNT, NOW, SECOND, TIMEOUT, add, add_all, callback, execute, sid
 
 # --- what it keeps
 
@@ -75,15 +75,15 @@ def test_a_callback_is_kept_once_as_it_came(either: Ledger, url: str) -> None:
 def test_many_callbacks_at_once_say_which_are_new(either: Ledger) -> None:
     assert add(either, 2)
     told = [callback(n % 600) for n in range(1200)] + [callback(7, status="in-progress")]
-    new = either.add_callbacks(told)
+    new = add_all(either, told)
     assert [n for n, is_new in enumerate(new) if not is_new] == [2, *range(600, 1200)]
     assert either.callbacks_pending() == 600
-    assert either.add_callbacks([]) == []
+    assert add_all(either, []) == []
 
 
 def test_of_two_in_one_batch_the_first_is_kept(either: Ledger, url: str) -> None:
     first, second = callback(1, body=b"first"), callback(1, body=b"second")
-    assert either.add_callbacks([first, second]) == [True, False]
+    assert add_all(either, [first, second]) == [True, False]
     assert [bytes(body) for (body,) in execute(url, "SELECT body FROM callbacks")] == [b"first"]
 
 
@@ -100,12 +100,12 @@ def test_pending_callbacks_are_recordings_and_calls_the_oldest_first(either: Led
     assert found[0].received == NOW + SECOND
     assert [one.sid for one in either.pending_callbacks(10)][2:] == [sid(3), call]
     assert either.callbacks_pending() == 4
-    either.claim("worker", 10, LEASE)
+    either.claim(10, TIMEOUT)
     assert len(either.pending_callbacks(10)) == either.callbacks_pending() == 4
 
 
 def test_pending_callbacks_of_more_than_a_page(either: Ledger) -> None:
-    either.add_callbacks([callback(n, after=-n, call_sid=f"CA{n}") for n in range(1201)])
+    add_all(either, [callback(n, after=-n, call_sid=f"CA{n}") for n in range(1201)])
     found = either.pending_callbacks(1100)
     assert [one.call_sid for one in found] == [f"CA{n}" for n in range(1200, 100, -1)]
 
@@ -115,8 +115,8 @@ def test_callbacks_are_counted_by_status_and_window(
 ) -> None:
     monkeypatch.setattr("reccli.adapters.ledger.questions._SLICE", 3)
     add(either, 1, status="in-progress")
-    either.add_callbacks([callback(n, after=1) for n in range(10)])  # more than a slice at once
-    either.add_callbacks([callback(n, after=n) for n in range(10, 20)])
+    add_all(either, [callback(n, after=1) for n in range(10)])  # more than a slice at once
+    add_all(either, [callback(n, after=n) for n in range(10, 20)])
     window = (NOW, NOW + 15 * SECOND)
     assert either.count_callbacks(*window) == {"in-progress": 1, "completed": 15}
     assert either.count_callbacks(NOW + SECOND, NOW + 2 * SECOND) == {"completed": 10}
@@ -155,10 +155,6 @@ def test_runs(either: Ledger, url: str) -> None:
     assert execute(url, "SELECT * FROM runs") == [
         ("r1", "process", begun, begun + 1_000_000, 5, '{"copied": 3}', "")
     ]
-
-
-def test_ping(either: Ledger) -> None:
-    either.ping()
 
 
 def test_opening_again_finds_everything(url: str) -> None:
@@ -207,7 +203,7 @@ def test_a_ledger_in_wal_mode_is_turned_back(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA journal_mode = WAL")
     with Ledger.open(f"sqlite:///{path}") as ledger:
-        ledger.ping()
+        assert ledger.callbacks_pending() == 0
     assert execute(f"sqlite:///{path}", "PRAGMA journal_mode") == [
         ("delete",)
     ]  # the file's own: not WAL
@@ -280,7 +276,7 @@ def test_a_corrupt_file_says_that_it_can_be_moved_away(path: Path, content: byte
     assert text.startswith(f"{path}: is corrupt (move the file away")
     path.rename(path.with_suffix(".bad"))
     with Ledger.open(f"sqlite:///{path}") as ledger:
-        ledger.ping()
+        assert ledger.callbacks_pending() == 0
 
 
 def test_a_page_that_goes_bad_under_way(ledger: Ledger, path: Path) -> None:

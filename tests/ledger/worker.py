@@ -8,13 +8,14 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reccli.adapters.ledger import Callback, Inbox, Ledger, LedgerError
 
 PR_SET_PTRACER = 0x59616D61
-LEASE = timedelta(seconds=0.4)
+TIMEOUT = timedelta(seconds=0.4)
 
 
 def say(file: Path, text: str) -> None:
@@ -55,20 +56,17 @@ def add(url: str, said: Path, name: str, count: int) -> None:
 def claim(url: str, said: Path, name: str) -> None:
     """Claim, work for a moment, settle, until nothing is left; say what counted as ours."""
     inbox = Inbox(lambda: Ledger.open(url))
-    turn = 0
     while inbox.ledger.callbacks_pending():
-        claims = inbox.ledger.claim(name, 12, LEASE)
-        turn += 1
+        claims = inbox.ledger.claim(12, TIMEOUT)
         time.sleep(0.1)  # so that the rest is not done while one of the others sleeps
-        if turn % 3 == 0:
-            inbox.ledger.renew(claims, LEASE)
-            time.sleep(0.01)
-        finished = [(one, f"{name} {one.fence}") for one in claims[: len(claims) // 2 + 1]]
-        released = [(one, timedelta(seconds=0.01)) for one in claims[len(finished) :]]
-        late = inbox.settle(finished, released).result(30)
-        for one, reason in finished:
-            if one not in late:
+        half = len(claims) // 2 + 1
+        finished = [(one, f"{name} {one.fence}") for one in claims[:half]]
+        ended = [inbox.settle(one, reason) for one, reason in finished]
+        released = [inbox.settle(one, timedelta(seconds=0.01)) for one in claims[half:]]
+        for (one, reason), end in zip(finished, ended, strict=True):
+            if end.result(30):
                 say(said, f"{one.sid} {reason}")
+        wait(released, 30)
     inbox.close()
 
 

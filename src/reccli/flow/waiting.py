@@ -1,4 +1,4 @@
-"""When a callback is done with, and when it is taken up again. Pure.
+"""Which callbacks wait for which recordings, and what becomes of them then. Pure.
 
 For `process` and for the server's worker, which must agree: a callback that one of them leaves
 unfinished is work for the other.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reccli.core.model import Reason, StepKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reccli.flow.outcome import Outcome
+
+C = TypeVar("C")
 
 FIRST = timedelta(seconds=2)
 LONGEST = timedelta(minutes=15)
@@ -24,7 +26,7 @@ LONGEST_FOR_PEOPLE = timedelta(hours=6)
 GIVE_UP = timedelta(days=7)
 """How long to wait for what only people can do: a call's row, an object moved away."""
 NO_RECORDING = timedelta(hours=1)
-"""How long Twilio may know nothing of what it told of: it lists a recording from its start."""
+"""How long Twilio may know nothing of what it called for: it lists a recording from its start."""
 
 _LINKED = frozenset({Reason.IN_RETENTION, Reason.LENGTH_UNPROVEN})
 """All links are there; whether and when Twilio's copy may go is for others."""
@@ -48,8 +50,45 @@ class Again:
     reason: str = ""
 
 
+class Waiting(Generic[C]):
+    """Callbacks, each until all recordings that it is about have come to their end."""
+
+    def __init__(self) -> None:
+        self._by_sid: dict[str, list[tuple[C, set[str], list[Outcome]]]] = {}
+        self._over: list[tuple[C, Sequence[Outcome]]] = []
+
+    def __len__(self) -> int:
+        """Count the recordings that are waited for."""
+        return len(self._by_sid)
+
+    def add(self, callback: C, sids: Iterable[str]) -> set[str]:
+        """Let a callback wait for recordings; returns those that none waited for before."""
+        open_ = set(sids)
+        fresh = open_ - self._by_sid.keys()
+        outcomes: list[Outcome] = []
+        for sid in open_:
+            self._by_sid.setdefault(sid, []).append((callback, open_, outcomes))
+        if not open_:
+            self._over.append((callback, outcomes))
+        return fresh
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take in the end of a recording."""
+        sid = outcome.sid or ""
+        for callback, open_, outcomes in self._by_sid.pop(sid, ()):
+            open_.discard(sid)
+            outcomes.append(outcome)
+            if not open_:
+                self._over.append((callback, outcomes))
+
+    def over(self) -> list[tuple[C, Sequence[Outcome]]]:
+        """Return the callbacks that wait no more, each once, with the ends of their recordings."""
+        over, self._over = self._over, []
+        return over
+
+
 def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finished | Again:
-    """Say what becomes of a callback; `outcomes` are those of its recording, or of all its call's.
+    """Return what becomes of a callback, of whose recording, or whose call's, these are all ends.
 
     `age` counts from when it came in, `attempts` includes this one. What fails in passing, or
     for want of rights, is tried for ever: nothing that was acknowledged may be forgotten.
@@ -75,12 +114,12 @@ def verdict(outcomes: Sequence[Outcome], age: timedelta, attempts: int) -> Finis
 
 
 def later(attempts: int, longest: timedelta = LONGEST) -> timedelta:
-    """Say how long to wait after so many attempts: 2 s, doubled each time, with a bound."""
+    """Return how long to wait after so many attempts: 2 s, doubled each time, with a bound."""
     return min(FIRST * 2 ** min(attempts - 1, 20), longest) if attempts > 0 else timedelta()
 
 
 def _why(outcome: Outcome) -> str:
-    """Say in full what keeps a recording from being settled: this is for the log and the ledger."""
+    """Return in full what keeps a recording from being settled, for the log and the ledger."""
     return ": ".join([outcome.step.reason, *(failure.message for failure in outcome.failures[:1])])
 
 

@@ -15,23 +15,24 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLateError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
 from reccli.adapters.ledger import connect
-from reccli.adapters.ledger.claims import ends
 from reccli.adapters.ledger.ledger_errors import LedgerError, busy, odd, unusable
+from reccli.adapters.ledger.transaction import Recorder, Transaction
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Sequence
 
     from reccli.adapters.ledger.claims import Claim, End
     from reccli.adapters.ledger.ledger import Ledger
-    from reccli.adapters.ledger.transaction import Callback, Transaction
-    from reccli.flow.ports import Event
+    from reccli.adapters.ledger.transaction import Callback, Operation
+
+A = TypeVar("A")
+V = TypeVar("V")
 
 AT_ONCE = 512
 """Entries of one transaction."""
@@ -40,23 +41,31 @@ LONGEST_QUEUE = 10_000
 BREATH = 0.001
 """Seconds between transactions under load: whoever else wants to write would never get a turn."""
 
+_IN_ORDER: tuple[Operation[Any, Any], ...] = (
+    Transaction.start_runs,
+    Transaction.add_callbacks,
+    Transaction.settle,
+    Transaction.record,
+    Transaction.finish_runs,
+    Transaction.touch,
+)
+"""How a transaction goes, in every process: else two could wait for each other."""
+
 _NAME = "ledger"
 _log = structlog.get_logger("reccli")
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """One thing to write. What has no future only informs, and is tried twice."""
+    """One value for an operation. What has no future only informs, and is tried twice."""
 
+    operation: Operation[Any, Any]
+    value: object
     future: Future[Any] | None = None
-    callback: Callback | None = None
-    ends: Sequence[tuple[Claim, End]] = ()
-    told: Sequence[tuple[str, Event]] = ()
-    write: Callable[[Transaction], None] | None = None
     failed: bool = False
 
 
-class Inbox:
+class Inbox(Recorder):
     """The one writer of a process; every method may be called from any thread."""
 
     def __init__(self, open_ledger: Callable[[], Ledger]) -> None:
@@ -86,40 +95,24 @@ class Inbox:
     # --- what comes in
 
     def add(self, callback: Callback) -> Future[bool]:
-        """Keep a callback; the future says whether it was new, and has it on the disk."""
-        return self._put(_Entry(Future(), callback))
+        """Write a callback; the future says whether it was new, and has it on the disk."""
+        return self._ask(Transaction.add_callbacks, callback)
 
-    def settle(
-        self,
-        finished: Sequence[tuple[Claim, str]],
-        released: Sequence[tuple[Claim, timedelta]],
-        unused: Sequence[Claim] = (),
-    ) -> Future[list[Claim]]:
-        """End claims, as `Ledger.settle` does; the future tells the stale ones."""
-        return self._put(_Entry(Future(), ends=ends(finished, released, unused)))
+    def settle(self, claim: Claim, end: End) -> Future[bool]:
+        """End a claim; the future says whether it was still the callback's last one."""
+        return self._ask(Transaction.settle, (claim, end))
 
     def ping(self) -> None:
         """Write something and wait until it is on the disk; raises `LedgerError`."""
-        written: Future[None] = self._put(_Entry(Future(), write=lambda db: db.touch()))
         try:
-            written.result(timeout=connect.BUSY_SECONDS + 2)
+            self._ask(Transaction.touch, None).result(timeout=connect.BUSY_SECONDS + 2)
         except TooLateError:
             raise busy(_NAME) from None
 
-    def record(self, run_id: str, events: Sequence[Event]) -> None:
-        """Keep events with whatever is written next; never raises."""
-        if events:
-            self._put(_Entry(told=[(run_id, event) for event in events]))
-
-    def start_run(self, run_id: str, command: str, at: datetime) -> None:
-        """Note that a run has begun; never raises."""
-        self._put(_Entry(write=lambda db: db.start_run(run_id, command, at)))
-
-    def finish_run(
-        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
-    ) -> None:
-        """Note how a run ended; never raises."""
-        self._put(_Entry(write=lambda db: db.finish_run(run_id, at, exit_code, summary)))
+    def write(self, operation: Operation[V, None], values: Sequence[V]) -> None:
+        """Write values with whatever is written next; never raises."""
+        for value in values:
+            self._put(_Entry(operation, value))
 
     def close(self) -> None:
         """Write what waits, then end; what comes later fails."""
@@ -142,10 +135,14 @@ class Inbox:
         """Whether thread and connections are the parent's; locks may be held there for ever."""
         return self._pid not in {0, os.getpid()}
 
-    def _put(self, entry: _Entry) -> Future[Any]:
+    def _ask(self, operation: Operation[V, A], value: V) -> Future[A]:
+        future: Future[A] = Future()
+        self._put(_Entry(operation, value, future))
+        return future
+
+    def _put(self, entry: _Entry) -> None:
         if error := self._refused(entry):
             _fail([entry], error)
-        return entry.future or Future()
 
     def _refused(self, entry: _Entry) -> LedgerError | None:
         if self._forked:
@@ -168,7 +165,7 @@ class Inbox:
 
     def _run(self) -> None:
         while entries := self._next():
-            self._write(entries)
+            self._commit(entries)
             if self._queue:
                 time.sleep(BREATH)
 
@@ -181,7 +178,7 @@ class Inbox:
             kept, self._kept = self._kept, []
             return [*kept, *(self._queue.popleft() for _ in range(count))]
 
-    def _write(self, entries: list[_Entry]) -> None:
+    def _commit(self, entries: list[_Entry]) -> None:
         todo = [entries]
         while todo:
             group = todo.pop()
@@ -198,21 +195,18 @@ class Inbox:
                 todo += [group[half:], group[:half]]
 
     def _try(self, entries: Sequence[_Entry]) -> Exception | None:
-        """Write all in one transaction, and answer; gives the error if nothing was written."""
+        """Write all in one transaction, and answer; returns the error if nothing was written."""
+        answers: dict[_Entry, object] = {}
         try:
             with self.ledger.transaction() as transaction:
-                ours = iter(transaction.settle([end for entry in entries for end in entry.ends]))
-                told = [entry.callback for entry in entries if entry.callback]
-                new = iter(transaction.add_callbacks(told))
-                transaction.record([event for entry in entries for event in entry.told])
-                for entry in entries:
-                    if entry.write:
-                        entry.write(transaction)
+                for operation in _IN_ORDER:
+                    some = [entry for entry in entries if entry.operation is operation]
+                    values = [entry.value for entry in some]
+                    if some:
+                        answers |= zip(some, operation(transaction, values), strict=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
             return error
-        for entry in entries:
-            stale = [claim for claim, _ in entry.ends if not next(ours)]
-            answer = next(new) if entry.callback else stale
+        for entry, answer in answers.items():
             if entry.future and entry.future.set_running_or_notify_cancel():
                 entry.future.set_result(answer)
         return None
@@ -238,13 +232,13 @@ class Inbox:
 
 
 def _fail(entries: Sequence[_Entry], error: Exception) -> None:
-    """Tell those who wait; for what only informs, the log has to do."""
-    told = error if isinstance(error, LedgerError) else unusable(_NAME, repr(error), code="bug")
+    """Answer those who wait; for what only informs, the log has to do."""
+    known = error if isinstance(error, LedgerError) else unusable(_NAME, repr(error), code="bug")
     if dropped := sum(entry.future is None for entry in entries):
-        _log.warning("ledger_error", error=str(told), dropped=dropped)
+        _log.warning("ledger_error", error=str(known), dropped=dropped)
     for entry in entries:
         if entry.future and entry.future.set_running_or_notify_cancel():
-            entry.future.set_exception(told)
+            entry.future.set_exception(known)
 
 
 def _forked() -> LedgerError:

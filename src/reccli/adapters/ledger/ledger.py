@@ -1,4 +1,4 @@
-"""What the ledger is told, and how it is opened; what it is asked is in `questions`.
+"""How the ledger is opened and written to; what is read from it is in `questions`.
 
 For `__init__`, which exports it.
 """
@@ -8,30 +8,33 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
-from reccli.adapters.ledger.claims import ends
 from reccli.adapters.ledger.ledger_errors import busy, translating, unusable
 from reccli.adapters.ledger.questions import Questions
 from reccli.adapters.ledger.schema import ANY, Archive
-from reccli.adapters.ledger.transaction import Transaction
+from reccli.adapters.ledger.transaction import Recorder, Transaction
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
     from reccli.adapters.ledger.claims import Claim
-    from reccli.adapters.ledger.transaction import Callback
-    from reccli.flow.ports import Event
+    from reccli.adapters.ledger.transaction import Operation
+
+V = TypeVar("V")
 
 
-class Ledger(Questions):
-    """One open ledger; made by `Ledger.open`, safe to use from many threads."""
+class Ledger(Questions, Recorder):
+    """One open ledger; made by `Ledger.open`, safe to use from many threads.
+
+    What a method has written is durable when it returns; all of them raise `LedgerError`.
+    """
 
     def __init__(self, url: sa.URL, archive: Archive, *, read_only: bool) -> None:
         self._file = connect.file_of(url)
@@ -87,7 +90,7 @@ class Ledger(Questions):
         self._writer.dispose()
 
     def __enter__(self) -> Self:
-        """Hand over the open ledger."""
+        """Return the open ledger."""
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -96,7 +99,7 @@ class Ledger(Questions):
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Write several things at once; what was written is durable when the block has ended."""
+        """Yield one transaction, which is durable when the block has ended."""
         deadline = time.monotonic() + connect.BUSY_SECONDS
         if not self._line.acquire(timeout=connect.BUSY_SECONDS):
             raise busy(self._location)
@@ -112,62 +115,18 @@ class Ledger(Questions):
         finally:
             self._line.release()
 
-    # --- history
-
-    def record(self, run_id: str, events: Sequence[Event]) -> None:
-        """Keep events, all or none."""
-        if events:
+    def write(self, operation: Operation[V, None], values: Sequence[V]) -> None:
+        """Write all of the values, or none."""
+        if values:
             with self.transaction() as transaction:
-                transaction.record([(run_id, event) for event in events])
-
-    def start_run(self, run_id: str, command: str, at: datetime) -> None:
-        """Note that a run has begun."""
-        with self.transaction() as transaction:
-            transaction.start_run(run_id, command, at)
-
-    def finish_run(
-        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
-    ) -> None:
-        """Note how a run ended."""
-        with self.transaction() as transaction:
-            transaction.finish_run(run_id, at, exit_code, summary)
-
-    # --- callbacks
-
-    def add_callbacks(self, told: Sequence[Callback]) -> list[bool]:
-        """Keep callbacks for ever once this returns; tells of each whether it is new."""
-        with self.transaction() as transaction:
-            return transaction.add_callbacks(told)
+                operation(transaction, values)
 
     def finish_callback(self, sid: str, at: datetime, reason: str) -> bool:
-        """Mark what had come in by `at` as done; a later callback stays. False if none was."""
+        """Finish what had come in by `at`; a later callback stays. False if there was none."""
         with self.transaction() as transaction:
             return transaction.finish_callback(sid, at, reason)
 
-    # --- claims
-
-    def claim(self, owner: str, limit: int, lease: timedelta) -> list[Claim]:
-        """Take callbacks that are due and that nobody holds, those due longest first."""
+    def claim(self, limit: int, timeout: timedelta) -> list[Claim]:
+        """Return callbacks that are due, those due longest first, and make them due again later."""
         with self.transaction() as transaction:
-            return transaction.claim(owner, limit, lease)
-
-    def renew(self, claims: Sequence[Claim], lease: timedelta) -> list[Claim]:
-        """Extend the leases of claims; returns the stale ones, which are not ours any more."""
-        with self.transaction() as transaction:
-            return transaction.renew(claims, lease)
-
-    def settle(
-        self,
-        finished: Sequence[tuple[Claim, str]],
-        released: Sequence[tuple[Claim, timedelta]],
-        unused: Sequence[Claim] = (),
-    ) -> list[Claim]:
-        """End claims: finished for a reason, due again after a time, or as if never taken.
-
-        Returns the stale ones, of which nothing was changed: somebody else has claimed or
-        finished them since.
-        """
-        with self.transaction() as transaction:
-            settled = ends(finished, released, unused)
-            ours = transaction.settle(settled)
-        return [claim for (claim, _), mine in zip(settled, ours, strict=True) if not mine]
+            return transaction.claim(limit, timeout)

@@ -45,10 +45,6 @@ class Questions:
         """`location` is how errors name the ledger: it carries no password."""
         self._reader, self._archive, self._location = reader, archive, location
 
-    def ping(self) -> None:
-        """Raise unless the ledger answers."""
-        self._read(schema.version)
-
     def _read(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
         """Read all rows at once: an open cursor would keep the webhook from writing."""
         with translating(self._location), self._reader.connect() as db:

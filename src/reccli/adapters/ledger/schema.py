@@ -69,8 +69,6 @@ callbacks = sa.Table(
     sa.Column("reason", sa.Text),  # why it was finished
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("fence", _BIG, nullable=False, server_default="0"),  # grows with every claim
-    sa.Column("owner", sa.Text),
-    sa.Column("lease_until_us", _BIG),
     _archive(),
     sqlite_strict=True,
 )
