@@ -40,9 +40,9 @@ Exit codes: 0 done, 1 a recording failed or is lost, 2 usage or configuration,
 6 a threshold of `report` is breached, 11 another run holds the lock, 130 interrupted.""",
 )
 
-for _command in (process, migrate_fallbacks, purge_twilio, report, serve, sandbox):
+for _command in (process, migrate_fallbacks, purge_twilio, report, serve):
     app.command(name=_command.NAME)(_command.command)
-for _group in (config, webhook):
+for _group in (config, webhook, sandbox):
     app.add_typer(_group.app)
 
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from reccli.sandbox.airtable_api import AirtableStandIn
@@ -37,6 +38,7 @@ BUCKET = "recordings"
 PUBLIC_URL = "https://calls.example.com"
 CALL, LINK, TRANSFER = "CallSid", "Recording URL (Twilio/S3)", "Transfer Recording URL"
 CONFERENCE = "ConferenceSid"
+SERVICES = ("s3", "twilio", "airtable")
 FIELDS = [CALL, LINK, TRANSFER, "Provider", "Employee", CONFERENCE]
 
 
@@ -58,8 +60,13 @@ class Ended:
 class Sandbox:
     """Twilio, Airtable and S3 on loopback, and a home of its own for what reccli keeps."""
 
-    def __init__(self, *, penalty_s: float = 30.0) -> None:
-        """`penalty_s`: how long Airtable refuses everything after one request too many."""
+    def __init__(self, *, penalty_s: float = 30.0, verbose: bool = False) -> None:
+        """Prepare the services, and start nothing.
+
+        `penalty_s`: how long Airtable refuses everything after one request too many. `verbose`:
+        stories show the logs of commands too.
+        """
+        self.verbose = verbose
         self._stack = ExitStack()
         self.twilio = TwilioStandIn(ACCOUNT_SID, AUTH_TOKEN)
         self.airtable = AirtableStandIn(API_KEY, BASE_ID, TABLE, fields=FIELDS, penalty_s=penalty_s)
@@ -67,6 +74,9 @@ class Sandbox:
         self.s3_proxy = S3Proxy(self.s3)
         """Another way to `s3`, which logs, misbehaves and plays other stores."""
         self.home = Path()
+        self._switching = Lock()
+        self.broken: set[str] = set()
+        """The services that `switch` took down."""
 
     def __enter__(self) -> Self:
         """Start all three; S3 takes some seconds."""
@@ -82,6 +92,29 @@ class Sandbox:
         """Stop all three."""
         self._stack.close()
 
+    def switch(self, service: str, *, down: bool) -> None:
+        """Take one of `SERVICES` down, or bring it back."""
+        with self._switching:
+            if service == "s3":
+                (self.s3.down if down else self.s3.up)()
+            elif service == "airtable":
+                self.airtable.down = down
+            else:
+                self.twilio.down = self.twilio.media.down = down
+            (self.broken.add if down else self.broken.discard)(service)
+
+    def record(
+        self, *, duration: int = 30, channels: int = 1, recordings: int = 1
+    ) -> list[FakeRecording]:
+        """Record a call, that no row is about."""
+        ended = datetime.now(UTC) - timedelta(minutes=5)
+        first = self.twilio.add(duration=duration, channels=channels, created=ended)
+        made = [first]
+        for number in range(1, recordings):
+            later = ended + timedelta(seconds=number)
+            made.append(self.twilio.add(first.call_sid, duration=duration, created=later))
+        return made
+
     def call(
         self, *, duration: int = 30, channels: int = 1, recordings: int = 1, linked: bool = False
     ) -> tuple[FakeRow, list[FakeRecording]]:
@@ -89,14 +122,9 @@ class Sandbox:
 
         `linked` puts the Twilio links into the row, as an outage leaves them.
         """
-        ended = datetime.now(UTC) - timedelta(minutes=5)
-        first = self.twilio.add(duration=duration, channels=channels, created=ended)
-        made = [first]
-        for number in range(1, recordings):
-            later = ended + timedelta(seconds=number)
-            made.append(self.twilio.add(first.call_sid, duration=duration, created=later))
+        made = self.record(duration=duration, channels=channels, recordings=recordings)
         cells = dict(zip((LINK, TRANSFER), map(self.twilio.recording_url, made), strict=False))
-        row = self.airtable.add_row(**{CALL: first.call_sid}, **(cells if linked else {}))
+        row = self.airtable.add_row(**{CALL: made[0].call_sid}, **(cells if linked else {}))
         return row, made
 
     def environment(self, **changes: str) -> dict[str, str]:
@@ -135,11 +163,11 @@ class Sandbox:
         return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def told(sandbox: Sandbox, say: Callable[[str], None], *arguments: str, **changes: str) -> Ended:
+def show(sandbox: Sandbox, say: Callable[[str], None], *arguments: str, **changes: str) -> Ended:
     """Run a command and show what was typed and answered."""
     say(f"$ reccli {' '.join(arguments)}")
     done = sandbox.reccli(*arguments, **changes)
-    for line in done.stdout.splitlines():
+    for line in (done.stderr if sandbox.verbose else "").splitlines() + done.stdout.splitlines():
         say(f"  {line}")
     if done.exit_code:
         say(f"  (exit code {done.exit_code})")

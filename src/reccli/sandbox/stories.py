@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from reccli.sandbox.faults import Fault, FaultKind
-from reccli.sandbox.running import LINK, TRANSFER, told
+from reccli.sandbox.running import LINK, TRANSFER, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,26 +40,26 @@ def outage(sandbox: Sandbox, say: Say) -> None:
     recordings = [recording for _, made in calls for recording in made]
     originals = {r.sid: r.media("mp3", r.channels) for r in recordings}
     sandbox.s3.down()
-    _expect(told(sandbox, say, "process").exit_code == 5, "an outage is transient: exit code 5")  # noqa: PLR2004
+    _expect(show(sandbox, say, "process").exit_code == 5, "an outage is transient: exit code 5")  # noqa: PLR2004
     say("Every row has a Twilio link for now, and Twilio keeps every recording.")
     _expect(all(_is_twilio(link) for link in _links(sandbox)), "every row has a Twilio link")
-    told(sandbox, say, "report")
+    show(sandbox, say, "report")
 
     say("S3 is back. What would be repaired?")
     sandbox.s3.up()
-    told(sandbox, say, "migrate-fallbacks", "--dry-run")
+    show(sandbox, say, "migrate-fallbacks", "--dry-run")
     _expect(all(_is_twilio(link) for link in _links(sandbox)), "a dry run changes nothing")
-    told(sandbox, say, "migrate-fallbacks")
+    show(sandbox, say, "migrate-fallbacks")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "every row has an S3 link")
 
     say("Twilio may not be cleaned yet: the retention of 24 h has just begun.")
-    told(sandbox, say, "purge-twilio")
+    show(sandbox, say, "purge-twilio")
     _expect(not sandbox.twilio.deletions, "nothing is deleted within the retention")
     say(f"Time passes; here {RETENTION_S} s stand for the 24 h.")
     time.sleep(RETENTION_S)
-    told(sandbox, say, "purge-twilio", "--retention", f"{RETENTION_S / 3600:.4f}")
+    show(sandbox, say, "purge-twilio", "--retention", f"{RETENTION_S / 3600:.4f}")
     _expect(len(sandbox.twilio.deletions) == len(recordings), "Twilio is clean")
-    _expect(told(sandbox, say, "report").exit_code == 0, "the report is content")
+    _expect(show(sandbox, say, "report").exit_code == 0, "the report is content")
     figures = sandbox.reccli("report", "--json").document["report"]
     _expect(figures["at_risk"] == 0, "none at risk")
     _expect(figures["fallback_rate"] == 0, "nothing is on fallback still")
@@ -70,7 +70,7 @@ def outage(sandbox: Sandbox, say: Say) -> None:
 def s3_fine(sandbox: Sandbox, say: Say) -> None:
     """Everything works: the row gets an S3 link."""
     _, (recording,) = sandbox.call()
-    _expect(told(sandbox, say, "process").exit_code == 0, "it succeeds")
+    _expect(show(sandbox, say, "process").exit_code == 0, "it succeeds")
     _check_links(sandbox, [recording], {recording.sid: recording.media("mp3", 1)})
 
 
@@ -78,7 +78,7 @@ def s3_credentials(sandbox: Sandbox, say: Say) -> None:
     """S3 refuses the credentials: the row gets the Twilio link, Twilio keeps the recording."""
     sandbox.call()
     wrong = "wrong-secret-key"
-    done = told(sandbox, say, "process", RECCLI_S3__SECRET_ACCESS_KEY=wrong)
+    done = show(sandbox, say, "process", RECCLI_S3__SECRET_ACCESS_KEY=wrong)
     _expect(done.exit_code == 4, "refused credentials: exit code 4")  # noqa: PLR2004
     _fell_back(sandbox)
 
@@ -86,12 +86,12 @@ def s3_credentials(sandbox: Sandbox, say: Say) -> None:
 def s3_bucket_missing(sandbox: Sandbox, say: Say) -> None:
     """Let S3 have no such bucket: nothing is written anywhere, Twilio keeps the recording."""
     sandbox.call()
-    done = told(sandbox, say, "process", AWS_S3_BUCKET="no-such-bucket")
+    done = show(sandbox, say, "process", AWS_S3_BUCKET="no-such-bucket")
     _expect(done.exit_code == 2, "a wrong bucket is a mistake of configuration: exit code 2")  # noqa: PLR2004
     _expect(not _links(sandbox), "the row is as it was")
     _expect(not sandbox.twilio.deletions, "Twilio keeps every recording")
     say("The bucket's name is corrected.")
-    _expect(told(sandbox, say, "process").exit_code == 0, "the next run succeeds")
+    _expect(show(sandbox, say, "process").exit_code == 0, "the next run succeeds")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "the row has the S3 link")
 
 
@@ -100,7 +100,7 @@ def s3_timeout(sandbox: Sandbox, say: Say) -> None:
     sandbox.call()
     with closing(_deaf_server()) as deaf:
         endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        done = told(sandbox, say, "process", RECCLI_S3__ENDPOINT_URL=endpoint)
+        done = show(sandbox, say, "process", RECCLI_S3__ENDPOINT_URL=endpoint)
     _expect(done.exit_code == 5, "a timeout is transient: exit code 5")  # noqa: PLR2004
     _fell_back(sandbox)
 
@@ -109,11 +109,11 @@ def airtable_fails(sandbox: Sandbox, say: Say) -> None:
     """Airtable refuses the update: the recording is in S3, and the next run links it."""
     sandbox.call()
     sandbox.airtable.faults.add(Fault(FaultKind.STATUS, "PATCH", times=None, status=503))
-    _expect(told(sandbox, say, "process").exit_code == 5, "it is transient: exit code 5")  # noqa: PLR2004
+    _expect(show(sandbox, say, "process").exit_code == 5, "it is transient: exit code 5")  # noqa: PLR2004
     _expect(not _links(sandbox), "the row is as it was")
     say("Airtable is well again.")
     sandbox.airtable.faults.clear()
-    _expect(told(sandbox, say, "process").exit_code == 0, "the next run succeeds")
+    _expect(show(sandbox, say, "process").exit_code == 0, "the next run succeeds")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "the row has the S3 link")
 
 
