@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # a dozen commands, each in a Python of its own
+
 RECCLI = (sys.executable, "-m", "reccli")
 LINK = "Recording URL (Twilio/S3)"
 
