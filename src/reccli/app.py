@@ -18,7 +18,10 @@ import structlog
 from reccli import history, preflight, wiring
 from reccli.core.guard import Limits
 from reccli.flow import machine
-from reccli.flow.run import Brake, Pace, Runner
+from reccli.flow.gate import Guard
+from reccli.flow.result import Result
+from reccli.flow.run import Runner
+from reccli.flow.scheduler import Pace
 from reccli.flow.source import Sources
 from reccli.lock import only_run
 from reccli.watch.event_log import EventLog
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from reccli.core.errors import Failure
     from reccli.core.guard import Due
     from reccli.flow.commands import Asked
-    from reccli.flow.result import Result
+    from reccli.flow.outcome import Outcome
     from reccli.flow.services import Services
 
 _log = structlog.get_logger("reccli")
@@ -68,16 +71,17 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
         fallbacks = _fallback_rows(sources) if command.reports else None
         past = history.Checkpoints(ledger, asked)
         items = past.in_turn(asked.items(sources, past.backlog(rules.naming)))
+        result = Result(dry_run=asked.dry_run)
         runner = Runner(
             services,
             rules,
-            _brake(settings, asked, hooks),
+            _guard(settings, asked, hooks),
             event_log,
             pace=_pace(asked, concurrency),
             stop=hooks.stop,
-            progress=hooks.progress,
+            on_outcome=_collect(result, hooks),
         )
-        result = runner.run(sources.to_the_end(items), sources)
+        result.ended(runner.run(sources.to_the_end(items), sources))
         if sources.older:
             result.older = sources.older
             _log.warning("older_recordings_at_risk", count=sources.older, hint=OLDER_HINT)
@@ -92,6 +96,14 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
         if asked.writes:
             event_log.finished(result, past.keep(result.outcomes, sources))
         return result, report
+
+
+def _collect(result: Result, hooks: Hooks) -> Callable[[Outcome], None]:
+    def on_outcome(outcome: Outcome) -> None:
+        result.add(outcome)
+        hooks.progress(result)
+
+    return on_outcome
 
 
 def _dying_links(settings: Settings, asked: Asked, services: Services) -> Failure | None:
@@ -110,9 +122,9 @@ def _fallback_rows(sources: Sources) -> Mapping[str, Collection[str]] | None:
     return found if len(sources.failures) == before else None
 
 
-def _brake(settings: Settings, asked: Asked, hooks: Hooks) -> Brake:
+def _guard(settings: Settings, asked: Asked, hooks: Hooks) -> Guard:
     most = settings.safety.max_deletes if asked.max_deletes is None else asked.max_deletes
-    return Brake(Limits(most, settings.safety.max_delete_fraction), hooks.confirm)
+    return Guard(Limits(most, settings.safety.max_delete_fraction), hooks.confirm)
 
 
 def _pace(asked: Asked, concurrency: int) -> Pace:

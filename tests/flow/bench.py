@@ -18,7 +18,9 @@ from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.retry import Backoff, Retry
-from reccli.flow.run import Brake, Pace, Runner
+from reccli.flow.gate import Guard
+from reccli.flow.run import Runner
+from reccli.flow.scheduler import Pace
 from reccli.flow.services import Services
 from reccli.flow.source import Sources
 from tests.sim.faults import Plan
@@ -90,17 +92,20 @@ class Bench:
         rules = Rules(
             command.may, Policy(self.retention), self.services.book, NAMING, dry_run=self.dry_run
         )
+        result = Result(dry_run=self.dry_run)
         runner = Runner(
             self.services,
             rules,
-            Brake(self.limits, self.confirm),
+            Guard(self.limits, self.confirm),
             self._tell,
             pace=self.pace,
             stop=self.stop,
+            on_outcome=result.add,
         )
         if items is None:
             items = self.items(command)
-        return runner.run(items, self.sources)
+        result.ended(runner.run(items, self.sources))
+        return result
 
     def items(self, command: Command) -> Iterator[Candidate | Outcome]:
         backlog = Backlog(since=self.world.now() - timedelta(days=3))

@@ -11,7 +11,7 @@ import pytest
 
 from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.flow import machine
-from reccli.flow.hands import Hands
+from reccli.flow.executors import ThreadPool
 from reccli.flow.unexpected import unexpected
 
 BUSY, PERMANENT = FailureKind.BUSY, FailureKind.PERMANENT
@@ -97,8 +97,8 @@ def test_fewer_threads_do_all_the_work_and_none_is_told(monkeypatch: pytest.Monk
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", scarce)
-    with Hands(8) as hands:
-        assert list(hands.map(str, range(50))) == [str(n) for n in range(50)]
-    with pytest.raises(ServiceError) as caught, Hands(8) as hands:
-        hands.submit(str, 1)
+    with ThreadPool(8) as pool:
+        assert list(pool.map(str, range(50))) == [str(n) for n in range(50)]
+    with pytest.raises(ServiceError) as caught, ThreadPool(8) as pool:
+        pool.submit(str, 1)
     assert caught.value.failure.code == "out_of_threads"

@@ -15,10 +15,11 @@ from reccli.core.guard import Due, Limits
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
 from reccli.flow.effects import Rows
+from reccli.flow.executors import AIRTABLE_AT_ONCE
 from reccli.flow.linking import FRESH
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.result import COUNTS, Exit, Result
-from reccli.flow.run import AIRTABLE_AT_ONCE, CHUNK, GROUPS_AT_ONCE
+from reccli.flow.scheduler import CHUNK, GROUPS_AT_ONCE
 from tests.core.samples import make_recording
 from tests.sim.faults import Fault, Plan
 from tests.sim.ports import FakeAirtable
@@ -373,7 +374,7 @@ def test_cases_that_wait_for_their_links_hold_up_only_so_many_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window, look = 40, 10
-    monkeypatch.setattr("reccli.flow.run.CHUNK", window)
+    monkeypatch.setattr("reccli.flow.scheduler.CHUNK", window)
     monkeypatch.setattr(FakeAirtable, "rows_a_look", look)
     go = threading.Event()
 

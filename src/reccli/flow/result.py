@@ -58,21 +58,36 @@ def end(outcome: Outcome) -> str:
 
 
 @dataclass(slots=True)
-class Result:
-    """Grows with each outcome; `failures` are those of the run itself, such as a listing."""
+class Ending:
+    """How a run itself ended; `failures` are no recording's, such as that of a listing.
 
-    dry_run: bool = False
-    outcomes: list[Outcome] = field(default_factory=list)
+    `outages` are services that it gave up asking, `refusal` says why nothing was deleted.
+    """
+
     failures: list[Failure] = field(default_factory=list)
     outages: tuple[Outage, ...] = ()
     refusal: str | None = None
-    breach: str | None = None
     interrupted: bool = False
-    older: int = 0
-    """How many older recordings have no copy yet and were left for the next runs."""
     gave_up: bool = False
     """Threads may be left behind at what hung: the process must not wait for them."""
+
+
+@dataclass(slots=True)
+class Result(Ending):
+    """What a run came to: grows with each outcome, and is whole when the run has ended."""
+
+    dry_run: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+    breach: str | None = None
+    older: int = 0
+    """How many older recordings have no copy yet and were left for the next runs."""
     counts: Counter[str] = field(default_factory=Counter)
+
+    def ended(self, ending: Ending) -> None:
+        """Add how the run itself ended."""
+        self.failures += ending.failures
+        self.outages, self.refusal = ending.outages, ending.refusal
+        self.interrupted, self.gave_up = ending.interrupted, ending.gave_up
 
     def add(self, outcome: Outcome) -> None:
         """Take in one recording; in a dry run the counts say what would be done."""

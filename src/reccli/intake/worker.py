@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from reccli.core.guard import Limits
-from reccli.flow.run import GRACE, Brake, Pace, Runner
+from reccli.flow.gate import Guard
+from reccli.flow.run import GRACE, Runner
+from reccli.flow.scheduler import Pace
 from reccli.flow.source import Sources
 from reccli.intake.arrivals import Arrivals, Bell
 from reccli.intake.in_hand import InHand
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from reccli.flow.outages import Outage
     from reccli.flow.outcome import Candidate, Outcome, Rules
     from reccli.flow.ports import EventSink
-    from reccli.flow.result import Result
     from reccli.flow.services import Services
 
 STUCK_AFTER = 900.0
@@ -116,18 +118,14 @@ class Worker:
             self._stop.wait(REST)  # it has ended by itself: a bug, or Airtable's monthly cap
 
     def _run(self, in_hand: InHand, arrivals: Arrivals) -> None:
-        def progress(result: Result) -> None:
-            while result.outcomes:  # taken away, so that a server does not grow with its calls
-                _ended(result.outcomes.pop(), in_hand)
-
         runner = Runner(
             self._services,
             self._rules,
-            Brake(Limits(0, 0.0)),  # `process` deletes nothing
+            Guard(Limits(0, 0.0)),  # `process` deletes nothing
             self._sink,
             pace=self._pace,
             stop=self._stop,
-            progress=progress,
+            on_outcome=partial(_ended, in_hand),
         )
         runner.run(self._items(in_hand, arrivals), Sources(self._services))
 
@@ -150,7 +148,7 @@ class Worker:
         self._failing = failing
 
 
-def _ended(outcome: Outcome, in_hand: InHand) -> None:
+def _ended(in_hand: InHand, outcome: Outcome) -> None:
     ending = [failure for failure in outcome.failures if failure.ends_run]
     if ending and not in_hand.over.is_set():
         _log.error(ending[0].code, error=ending[0].message, hint=ending[0].hint)
