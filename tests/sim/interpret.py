@@ -1,31 +1,31 @@
-"""Runs the commands in one thread: the cases of production, their effects, and the fakes.
+"""Runs the commands as they ship, with the runner of production, over the world in memory.
 
-What the runner adds in production, threads and pace, is tested on its own. Here the cases of a
-run take turns, effect by effect, and looks at rows and writes of links are gathered over them.
+All in one thread and by the clock of the world, so that a run is the same every time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
-from typing import Any
+from functools import partial
+from random import Random
 
 from reccli.core.asked import Policy
+from reccli.core.guard import Due, Limits
 from reccli.core.model import S3State, StepKind
-from reccli.flow.case import Case, reconcile
 from reccli.flow.checks import Checks
 from reccli.flow.commands import Asked, Backlog, Command
-from reccli.flow.effects import AskGuard, Effect, ObserveRows, Record, WriteLinks
-from reccli.flow.linking import write_links
+from reccli.flow.gate import Guard
 from reccli.flow.outcome import Candidate, Outcome, Rules
-from reccli.flow.perform import find_rows, perform
 from reccli.flow.retry import Backoff, Retry
+from reccli.flow.run import Runner
+from reccli.flow.scheduler import Pace
 from reccli.flow.services import Services
 from reccli.flow.source import Sources
 
 from .faults import CrashError, Plan
+from .inline import AnyOrder, Inline, executors
 from .ports import FakeAirtable, FakeLinks, FakeS3, FakeTwilio, Wire
 from .world import World
 
@@ -39,7 +39,8 @@ GUARD_SECONDS = 600.0
 class Run:
     """One run of a command: what it may do, and what came of it.
 
-    `window` is how many cases take turns; with 1, one ends before the next begins.
+    `window` is how many cases take turns; with 1, one ends before the next begins. With `lots`,
+    answers come in an order that is drawn, else in that of the questions.
     """
 
     command: Command
@@ -48,6 +49,7 @@ class Run:
     retention: timedelta = DAY
     plan: Plan = field(default_factory=Plan)
     pause: Callable[[str], None] = lambda _name: None
+    lots: Random | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     crashed: bool = False
@@ -66,37 +68,28 @@ class Run:
         return self
 
     def _run(self, services: Services, world: World) -> None:
-        rules = Rules(self.command.may, Policy(self.retention), services.book, world.naming)
-        items = _items(self.command, Sources(services))
-        asked = False
-        while chunk := list(islice(items, self.window)):
-            turns: list[tuple[Case, Any]] = []
-            for item in chunk:
-                if isinstance(item, Outcome):
-                    self.outcomes.append(item)
-                else:
-                    turns.append((reconcile(item, rules, services.now()), None))
-            parked: list[Case] = []
-            while turns or parked:
-                if not turns:
-                    world.sleep(0 if asked else GUARD_SECONDS)
-                    asked, turns, parked = True, [(case, None) for case in parked], []
-                waiting = [pair for turn in turns if (pair := self._next(*turn, world))]
-                parked += [case for case, effect in waiting if isinstance(effect, AskGuard)]
-                waiting = [turn for turn in waiting if turn[0] not in parked]
-                turns = list(_answers(waiting, services))
+        def confirm(_due: Due) -> bool:
+            world.sleep(GUARD_SECONDS)
+            return True
 
-    def _next(self, case: Case, reply: object, world: World) -> tuple[Case, Effect[object]] | None:
-        try:
-            effect = case.send(reply)
-            while isinstance(effect, Record):
-                effect = case.send(None)
-        except StopIteration as end:
-            self._finish(end.value, world)
-            return None
-        return case, effect
+        def elapsed() -> float:
+            return world.elapsed
 
-    def _finish(self, outcome: Outcome, world: World) -> None:
+        any_order = AnyOrder(self.lots, elapsed) if self.lots else None
+        runner = Runner(
+            services,
+            Rules(self.command.may, Policy(self.retention), services.book, world.naming),
+            Guard(Limits(max_deletes=5000, max_delete_fraction=1.0), confirm),
+            lambda _event: None,
+            pace=Pace(window=self.window),
+            executors=executors(any_order or Inline()),
+            clock=any_order.clock if any_order else elapsed,
+            on_outcome=partial(self._finish, world),
+        )
+        sources, backlog = Sources(services), Backlog(since=world.now() - LOOK_BACK)
+        runner.run(Asked(self.command).items(sources, backlog), sources)
+
+    def _finish(self, world: World, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         sid = outcome.sid or ""
         if outcome.step.kind is StepKind.LOST and not _lost(sid, world):
@@ -108,32 +101,3 @@ class Run:
 def _lost(sid: str, world: World) -> bool:
     deleted = world.tapes.now[sid].status == "deleted"
     return deleted and not world.proven(sid)
-
-
-def _items(command: Command, sources: Sources) -> Iterator[Candidate | Outcome]:
-    return Asked(command).items(sources, Backlog(since=sources.services.now() - LOOK_BACK))
-
-
-def _answers(
-    waiting: list[tuple[Case, Effect[object]]], services: Services
-) -> Iterator[tuple[Case, Any]]:
-    """Carry out the effects that cases wait for: rows at once, links at once, others singly."""
-    rows: list[tuple[Case, ObserveRows]] = []
-    links: list[tuple[Case, WriteLinks]] = []
-    for case, effect in waiting:
-        match effect:
-            case ObserveRows():
-                rows.append((case, effect))
-            case WriteLinks():
-                links.append((case, effect))
-            case Record() | AskGuard():
-                yield case, None
-            case _:
-                yield case, perform(effect, services)
-    size = services.airtable.rows_a_find
-    for at in range(0, len(rows), size):
-        batch = rows[at : at + size]
-        found = find_rows([effect for _, effect in batch], services)
-        yield from zip((case for case, _ in batch), found, strict=True)
-    answers = write_links([effect for _, effect in links], services) if links else []
-    yield from zip((case for case, _ in links), answers, strict=True)

@@ -116,9 +116,12 @@ def edits() -> Iterator[World]:
 
 def two_at_once() -> Iterator[World]:
     """Fill the empty row of a call by two runs in many orders, with nothing kept in retention."""
-    for candidate in range(90):
-        world, rng = two_rows(), Random(candidate)
-        actors = [Actor([Run(M, retention=timedelta())]) for _ in range(2)]
+    for number in range(90):
+        world, rng = two_rows(), Random(number)
+        actors = [
+            Actor([Run(M, retention=timedelta(), lots=Random(f"{number}/{who}"))])
+            for who in range(2)
+        ]
         interleave(world, actors, [rng.randrange(2) for _ in range(80)])
         settle(world)
         if left := world.converged():
@@ -302,7 +305,7 @@ def siblings_are_not_asked_for(patch: Patch) -> None:
 
         return reconcile
 
-    swap(patch, "tests.sim.interpret:reconcile", make)
+    swap(patch, "reccli.flow.run:reconcile", make)
 
 
 def somebody_elses_audio(patch: Patch) -> None:

@@ -121,12 +121,13 @@ class Runner:
             self._read(items)
             idle = not self._reading and self._queue.empty()
             self._scheduler.flush(self._clock(), idle=idle)
-            self._receive()
             if self._ends() is not Phase.RUNNING:
                 grace = GRACE if self._stop.is_set() else OVERTIME
                 give_up = min(give_up, self._clock() + grace)
             if self._clock() > give_up:
                 self._abandon()
+            else:
+                self._receive()
 
     def _goes_on(self, sources: Sources) -> bool:
         scheduler = self._scheduler
