@@ -17,7 +17,7 @@ from reccli.core.model import S3State, StepKind
 from reccli.flow.checks import Checks
 from reccli.flow.commands import Asked, Backlog, Command
 from reccli.flow.gate import Guard
-from reccli.flow.outcome import Candidate, Outcome, Rules
+from reccli.flow.outcome import Outcome, Rules
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.run import Runner
 from reccli.flow.scheduler import Pace
