@@ -18,10 +18,10 @@ import structlog
 from reccli import history, preflight, wiring
 from reccli.core.guard import Limits
 from reccli.flow import machine
+from reccli.flow.executors import Pace
 from reccli.flow.gate import Guard
 from reccli.flow.result import Result
 from reccli.flow.run import Runner
-from reccli.flow.scheduler import Pace
 from reccli.flow.source import Sources
 from reccli.lock import only_run
 from reccli.watch.event_log import EventLog

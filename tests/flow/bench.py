@@ -14,13 +14,13 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.guard import Due, Limits
 from reccli.flow.checks import Checks
 from reccli.flow.commands import Asked, Backlog, Command
+from reccli.flow.executors import Pace
 from reccli.flow.gate import Guard
 from reccli.flow.outcome import Candidate, Outcome, Rules
 from reccli.flow.ports import Event
 from reccli.flow.result import Result
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.run import Runner
-from reccli.flow.scheduler import Pace
 from reccli.flow.services import Services
 from reccli.flow.source import Sources
 from tests.sim.faults import Plan

@@ -16,11 +16,11 @@ from reccli.core.guard import Due, Limits
 from reccli.core.model import S3State, StepKind
 from reccli.flow.checks import Checks
 from reccli.flow.commands import Asked, Backlog, Command
+from reccli.flow.executors import Pace
 from reccli.flow.gate import Guard
 from reccli.flow.outcome import Outcome, Rules
 from reccli.flow.retry import Backoff, Retry
 from reccli.flow.run import Runner
-from reccli.flow.scheduler import Pace
 from reccli.flow.services import Services
 from reccli.flow.source import Sources
 

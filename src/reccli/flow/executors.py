@@ -1,4 +1,4 @@
-"""The threads of a run, as executors that a caller may replace. For `run`, and for `wiring`.
+"""The threads of a run, as executors that a caller may replace, and how it uses them. For `run`.
 
 The simulator in the tests carries out everything in its own thread instead, in an order that is
 the same every time.
@@ -56,3 +56,20 @@ class Executors:
         """Drop what has not begun; threads that hang are left behind."""
         for pool in (self.source, self.airtable, self.links, self.workers, self.copies):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run uses its machine; times in seconds. `linger` is how long a batch waits to fill.
+
+    `stop_at` is the time of the run's clock from which nothing new is taken up; `limit` is how many
+    recordings may be acted on: those that only wait or are held do not use it up. `window` is how
+    many cases are in hand at once, if it is not to follow from `concurrency`.
+    """
+
+    concurrency: int = 32
+    rows_linger: float = 0.1
+    links_linger: float = 1.0
+    stop_at: float | None = None
+    limit: int | None = None
+    window: int | None = None

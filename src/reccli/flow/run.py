@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 from reccli.flow.case import reconcile
 from reccli.flow.effects import Copy, ObserveRows, WriteLinks
-from reccli.flow.executors import Executors
+from reccli.flow.executors import Executors, Pace
 from reccli.flow.gate import Gate, Guard
 from reccli.flow.linking import write_links
 from reccli.flow.perform import find_rows, perform
 from reccli.flow.ports import Event
 from reccli.flow.result import Ending
-from reccli.flow.scheduler import Pace, Phase, Scheduler
+from reccli.flow.scheduler import Phase, Scheduler
 from reccli.flow.turn import Turn
 from reccli.flow.unexpected import HANGS, unexpected
 

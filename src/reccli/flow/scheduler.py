@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from reccli.flow.unexpected import unexpected
 
 if TYPE_CHECKING:
     from reccli.flow.case import Case
+    from reccli.flow.executors import Pace
     from reccli.flow.gate import Gate
     from reccli.flow.ports import AirtablePort
 
@@ -43,23 +44,6 @@ class Phase(IntEnum):
     """Nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a run uses its machine; times in seconds. `linger` is how long a batch waits to fill.
-
-    `stop_at` is the time of the run's clock from which nothing new is taken up; `limit` is how many
-    recordings may be acted on: those that only wait or are held do not use it up. `window` is how
-    many cases are in hand at once, if it is not to follow from `concurrency`.
-    """
-
-    concurrency: int = 32
-    rows_linger: float = 0.1
-    links_linger: float = 1.0
-    stop_at: float | None = None
-    limit: int | None = None
-    window: int | None = None
-
-
 class Scheduler:
     """Owns the cases of one run; not to be used twice."""
 
@@ -74,7 +58,7 @@ class Scheduler:
         record: Callable[[Candidate, Record], None],
         on_outcome: Callable[[Outcome], None],
     ) -> None:
-        """Call `new` to make a case, `start` to have a batch carried out, and `record` with events.
+        """Call `new` to make a case, and `start` to have a batch carried out.
 
         Of `airtable` only the sizes of its requests are read.
         """
@@ -87,15 +71,12 @@ class Scheduler:
         self._links = Batches(
             airtable.rows_a_look, pace.links_linger, airtable.rows_a_write, GROUPS_AT_ONCE
         )
-        self._linking = (GROUPS_AT_ONCE + 1) * airtable.rows_a_look
         self._active: set[Task] = set()
         self._approved: deque[Task] = deque()
         self._listed = 0
         self.phase = Phase.RUNNING
-        self.in_flight = 0
-        """Batches that were started and are not answered yet."""
-        self.exhausted = False
-        """Whether there is no more to begin with."""
+        self.in_flight = 0  # batches that were started, and have no answer yet
+        self.exhausted = False  # whether there is no more to begin with
 
     # Which cases run
 
@@ -136,7 +117,7 @@ class Scheduler:
     @property
     def _in_hand(self) -> int:
         """Count the cases at work; some that only wait for their links hold up no other."""
-        return len(self._active) - min(self._links.held, self._linking)
+        return len(self._active) - min(self._links.held, (GROUPS_AT_ONCE + 1) * self._links.size)
 
     def begin(self, item: Candidate | Outcome) -> None:
         """Begin a case; what the limit has no room for is only counted."""
@@ -190,8 +171,9 @@ class Scheduler:
             self._end(task, unexpected(error))
             return
         links = isinstance(effect, WriteLinks) or isinstance(reply, Stale)
-        task.acts = task.acts or links or isinstance(effect, Copy | AskGuard)
-        if not self._may(task, links=links, begins=isinstance(effect, Copy | AskGuard)):
+        begins = isinstance(effect, Copy | AskGuard)
+        task.acts = task.acts or links or begins
+        if not self._may(task, links=links, begins=begins):
             self._end(task)
             return
         match effect:
@@ -208,15 +190,12 @@ class Scheduler:
 
     def _may(self, task: Task, *, links: bool, begins: bool) -> bool:
         """Whether a case may go on: with its `links`, or with what `begins` something."""
-        match self.phase:
-            case Phase.RUNNING:
-                return True
-            case Phase.LATE:
-                return task.acts and not begins
-            case Phase.STOPPED:
-                return links and not begins
-            case Phase.HALTED:
-                return False
+        return {
+            Phase.RUNNING: True,
+            Phase.LATE: task.acts and not begins,
+            Phase.STOPPED: links and not begins,
+            Phase.HALTED: False,
+        }[self.phase]
 
     def _end(self, task: Task, failure: Failure | None = None) -> None:
         """End a case before its time: the next run takes it up from what it finds."""

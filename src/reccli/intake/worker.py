@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reccli.core.guard import Limits
+from reccli.flow.executors import Pace
 from reccli.flow.gate import Guard
 from reccli.flow.run import GRACE, Runner
-from reccli.flow.scheduler import Pace
 from reccli.flow.source import Sources
 from reccli.intake.arrivals import Arrivals, Bell
 from reccli.intake.in_hand import InHand
