@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reccli.config import ConfigError
 from reccli.core.errors import FailureKind, ServiceError
-from reccli.flow.checks import TEMPORARY
+from reccli.flow.findings import TEMPORARY
 
 if TYPE_CHECKING:
     from reccli.config import Settings

@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 REMEMBERED = timedelta(seconds=60)
 """How long an answer that was no counts: a server lives for weeks, and people mend things."""
-TEMPORARY = Failure(
-    Service.S3,
-    FailureKind.PERMANENT,
-    "temporary_credentials",
-    "S3's credentials are temporary, and presigned links die with them in hours: none is written, "
-    "and nothing is deleted",
-    'set links.style = "permalink", or give a long-lived key for signing alone: '
-    "s3.signing_access_key_id and s3.signing_secret_access_key",
-)
 _SHORT = timedelta(minutes=5)
 _CONFIG = frozenset({FailureKind.CONFIG})
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Row
-from reccli.flow.checks import TEMPORARY
 from reccli.flow.effects import Rows, Stale
+from reccli.flow.findings import TEMPORARY
 from reccli.flow.refusals import CellId, Updates, batches, each, named
 from reccli.flow.turn import Turn
 from reccli.flow.unexpected import unexpected

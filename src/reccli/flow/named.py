@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reccli.core.errors import Failure, ServiceError
 from reccli.core.model import Recording, Ref
 from reccli.core.sids import CALL, is_sid
-from reccli.flow import reporting
+from reccli.flow import findings
 from reccli.flow.listing import by_creation, fetch, listed, recordings_of, whole
 from reccli.flow.outcome import Candidate
 from reccli.flow.tables import TableSources
@@ -77,5 +77,5 @@ class NamedSources(TableSources):
             if found:
                 break
         else:
-            broken = broken or [reporting.no_recording_of(sid)]
+            broken = broken or [findings.no_recording_of(sid)]
         self.failures.extend(broken)

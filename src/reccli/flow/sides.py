@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reccli.core.asked import Observation
 from reccli.core.audio import proves_length
-from reccli.core.errors import Failure, FailureKind, Service
+from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import (
     LinkState,
     Recording,
@@ -20,9 +20,10 @@ from reccli.core.model import (
     StoredObject,
     TwilioState,
 )
+from reccli.core.naming import can_be
 from reccli.core.overdue import lateness
-from reccli.core.rows import RowState, Target, concerns, row_state, shared
-from reccli.flow import reporting
+from reccli.core.rows import RowState, Target, concerns, linked_keys, row_state, shared
+from reccli.flow import findings
 from reccli.flow.effects import (
     Effect,
     ObserveObject,
@@ -33,22 +34,25 @@ from reccli.flow.effects import (
     Rows,
     ask,
 )
-from reccli.flow.places import UNKNOWN, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from reccli.core.model import Ref
+    from reccli.core.model import Ref, StepKind
     from reccli.core.rows import Cell
     from reccli.flow.outcome import Candidate, Rules
 
 R = TypeVar("R")
+UNKNOWN = StoredObject(S3State.UNKNOWN)
 
 
 @dataclass(slots=True)
 class Sides:
-    """The three sides. One that is a `Failure` is Unknown; `now` is when the rows were seen."""
+    """The three sides, and what was done to them; a side that is a `Failure` is Unknown.
+
+    `now` is when the rows were seen, `size` how many bytes were copied.
+    """
 
     candidate: Candidate
     rules: Rules
@@ -61,13 +65,19 @@ class Sides:
     listed: frozenset[str] = frozenset()
     """The calls and conferences of which `siblings` are all recordings."""
     failures: list[Failure] = field(default_factory=list)
+    taken: list[StepKind] = field(default_factory=list)
+    size: int = 0
+    approved: bool = False
+    """The guard lets the recording be deleted."""
+    deletes: int = 0
+    """How often a delete has failed in passing."""
     no_media: bool = False
     """Twilio answered in this run that it has no audio of it, or none yet."""
     read_back: StoredObject | None = None
     """The object whose bytes were read and hashed in this run: once is enough."""
 
     def __post_init__(self) -> None:
-        """Take over what the source knows of the other recordings of the call."""
+        """Apply what the source knows of the other recordings of the call."""
         self.siblings, call_sid = self.candidate.siblings, self.candidate.ref.call_sid
         if self.siblings and call_sid:
             self.listed = frozenset({call_sid})
@@ -78,7 +88,7 @@ class Sides:
         """Look at all three sides; what is given need not be asked for again."""
         found = recording or (yield from self.ask(ObserveRecording(self.ref)))
         if isinstance(found, Recording) and found.odd:
-            found = self.noted(reporting.odd(found))
+            found = self.noted(findings.odd(found))
         self.recording = found
         if rows is not None:
             self.rows, self.now = rows.rows, rows.at
@@ -97,24 +107,38 @@ class Sides:
     def observe_object(self, *, prove: bool = False) -> Routine[None]:
         """Look at the keys where the object may be: rows may name several, one proven is enough.
 
-        A former place only tells where it may have been: what is not there has no key by that.
+        A former place only says where it may have been: what is not there has no key by that. What
+        a link names and no object can be called is nowhere.
         """
         # A row that only may be the call's says nothing of the key.
         rows = tuple(row for row in self.known_rows if concerns(row, self.ref))
-        where = places(self.candidate.ref.sid, self.known, rows, self.rules)
-        self.key, self.stored = next(iter(where.keys), None), where.nowhere
-        for key in dict.fromkeys((*where.keys, *where.former)):
+        sid, book = self.candidate.ref.sid, self.rules.book
+        former = tuple(filter(can_be, linked_keys(rows, sid, book, former=True)))
+        named, self.stored = self._named(rows)
+        keys = (*filter(can_be, linked_keys(rows, sid, book)), *named)
+        self.key = next(iter(keys), None)
+        for key in dict.fromkeys((*keys, *former)):
             stored = yield from self._look_at(key, prove=prove)
             found = stored.state in {S3State.VERIFIED, S3State.UNFIT, S3State.UNKNOWN}
             if found or key == self.key:
                 self.key, self.stored = key, stored
             if found:
                 return
-        gone = self.known is not None and self.known.state is TwilioState.DELETED
-        if where.former and gone and self.stored.state is S3State.ABSENT:
-            self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(reporting.left_behind()))
+        gone = self.twilio is TwilioState.DELETED
+        if former and gone and self.stored.state is S3State.ABSENT:
+            self.stored = StoredObject(S3State.UNKNOWN, failure=self.noted(findings.LEFT_BEHIND))
         if self.stored.state is S3State.BAD_KEY:
             self.noted(self.stored.failure)
+
+    def _named(self, rows: Iterable[Row]) -> tuple[tuple[str, ...], StoredObject]:
+        """Return the key by the template, if any, and what is known of S3 where there is none."""
+        if self.known is None:
+            return (), UNKNOWN
+        try:
+            key = self.rules.naming.key(self.known, rows)
+        except ServiceError as error:
+            return (), StoredObject(S3State.BAD_KEY, failure=error.failure)
+        return (key,) if key else (), StoredObject(S3State.NO_KEY)
 
     def _look_at(self, key: str, *, prove: bool) -> Routine[StoredObject]:
         sid, before = self.candidate.ref.sid, self.read_back
@@ -134,19 +158,18 @@ class Sides:
         return reply
 
     def observe_siblings(self, of: frozenset[str]) -> Routine[None]:
-        """Look who else may take a free cell, and then at what they have taken by now."""
-        region = (self.known.ref if self.known else self.candidate.ref).region
-        reply = yield from self.ask(ObserveSiblings(tuple(sorted(of)), region))
+        """List who else may take a free cell, and look what they have taken by now."""
+        mine = self.ref
+        reply = yield from self.ask(ObserveSiblings(tuple(sorted(of)), mine.region))
         if isinstance(reply, Failure):
             self.rows = reply
             return
-        mine = self.ref
         among = any(one.sid == mine.sid for one in reply)
         self.siblings, self.listed = (reply if among else (*reply, mine)), of
         yield from self.observe_rows()
 
     def not_copied(self, failure: Failure) -> None:
-        """Keep what a failed copy says of each side: of S3 nothing, where S3 was not asked."""
+        """Apply what a failed copy says of each side: of S3 nothing, where S3 was not asked."""
         of_twilio = failure.service is Service.TWILIO
         self.no_media = of_twilio and failure.kind in {FailureKind.NOT_YET, FailureKind.GONE}
         unasked = of_twilio or failure.service is Service.MACHINE
@@ -168,12 +191,12 @@ class Sides:
 
     @property
     def known(self) -> Recording | None:
-        """The recording as Twilio tells it, if it does."""
+        """The recording, if Twilio has shown it."""
         return self.recording if isinstance(self.recording, Recording) else None
 
     @property
     def twilio(self) -> TwilioState:
-        """How the Twilio copy stands, as far as Twilio tells."""
+        """The state of the Twilio copy."""
         state = self.known.state if self.known else TwilioState.UNKNOWN
         return TwilioState.NO_MEDIA if self.no_media and state is TwilioState.COMPLETED else state
 
@@ -184,11 +207,11 @@ class Sides:
 
     @property
     def ref(self) -> Ref:
-        """The recording, with its call and conference as far as anybody has told them."""
+        """The recording, with its call and conference as far as they are known."""
         return self.known.ref if self.known else self.candidate.ref
 
     def sharing(self, cells: Iterable[Cell]) -> frozenset[str]:
-        """Tell the calls and conferences whose recordings may want these free cells as well.
+        """Return the calls and conferences whose recordings may want these free cells as well.
 
         Empty where all of them are known already: then it is certain which cell is whose.
         """
@@ -197,14 +220,14 @@ class Sides:
         return frozenset() if of <= self.listed else of
 
     def row_state(self) -> RowState:
-        """Say what the rows hold for the recording."""
+        """Return what the rows hold for the recording."""
         if isinstance(self.rows, Failure):
             return RowState(LinkState.UNKNOWN)
         target = Target(self.ref, self.siblings, self.key)
         return row_state(self.rows, target, self.rules.book, self.now)
 
     def observation(self) -> Observation:
-        """Put the three sides together, as `decide` wants them."""
+        """Return the three sides as `decide` wants them."""
         known, stored = self.known, self.stored
         return Observation(
             self.twilio,

@@ -14,7 +14,7 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.links import ObjectLink, TwilioLink
 from reccli.core.model import Reason, Ref, Step, StepKind
 from reccli.flow.effects import Rows
-from reccli.flow.objections import not_a_link
+from reccli.flow.findings import not_a_link
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.perform import about
 

@@ -26,8 +26,8 @@ _WRITES = {
 }
 
 
-def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Routine[None]:
-    """Write the links of one step into the rows; it is added to `taken` as soon as it is done."""
+def write(sides: Sides, kind: StepKind) -> Routine[None]:
+    """Write the links of one step into the rows."""
     cells = sides.row_state().holding(*_WRITES[kind])
     if sharing := sides.sharing(cells):
         named = tuple(cell for cell in cells if cell.state is not LinkState.EMPTY)
@@ -57,7 +57,7 @@ def write(sides: Sides, kind: StepKind, taken: list[StepKind]) -> Routine[None]:
             yield reporting.failed("airtable_update_error", reply)
     else:
         _merge(sides, reply)
-        taken.append(kind)
+        sides.taken.append(kind)
         yield from reporting.linked(kind, cells, sides.stored)
 
 

@@ -16,7 +16,7 @@ from reccli.adapters.twilio.twilio_failures import bad_answer
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Recording
 from reccli.core.sids import CALL, CONFERENCE, RECORDING, is_sid
-from reccli.flow.reporting import ODD, ODD_HINT
+from reccli.flow.findings import ODD, ODD_HINT
 from reccli.network import http_date
 
 if TYPE_CHECKING:
