@@ -210,7 +210,7 @@ def test_a_delete_that_came_too_late_is_proven_again() -> None:
 # What only a callback told of
 
 GONE = failed(Service.TWILIO, FailureKind.GONE)
-TOLD = Candidate(make_recording().ref, (make_ref(),), told=True)
+TOLD = Candidate(make_recording().ref, (make_ref(),), reported=True)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -224,7 +224,7 @@ def test_what_only_a_callback_told_of_has_not_failed(*, dry_run: bool) -> None:
 @pytest.mark.parametrize(
     ("recording", "candidate", "more"),
     [
-        (GONE, replace(TOLD, told=False), ()),
+        (GONE, replace(TOLD, reported=False), ()),
         (failed(Service.TWILIO), TOLD, ()),  # somebody else's 404
         (GONE, TOLD, (failed(Service.AIRTABLE, FailureKind.OUTAGE),)),
         (GONE, TOLD, (failed(Service.AIRTABLE, FailureKind.GONE),)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
@@ -17,7 +17,6 @@ from reccli.flow.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from reccli.core.links import LinkBook
     from reccli.flow.ports import AirtablePort, LinkPort, S3Port
@@ -53,7 +52,7 @@ class Checks:
     def before_write(self) -> None:
         """Raise if there is surely no bucket, or a link field that takes no links.
 
-        What cannot be told now is no reason to stop.
+        What cannot be found out now is no reason to stop.
         """
         if not self._retry.fails(Service.S3):
             self._bucket(lambda: self._retry.once(Service.S3, self._s3.require_bucket))
@@ -110,18 +109,18 @@ class _Once:
         self._lock = threading.Lock()
         self._passed = False
         self._failed: Failure | None = None
-        self._until: datetime | None = None
+        self._until = datetime.min.replace(tzinfo=UTC)
 
     def __call__(self, ask: Callable[[], None]) -> None:
         """Ask unless the answer is known; raises `ServiceError` if it is no."""
         with self._lock:
-            if not (self._passed or (self._until and self._now() < self._until)):
+            if not self._passed and self._now() >= self._until:
                 self._ask(ask)
             if self._failed is not None and self._failed.kind in self._minds:
                 raise ServiceError(self._failed)
 
     def _ask(self, ask: Callable[[], None]) -> None:
-        self._failed = self._until = None
+        self._failed = None
         try:
             ask()
         except ServiceError as error:

@@ -7,6 +7,7 @@ body larger than a few megabytes lies in a temporary file.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 SPOOL_BYTES = 4 * 1024 * 1024
 _SAME_SECONDS = 0.5
 """MP3 is made at download, and need not be the same to the byte."""
+_CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+_UNTOUCHED = "nothing was stored and the Twilio copy is untouched"
+_not_the_recording = partial(Failure, Service.TWILIO, FailureKind.PERMANENT, "not_the_recording")
 
 
 def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
@@ -34,11 +38,9 @@ def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
             body = cast("BinaryIO", spool)
             provenance = retry(Service.TWILIO, _download, effect, twilio, body)
             if provenance.accepted:
-                before, provenance = (
-                    provenance,
-                    retry(Service.TWILIO, _download, effect, twilio, body),
-                )
-                _hold_alike(before, provenance)
+                first = provenance
+                provenance = retry(Service.TWILIO, _download, effect, twilio, body)
+                _hold_alike(first, provenance)
             stored = retry.more(Service.S3, s3.put, effect.key, body, provenance)
     except OSError as error:  # of the file: a port raises nothing but ServiceError
         raise ServiceError(_disk(error)) from error
@@ -47,17 +49,11 @@ def copy(effect: Copy, twilio: TwilioPort, s3: S3Port, retry: Retry) -> Copied:
 
 def _hold_alike(first: Provenance, second: Provenance) -> None:
     """Raise unless two downloads are as long: what a person has heard is not what was cut now."""
-    lengths = [one.seconds or 0.0 for one in (first, second)]
-    if abs(lengths[0] - lengths[1]) > _SAME_SECONDS:
-        raise ServiceError(
-            Failure(
-                Service.TWILIO,
-                FailureKind.PERMANENT,
-                "not_the_recording",
-                f"one download holds {lengths[0]:.0f} s of audio, the next one {lengths[1]:.0f} s",
-                "nothing was stored and the Twilio copy is untouched; look at what cuts downloads",
-            )
-        )
+    before, now = first.seconds or 0.0, second.seconds or 0.0
+    if abs(before - now) > _SAME_SECONDS:
+        message = f"one download holds {before:.0f} s of audio, the next one {now:.0f} s"
+        fix = f"{_UNTOUCHED}; look at what cuts downloads"
+        raise ServiceError(_not_the_recording(message, fix))
 
 
 def _disk(error: OSError) -> Failure:
@@ -96,26 +92,19 @@ def _download(effect: Copy, twilio: TwilioPort, body: BinaryIO) -> Provenance:
     return Provenance(recording, size, sha256, kind, seconds, accepted=accepted)
 
 
-_CONTENT_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
-
-
 def _failure(judgement: Judgement, size: int, length: int | None, sid: str) -> Failure | None:
-    """Say why the body is not stored; one that broke off is no matter of a person's ears."""
+    """Return why the body is not stored; one that broke off is no matter of a person's ears."""
     reason, alone = judgement.refusal, judgement.length_alone
     if (reason is None or alone) and length not in {None, size}:
         reason, alone = f"{size} of {length} bytes came", False
     if reason is None:
         return None
-    return Failure(
-        Service.TWILIO,
-        FailureKind.PERMANENT,
-        "not_the_recording",
+    return _not_the_recording(
         f"what Twilio served is not the recording: {reason}",
         "listen to it at Twilio; if that is all there is, take it with: "
         f"reccli process {sid} --accept-length"
         if alone
-        else "nothing was stored and the Twilio copy is untouched; look at what a proxy or "
-        "Twilio answers for this media",
+        else f"{_UNTOUCHED}; look at what a proxy or Twilio answers for this media",
     )
 
 

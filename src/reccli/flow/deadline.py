@@ -34,7 +34,7 @@ class Deadline:
         self._size = self._lately = 0
 
     def came(self, size: int) -> None:
-        """Take note of so many bytes more; raises `TooSlowError` when time is up."""
+        """Count so many bytes more; raise `TooSlowError` when time is up."""
         now = self._clock()
         self._size += size
         self._lately += size

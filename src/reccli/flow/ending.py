@@ -22,7 +22,8 @@ def outcome(sides: Sides, step: Step) -> Outcome:
     """Return where the recording stands."""
     sid, known, row_state = sides.candidate.ref.sid, sides.known, sides.row_state()
     failures = _failures_that_matter(sides)
-    if sides.candidate.told and not known and failures and all(map(forgotten_by_twilio, failures)):
+    forgotten = failures and all(map(forgotten_by_twilio, failures))
+    if sides.candidate.reported and not known and forgotten:
         step, failures = Step(StepKind.WAIT, Reason.UNHEARD_OF), ()  # a test, or deleted since
     linked = row_state.holding(LinkState.S3_LINK, LinkState.S3_LINK_EXPIRING)
     if step.kind is StepKind.COPY and linked:  # and the command may not copy

@@ -1,4 +1,4 @@
-"""What this machine itself has run out of, told as that and not as a service's failure.
+"""What this machine itself has run out of, reported as that and not as a service's failure.
 
 For `copy` and `run`, and for the adapters, whose SDKs wrap such an error in one of the network.
 """
@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import resource
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reccli.core.errors import Failure, FailureKind, Service
@@ -25,18 +26,21 @@ EACH = 6
 ENOUGH = 4096
 """More descriptors than any concurrency needs; some systems refuse to lift it to "unlimited"."""
 
-_DESCRIPTORS = (
+_short = partial(Failure, Service.MACHINE, FailureKind.BUSY)
+_DESCRIPTORS = _short(
     "out_of_descriptors",
     "no file descriptor is left",
     "raise the limit (ulimit -n, LimitNOFILE= of the unit), or lower engine.concurrency",
 )
-_MEMORY = ("out_of_memory", "no memory is left", "free memory, or lower engine.concurrency")
-_THREADS = (
+_MEMORY = _short("out_of_memory", "no memory is left", "free memory, or lower engine.concurrency")
+_THREADS = _short(
     "out_of_threads",
     "no thread can be started",
     "raise the limit (ulimit -u, TasksMax= of the unit), or lower engine.concurrency",
 )
-_DISK = (
+_DISK = Failure(
+    Service.MACHINE,
+    FailureKind.PERMANENT,  # it stays full until a person comes
     "disk_full",
     "no space is left on the disk",
     "free space in the temporary directory, or point TMPDIR elsewhere",
@@ -51,17 +55,11 @@ _ERRNOS = {
 
 
 def failure_of(error: BaseException) -> Failure | None:
-    """Say what this machine has run out of, if that is at the root of an error."""
-    for cause in causes(error):
-        lack = _lack(cause)
-        if lack:
-            # A full disk stays full until a person comes; the rest is given back by others.
-            kind = FailureKind.PERMANENT if lack is _DISK else FailureKind.BUSY
-            return Failure(Service.MACHINE, kind, *lack)
-    return None
+    """Return what this machine has run out of, if that is at the root of an error."""
+    return next(filter(None, map(_lack, causes(error))), None)
 
 
-def _lack(error: BaseException) -> tuple[str, str, str] | None:
+def _lack(error: BaseException) -> Failure | None:
     if isinstance(error, MemoryError):
         return _MEMORY
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -81,7 +79,7 @@ def _can_open() -> bool:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and all that it wraps: as its cause, its context or its argument."""
+    """Yield an error and all that it wraps: as its cause, its context or its argument."""
     waiting, seen = [error], set[int]()
     while waiting:
         one = waiting.pop(0)
@@ -94,7 +92,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def room_for(concurrency: int) -> int:
-    """Lift the limit of descriptors, and tell how many workers fit under what it is then."""
+    """Lift the limit of descriptors, and return how many workers fit under what it is then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:

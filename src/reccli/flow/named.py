@@ -43,7 +43,7 @@ class NamedSources(TableSources):
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
         if not is_sid(sid, CALL):
-            yield Candidate(Ref(sid, self.services.book.account_sid, None, call_sid), told=True)
+            yield Candidate(Ref(sid, self.services.book.account_sid, None, call_sid), reported=True)
             return
         recordings = recordings_of(sid, self.services)
         self.calls[sid] = tuple(recording.sid for recording in recordings)

@@ -34,15 +34,15 @@ class Rules:
 class Candidate:
     """Where a case starts: a recording, and what its source has already seen of it.
 
-    `siblings` are the recordings of the same call in order of creation, if all are known; `told`:
-    only a callback says that there is such a recording.
+    `siblings` are the recordings of the same call in order of creation, if all are known;
+    `reported`: only a callback says that there is such a recording.
     """
 
     ref: Ref
     siblings: tuple[Ref, ...] = ()
     recording: Recording | None = None
     rows: Rows | None = None
-    told: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from reccli.flow.effects import (
 from reccli.flow.listing import by_creation, fetch, recordings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from reccli.core.model import Ref, Row
     from reccli.flow.services import Services
@@ -85,22 +85,16 @@ def find_rows(effects: Sequence[ObserveRows], services: Services) -> list[Rows |
     except ServiceError as error:
         return [error.failure] * len(effects)
     found = [about(rows, ref) for ref in refs]
-    # Airtable found them by a call of one of these recordings, and does not tell of which one.
-    strangers = _without(rows, {row.id for own in found for row in own})
+    known = {row.id for own in found for row in own}
+    # Airtable found them by a call of one of these recordings, and does not say by which one.
+    strangers = _in_order(row for row in rows if row.id not in known and row.call_cell)
     return [Rows(own or strangers, at) for own in found]
 
 
-def about(rows: Sequence[Row], ref: Ref) -> tuple[Row, ...]:
-    """Pick the rows that concern one recording, or may do so, in a stable order."""
-    return _in_order(row for row in rows if concerns(row, ref) or _names_also(row, ref.call_sid))
-
-
-def _names_also(row: Row, call_sid: str | None) -> bool:
-    return call_sid is not None and call_sid in row.call_cell
-
-
-def _without(rows: Sequence[Row], known: Collection[str]) -> tuple[Row, ...]:
-    return _in_order(row for row in rows if row.id not in known and row.call_cell)
+def about(rows: Iterable[Row], ref: Ref) -> tuple[Row, ...]:
+    """Return the rows that concern one recording, or may do so, in a stable order."""
+    call = ref.call_sid
+    return _in_order(row for row in rows if concerns(row, ref) or (call and call in row.call_cell))
 
 
 def _in_order(rows: Iterable[Row]) -> tuple[Row, ...]:

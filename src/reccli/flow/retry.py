@@ -10,13 +10,14 @@ while the service answers its probe: that is the object's failure.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from circuitbreaker import CircuitBreaker
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -27,11 +28,10 @@ from tenacity import (
 )
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.flow.outages import AloneError, NotAskedError, Outage, alone, not_asked
-from reccli.flow.probes import FAILS, Probes
+from reccli.flow.outages import FAILS, AloneError, NotAskedError, Outage, Probes, alone, not_asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +53,26 @@ class Backoff:
     open_for: float = 30.0
 
 
+@dataclass(slots=True)
+class _Health:
+    """What was seen of one service, or of one region of Twilio."""
+
+    failures: int = 0
+    """Calls in a row that failed in spite of all patience."""
+    failed_at: float = 0.0
+    """When (`time.monotonic`) the last of them did."""
+    suspected: Outage | None = None
+    """It may have begun; who knows is its probe."""
+    failing: Outage | None = None
+    given_up: Outage | None = None
+    """It was failing when it was not asked any more, at some time of this run."""
+
+    def opens(self, backoff: Backoff) -> bool:
+        """Whether the circuit is open now."""
+        lately = time.monotonic() - self.failed_at < backoff.open_for
+        return self.failures >= backoff.failures_to_open and lately
+
+
 class Retry:
     """Calls a port with patience; safe to use from many threads."""
 
@@ -72,11 +92,8 @@ class Retry:
         self._sleep = sleep
         self._now = now
         self._region = ""
-        self._breakers: dict[str, CircuitBreaker] = {}
         self._probes = Probes(probes or {})
-        self._suspected: dict[str, Outage] = {}
-        self._failing: dict[str, Outage] = {}
-        self._opened: dict[str, Outage] = {}
+        self._health: defaultdict[str, _Health] = defaultdict(_Health)
         self._heard: dict[Service, datetime] = {}
 
     def __call__(
@@ -84,12 +101,6 @@ class Retry:
     ) -> R:
         """Call until it succeeds or patience ends; raises the last `ServiceError`."""
         return self._judged(service, self._patiently(service, partial(call, *args, **kwargs)))
-
-    def within(self, region: str) -> Self:
-        """Give the same patience for another region of Twilio, which may fail by itself."""
-        within = copy(self)  # what it has seen of the services is everybody's
-        within._region = region  # noqa: SLF001
-        return within
 
     def more(self, service: Service, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do the same where a refusal is no one object's: it is about many, or takes more rights.
@@ -104,33 +115,30 @@ class Retry:
         try_ = partial(self._try, service, partial(call, *args, **kwargs))
         return self._judged(service, try_, _BELIEVED)
 
+    def within(self, region: str) -> Self:
+        """Return the same patience for another region of Twilio, which may fail by itself."""
+        within = copy(self)  # what it has seen of the services is everybody's
+        within._region = region  # noqa: SLF001
+        return within
+
     @property
     def outages(self) -> tuple[Outage, ...]:
         """Which services this run gave up asking at some time, or that fail still."""
-        return tuple({**self._failing, **self._opened}.values())
+        return _in_order(one.given_up or one.failing for one in list(self._health.values()))
 
     @property
     def failing(self) -> tuple[Outage, ...]:
         """Which services fail at the moment."""
-        return tuple(self._failing.values())
+        return _in_order(one.failing for one in list(self._health.values()))
 
     def fails(self, service: Service) -> bool:
         """Whether a service fails at the moment."""
-        return service in self._failing
+        return self._health[service].failing is not None
 
     @property
     def heard(self) -> Mapping[Service, datetime]:
         """When (UTC) each service answered last, if it ever did."""
         return dict(self._heard)
-
-    def _closed(self, service: Service) -> CircuitBreaker:
-        """Give the breaker, or raise while it keeps the service from being asked."""
-        where = self._where(service)
-        breaker = self._breakers.setdefault(where, self._breaker(where))
-        if breaker.opened and (outage := self._failing.get(where)):
-            self._opened[where] = outage
-            raise NotAskedError(not_asked(outage))
-        return breaker
 
     def _patiently(self, service: Service, call: Callable[[], R]) -> Callable[[], R]:
         retrying = Retrying(
@@ -149,30 +157,32 @@ class Retry:
         call: Callable[[], R],
         believed: frozenset[FailureKind] = frozenset(),
     ) -> R:
-        """Call under the breaker, and say of a failure whose it is."""
+        """Call unless the circuit is open, and say of a failure whose it is.
 
-        def judged() -> R:
-            try:
-                return call()
-            except ServiceError as error:
-                self._judge(service, error, believed)
-                raise
-
-        result: R = self._closed(service).call(judged)
+        Raises `AloneError` if the service answers others; else it is held for failing.
+        """
+        where = self._where(service)
+        health = self._health[where]
+        if health.opens(self._backoff) and (outage := health.failing):
+            health.given_up = outage
+            raise NotAskedError(not_asked(outage))
+        try:
+            result = call()
+        except ServiceError as error:
+            failure = error.failure
+            opens = failure.kind in _OPENS_CIRCUIT
+            doubted = opens and failure.kind not in believed and where in self._probes
+            if doubted and self._probes.ask(where) is None:
+                self._answered(service)
+                health.failures = 0
+                raise AloneError(alone(failure)) from error
+            if failure.kind in FAILS:
+                health.failing = health.suspected or self._suspect(service, failure)
+            health.failures = health.failures + 1 if opens else 0
+            health.failed_at = time.monotonic()
+            raise
+        health.failures = 0
         return result
-
-    def _judge(
-        self, service: Service, error: ServiceError, believed: frozenset[FailureKind]
-    ) -> None:
-        """Raise `AloneError` if the service answers others; else hold it for failing."""
-        failure, where = error.failure, self._where(service)
-        if failure.kind not in FAILS:
-            return
-        asked = failure.kind in _OPENS_CIRCUIT - believed and where in self._probes
-        if asked and self._probes.ask(where) is None:
-            self._answered(service)
-            raise AloneError(alone(failure)) from error
-        self._failing[where] = self._suspected.get(where) or self._suspect(service, failure)
 
     def _try(self, service: Service, call: Callable[[], R]) -> R:
         """Try once, and remember since when a service may be failing."""
@@ -182,7 +192,7 @@ class Retry:
             if error.failure.kind in FAILS:
                 suspected = self._suspect(service, error.failure)
                 if (where := self._where(service)) not in self._probes:
-                    self._failing[where] = suspected
+                    self._health[where].failing = suspected
             else:  # it is there, whatever it said
                 self._answered(service)
             raise
@@ -190,34 +200,22 @@ class Retry:
         return result
 
     def _suspect(self, service: Service, failure: Failure) -> Outage:
-        where = self._where(service)
-        before = self._suspected.get(where)
-        outage = Outage(service, before.since if before else self._now(), self._named(failure))
-        self._suspected[where] = outage
+        health = self._health[self._where(service)]
+        if self._region:
+            failure = replace(failure, message=f"region {self._region}: {failure.message}")
+        before = health.suspected
+        outage = Outage(service, before.since if before else self._now(), failure)
+        health.suspected = outage
         return outage
 
     def _answered(self, service: Service) -> None:
-        where = self._where(service)
-        self._suspected.pop(where, None)
-        self._failing.pop(where, None)
+        health = self._health[self._where(service)]
+        health.suspected = health.failing = None
         self._heard[service] = self._now()
-
-    def _named(self, failure: Failure) -> Failure:
-        if not self._region:
-            return failure
-        return replace(failure, message=f"region {self._region}: {failure.message}")
 
     def _where(self, service: Service) -> str:
         """Name what fails as one: a service, or a region of Twilio's."""
         return f"{service} {self._region}".rstrip() if service is Service.TWILIO else service
-
-    def _breaker(self, name: str) -> CircuitBreaker:
-        return CircuitBreaker(
-            failure_threshold=self._backoff.failures_to_open,
-            recovery_timeout=self._backoff.open_for,
-            expected_exception=_opens_circuit,
-            name=name,
-        )
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -226,11 +224,9 @@ class Retry:
         return wait_random_exponential(self._backoff.first, self._backoff.longest)(state)
 
 
+def _in_order(outages: Iterable[Outage | None]) -> tuple[Outage, ...]:
+    return tuple(sorted(filter(None, outages), key=attrgetter("since")))
+
+
 def _is_transient(error: BaseException) -> bool:
     return isinstance(error, ServiceError) and error.failure.repeatable
-
-
-def _opens_circuit(_type: type[BaseException], error: BaseException) -> bool:
-    if isinstance(error, AloneError):
-        return False
-    return isinstance(error, ServiceError) and error.failure.kind in _OPENS_CIRCUIT
