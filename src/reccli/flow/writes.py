@@ -46,25 +46,21 @@ def write(sides: Sides, kind: StepKind) -> Routine[None]:
             sides.now,
         )
     )
-    if isinstance(reply, Stale):
-        yield from sides.observe_rows()
-    elif isinstance(reply, Failure) and reply.service in LINKS and not fallback:
-        # No link that opens can be made: as good as an S3 that cannot be reached.
-        sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
-    elif isinstance(reply, Failure):
-        sides.rows = reply
-        if reply.service is not Service.S3:  # without a bucket, Airtable is not asked
-            yield reporting.failed("airtable_update_error", reply)
-    else:
-        _merge(sides, reply)
-        sides.taken.append(kind)
-        yield from reporting.linked(kind, cells, sides.stored)
-
-
-def _merge(sides: Sides, answer: Rows) -> None:
-    current = {row.id: row for row in sides.known_rows}
-    # `now` stays that of the look: other rows of the call were not seen again.
-    sides.rows = tuple((current | {row.id: row for row in answer.rows}).values())
+    match reply:
+        case Rows(written):
+            # `now` stays that of the look: other rows of the call were not seen again.
+            sides.rows = tuple({row.id: row for row in (*sides.known_rows, *written)}.values())
+            sides.taken.append(kind)
+            yield from reporting.linked(kind, cells, sides.stored)
+        case Stale():
+            yield from sides.observe_rows()
+        case Failure(service) if service in LINKS and not fallback:
+            # No link that opens can be made: as good as an S3 that cannot be reached.
+            sides.stored = StoredObject(S3State.UNKNOWN, failure=reply)
+        case Failure(service):
+            sides.rows = reply
+            if service is not Service.S3:  # without a bucket, Airtable is not asked
+                yield reporting.failed("airtable_update_error", reply)
 
 
 def see_who_shares(sides: Sides) -> Routine[None]:
