@@ -146,6 +146,26 @@ def test_since_when_is_counted_from_the_last_answer() -> None:
     assert outage.since == START + timedelta(hours=1)
 
 
+def test_only_calls_in_a_row_open_it() -> None:
+    retry, _ = patient(attempts=1)
+    call, calls = failing(*[OUTAGE, OUTAGE, OUTAGE, OUTAGE, None] * 3)
+    for _ in range(3):
+        for _ in range(4):
+            assert refused(retry, call).code == "made"
+        assert retry(S3, call) == "answer"
+    assert len(calls) == 15
+
+
+def test_what_was_given_up_is_an_outage_of_the_run_when_it_is_back_too() -> None:
+    retry, _ = patient(attempts=1, open_for=0.1)
+    call, _ = failing(*[OUTAGE] * 5)
+    for _ in range(6):
+        refused(retry, call)
+    threading.Event().wait(0.15)
+    assert retry(S3, call) == "answer"
+    assert ([outage.service for outage in retry.outages], retry.failing) == ([S3], ())
+
+
 def test_it_is_asked_again_after_a_while() -> None:
     retry, _ = patient(attempts=1, open_for=0.1)
     call, calls = failing(*[OUTAGE] * 5)
