@@ -57,8 +57,8 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
         if asked.writes:
             wait = asked.wait or timedelta()
             stack.enter_context(only_run(settings, command.name, wait, hooks.stop))
-        ledger = history.open_ledger(settings, stack)
-        event_log = stack.enter_context(EventLog(ledger, asked.run_id))
+        ledger = history.open_ledger(settings, stack, read_only=not asked.writes)
+        event_log = stack.enter_context(EventLog(ledger if asked.writes else None, asked.run_id))
         concurrency = machine.room_for(asked.concurrency or settings.engine.concurrency)
         services = wiring.services(settings, concurrency, hooks.stop, stack)
         preflight.check_fields(settings, services.airtable)

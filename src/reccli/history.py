@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
+from reccli.adapters.ledger import ABSENT, Archive, Ledger, LedgerError, PendingCallback
 from reccli.config import ConfigError, identity
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Reason, S3State
@@ -45,18 +45,19 @@ R = TypeVar("R")
 _log = structlog.get_logger("reccli")
 
 
-def open_ledger(settings: Settings, stack: ExitStack) -> Ledger | None:
-    """Open the ledger if that can be done: without it history is missing, nothing else.
+def open_ledger(settings: Settings, stack: ExitStack, *, read_only: bool) -> Ledger | None:
+    """Return the open ledger if that can be done: without it history is missing, nothing else.
 
     Raises `ConfigError` where no ledger can ever be opened with this configuration.
     """
     try:
         url = settings.ledger.url.get_secret_value()
-        return stack.enter_context(Ledger.open(url, archive(settings)))
+        return stack.enter_context(Ledger.open(url, archive(settings), read_only=read_only))
     except LedgerError as error:
         if error.failure.kind is FailureKind.CONFIG:
             raise ConfigError([str(error)]) from error
-        _log.warning("ledger_error", error=str(error))
+        if error.failure.code != ABSENT:
+            _log.warning("ledger_error", error=str(error))
         return None
 
 

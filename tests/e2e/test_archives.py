@@ -36,3 +36,26 @@ def test_the_callbacks_of_another_account_are_left_alone(lab: Lab) -> None:
     first = lab.json("report", AWS_S3_RECORDINGS_PREFIX="elsewhere/").doc["report"]
     assert (report["s3_success_rate"], first["s3_success_rate"]) == (1.0, None)
     assert lab.archived(mine)
+
+
+def test_a_report_leaves_the_ledger_as_it_is(lab: Lab) -> None:
+    """Whether there is none, one, or one that another process is writing to."""
+    _, mine = lab.call()
+    ledger = lab.home / "state" / "ledger.sqlite3"
+    for words in (["report"], ["process", "--dry-run"]):
+        told = lab.json(*words)
+        assert (told.code, told.names["ledger_error"]) == (0, 0)
+        assert not ledger.exists()
+    report = lab.json("report").doc["report"]
+    assert (report["callbacks_pending"], report["callbacks"]) == (None, None)
+    assert lab.json("process").code == 0
+    before = (ledger.read_bytes(), ledger.stat().st_mtime_ns)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        told = lab.json("report")
+        lab.json("process", "--dry-run")
+    assert (told.code, told.names["ledger_error"]) == (0, 0)
+    assert told.doc["report"]["callbacks_pending"] == 0
+    assert told.doc["report"]["s3_success_rate"] == 1.0
+    assert (ledger.read_bytes(), ledger.stat().st_mtime_ns) == before
+    assert lab.archived(mine)

@@ -10,13 +10,14 @@ For `app` and what lies above it, by the names below only. SQLAlchemy stops at t
 from reccli.adapters.ledger.claims import Claim
 from reccli.adapters.ledger.inbox import Inbox
 from reccli.adapters.ledger.ledger import Ledger
-from reccli.adapters.ledger.ledger_errors import LedgerError
+from reccli.adapters.ledger.ledger_errors import ABSENT, LedgerError
 from reccli.adapters.ledger.questions import PendingCallback
 from reccli.adapters.ledger.schema import Archive
 from reccli.adapters.ledger.transaction import Callback
 from reccli.flow.ports import Event
 
 __all__ = [
+    "ABSENT",
     "Archive",
     "Callback",
     "Claim",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from reccli.adapters.ledger.ledger_errors import unusable
+from reccli.adapters.ledger.ledger_errors import absent, unusable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -56,7 +56,7 @@ def prepare(file: Path, *, read_only: bool) -> None:
     if sqlite3.sqlite_version_info < (3, 37):
         raise unusable(str(file), f"needs SQLite 3.37, this is {sqlite3.sqlite_version}")
     if read_only and not file.exists():
-        raise unusable(str(file), "there is no ledger yet")
+        raise absent(str(file))
     if not read_only:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if name := NETWORK_FILE_SYSTEMS.get(file_system(file.parent)):

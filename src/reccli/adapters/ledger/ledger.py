@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from reccli.adapters.ledger import connect, schema
-from reccli.adapters.ledger.ledger_errors import busy, translating, unusable
+from reccli.adapters.ledger.ledger_errors import absent, busy, translating, unusable
 from reccli.adapters.ledger.questions import Questions
 from reccli.adapters.ledger.schema import ANY, Archive
 from reccli.adapters.ledger.transaction import Recorder, Transaction
@@ -49,7 +49,7 @@ class Ledger(Questions, Recorder):
 
     @classmethod
     def open(cls, url: str, archive: Archive = ANY, *, read_only: bool = False) -> Self:
-        """Open a ledger, making it if there is none; with `read_only` there must be one.
+        """Open a ledger, making it if there is none; with `read_only` nothing changes at all.
 
         What others keep in it is left alone: only entries of `archive` are seen and written.
         """
@@ -76,6 +76,8 @@ class Ledger(Questions, Recorder):
             if not self._read_only:
                 with self._writer.begin() as db:
                     schema.create(db)
+            elif not sa.inspect(self._reader).has_table(schema.callbacks.name):
+                raise absent(self._location)
         version = self._read(schema.version)[0][0]
         if version != schema.VERSION:
             raise unusable(

@@ -25,6 +25,9 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ABSENT = "absent"
+"""The code of the failure where there is no ledger yet, and none is to be made."""
+
 _CHECK_MODE = "check owner and mode"
 _LOCKED = (FailureKind.BUSY, "another process keeps it locked", "")
 _CORRUPT = (
@@ -72,6 +75,11 @@ def unusable(
 ) -> LedgerError:
     """Say what is wrong with the ledger at a location."""
     return LedgerError(Failure(Service.LEDGER, kind, code, f"{location}: {what}", hint))
+
+
+def absent(location: str) -> LedgerError:
+    """Return that there is nothing to read at a location, as nothing was ever written there."""
+    return unusable(location, "there is no ledger yet", code=ABSENT)
 
 
 def busy(location: str) -> LedgerError:
