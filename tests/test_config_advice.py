@@ -14,6 +14,7 @@ import pytest
 from reccli.config import Settings, load, state, state_dir
 from reccli.config.section import NotRead
 from reccli.config.settings import fields
+from tests.given import FILE, given
 
 SOURCE = Path(__file__).parent.parent / "src/reccli"
 ENV = {
@@ -79,10 +80,10 @@ def test_a_key_is_read_or_whoever_sets_it_is_told(section: str, key: str) -> Non
 @pytest.mark.parametrize(("section", "key"), IN_VAIN)
 def test_what_does_nothing_is_told_once_by_its_key(section: str, key: str) -> None:
     value = IN_VAIN[section, key]
-    settings = load(None, env=ENV, overrides={section: {key: value}})
-    assert settings.warnings == (f"{section}.{key}: has no effect in this version (command line)",)
+    settings = given(ENV, **{section: {key: value}})
+    assert settings.warnings == (f"{section}.{key}: has no effect in this version ({FILE})",)
     default = fields((section,))[key].default
-    same = load(None, env=ENV, overrides={section: {key: default}})
+    same = given(ENV, **{section: {key: default}})
     assert same.warnings == ()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reccli.config import ConfigError, Settings, load
+from tests.given import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def text_of(settings: Settings, section: str, key: str) -> str:
 
 
 def made(section: str, key: str, value: object) -> Settings:
-    return load(None, env=ENV, overrides={section: {**BESIDE.get(key, {}), key: value}})
+    return given(ENV, **{section: {**BESIDE.get(key, {}), key: value}})
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -89,7 +90,6 @@ def test_what_a_header_cannot_have_is_refused_by_its_key(
         ("webhook", "host", "127.0.0.1\n127.0.0.2"),
         ("links", "secret", "a\nb"),
         ("alerts", "metrics_file", "a\x1bb"),
-        ("airtable", "table", "\udcff"),  # a byte of the environment that is not UTF-8
         ("ledger", "url", "postgresql://h/d?application_name=a\nb"),
     ],
 )
@@ -100,9 +100,16 @@ def test_no_value_holds_a_control_character(section: str, key: str, value: objec
     assert line.startswith(f"{section}.{key}: holds a control character, such as a line break")
 
 
+def test_a_byte_of_the_environment_that_is_not_utf_8_is_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, env={**ENV, "RECCLI_AIRTABLE__TABLE": "\udcff"})
+    (line,) = caught.value.problems
+    assert line.startswith("airtable.table: holds a control character, such as a line break")
+
+
 def test_names_of_fields_may_have_any_other_sign() -> None:
     family = "👩‍💻 Agent\N{NO-BREAK SPACE}name"
-    settings = load(None, env=ENV, overrides={"airtable": {"link_fields": [family, "a \n"]}})
+    settings = given(ENV, airtable={"link_fields": [family, "a \n"]})
     assert settings.airtable.link_fields == (family, "a ")
 
 
@@ -156,7 +163,7 @@ def test_what_the_sdk_would_send_as_it_is_is_looked_at(name: str, value: str) ->
     assert "AKIA" not in line
     load(None, env={**ENV, name: "AKIA"})
     keys = {"access_key_id": "k", "secret_access_key": "s"}
-    load(None, env={**ENV, name: value}, overrides={"s3": keys})  # then they are not used
+    given({**ENV, name: value}, s3=keys)  # then they are not used
 
 
 def test_credential_files_come_with_marks_quotes_and_line_ends(tmp_path: Path) -> None:
@@ -219,8 +226,8 @@ def test_the_file_may_be_at_home(tmp_path: Path, given: str) -> None:
 
 def test_files_that_keys_name_may_be_at_home() -> None:
     home = os.environ["HOME"]
-    overrides = {"ledger": {"url": "sqlite:///~/a b.db"}, "alerts": {"metrics_file": "~/m.prom"}}
-    settings = load(None, env=ENV, overrides=overrides)
+    url = "sqlite:///~/a b.db"
+    settings = given(ENV, ledger={"url": url}, alerts={"metrics_file": "~/m.prom"})
     assert settings.ledger.url.get_secret_value() == f"sqlite:///{home}/a b.db"
     assert settings.alerts.metrics_file == f"{home}/m.prom"
 

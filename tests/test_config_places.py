@@ -11,6 +11,7 @@ import pytest
 from reccli import wiring
 from reccli.config import ConfigError, Settings, load
 from reccli.core.links import ForeignLink, ObjectLink
+from tests.given import FILE, given
 
 SID = "AC" + "0123456789abcdef" * 2
 RE1 = "RE" + "1" * 32
@@ -32,7 +33,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(**sections: dict[str, Any]) -> Settings:
-    return load(None, env=ENV, overrides=sections)
+    return given(ENV, **sections)
 
 
 class TestFormer:
@@ -76,7 +77,7 @@ class TestFormer:
     def test_refused_by_number_and_without_its_value(self, place: str, expected: str) -> None:
         with pytest.raises(ConfigError) as caught:
             made(links={"former": ["s3://fine", place]})
-        assert caught.value.problems == [f"links.former[1]: {expected} (command line)"]
+        assert caught.value.problems == [f"links.former[1]: {expected} ({FILE})"]
 
     @pytest.mark.parametrize(
         ("place", "changes"),

@@ -31,27 +31,12 @@ if TYPE_CHECKING:
     from reccli.config.sources import Names
 
 
-def load(
-    path: Path | None = None,
-    *,
-    env: Mapping[str, str] = os.environ,
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Settings:
-    """Read every source, or raise `ConfigError` with every problem there is.
-
-    `overrides` come from the command line, as {section: {key: value}}; a value of None is an
-    option that was not given.
-    """
+def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Settings:
+    """Read every source; raises `ConfigError` with every problem there is."""
     file = find_config(path, env)
     problems: list[str] = []
     variables, credentials = from_variables(env), from_credentials(env, problems)
     sources = (  # the first one that has a key wins
-        {
-            (section, key): (value, "command line")
-            for section, body in (overrides or {}).items()
-            for key, value in body.items()
-            if value is not None
-        },
         by_key(variables, problems),
         by_key(credentials, problems),
         from_file(file, problems) if file else {},
@@ -62,7 +47,7 @@ def load(
     origins: dict[str, str] = {}
     for source in reversed(sources):
         for key_path, (value, origin) in source.items():
-            nested = value
+            nested: Any = value
             for part in reversed(key_path):
                 nested = {part: nested}
             _lay_over(values, nested)

@@ -37,7 +37,7 @@ WELL_KNOWN = {  # of two names for one key, the first wins
 
 
 class Settings(Section):
-    """Everything `reccli` can be told, checked; made by `load`, which knows every section."""
+    """Every setting of `reccli`, checked; made by `load`, which knows every section."""
 
     twilio: services.Twilio
     s3: services.S3
@@ -59,30 +59,25 @@ class Settings(Section):
         return self._file
 
     @property
-    def origins(self) -> Mapping[str, str]:
-        """Where each key that was set came from, as `{"s3.bucket": "env AWS_S3_BUCKET"}`."""
-        return self._origins
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """What can be used, and is not what somebody meant; a line each, without secrets."""
         return self._warnings
 
     def origin(self, key: str) -> str:
-        """Tell where the value of a key came from."""
+        """Return where the value of a key came from, as `env AWS_S3_BUCKET`."""
         parts = key.split(".")
         longest = (".".join(parts[:length]) for length in range(len(parts), 1, -1))
         return next((self._origins[name] for name in longest if name in self._origins), "default")
 
     def secret_keys(self) -> list[str]:
-        """Name every key whose value is a secret, as `twilio.regions.0.auth_token`."""
+        """Return every key whose value is a secret, as `twilio.regions.0.auth_token`."""
         hidden = dict(_secrets_in(self))
         if not passwords(hidden["ledger.url"]):
             del hidden["ledger.url"]
         return [key for key, value in hidden.items() if value]
 
     def secret_values(self) -> list[str]:
-        """Every secret that is set, for the log redaction; never for anything else."""
+        """Return every secret that is set, for the log redaction; never for anything else."""
         found = [text for _, text in _secrets_in(self)]
         found += [*self.links.secrets, *self.twilio.auth_tokens]
         found += [token for region in self.twilio.regions for token in region.auth_tokens]
@@ -117,7 +112,7 @@ class Settings(Section):
 
 
 def _kept_at(s3: services.S3, links: services.Links, place: str) -> Iterator[str]:
-    """Tell every address that a link of now may begin with."""
+    """Yield every address that a link of now may begin with."""
     # At AWS a bucket of the same name can have been left for a store of one's own.
     if place != f"s3://{s3.bucket}" or not s3.endpoint_url:
         yield f"s3://{s3.bucket}/{s3.prefix}"
@@ -138,14 +133,14 @@ def _secrets_in(value: object, at: str = "") -> Iterator[tuple[str, str]]:
 
 
 def passwords(url: str) -> list[str]:
-    """Tell the passwords in the URL of a database, as written and as meant."""
+    """Return the passwords in the URL of a database, as written and as meant."""
     split = urlsplit(url)
     found = [split.password, unquote(split.password)] if split.password else []
     return found + [text for name, text in parse_qsl(split.query) if "password" in name.lower()]
 
 
 def fields(path: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
-    """Tell the keys of the section at a path; none where there is no such section."""
+    """Return the keys of the section at a path; none where there is no such section."""
     model: Any = Settings
     for part in path:
         if isinstance(part, str):

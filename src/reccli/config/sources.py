@@ -31,7 +31,7 @@ REGION_TOKEN = re.compile(r"TWILIO_([A-Z]{2}[0-9]+)_AUTH_TOKEN")
 
 
 def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
-    """Find the file to read: one that was named must exist, the usual ones may."""
+    """Return the file to read: one that was named must exist, the usual ones may."""
     named = path or bare(env.get(f"{PREFIX}CONFIG", ""))
     if named:
         if not _is_readable(Path(named)):
@@ -43,7 +43,7 @@ def find_config(path: Path | None, env: Mapping[str, str] = os.environ) -> Path 
 
 
 def _is_there(file: Path) -> bool:
-    """Look for a file; in a home that is unknown or closed to us there is none."""
+    """Whether there is a file; in a home that is unknown or closed to us there is none."""
     try:
         return file.expanduser().is_file()
     except (OSError, RuntimeError):
@@ -51,7 +51,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _is_readable(file: Path) -> bool:
-    """Look for what can be read: a file, or a pipe, as a shell's <(…) makes them."""
+    """Whether it can be read: a file, or a pipe, as a shell's <(…) makes them."""
     try:
         return file.expanduser().exists() and not file.expanduser().is_dir()
     except (OSError, RuntimeError):
@@ -78,13 +78,13 @@ def from_file(file: Path, problems: list[str]) -> Values:
                     values[section, key] = (value, str(file))
         elif known:
             problems.append(f"{section}: must be a table, written [{section}] ({file})")
-        else:  # will be told as unknown
+        else:  # will be reported as unknown
             values[section,] = (body, str(file))
     return values
 
 
 def from_variables(env: Mapping[str, str]) -> Names:
-    """Take our own variables; an empty one counts as not set."""
+    """Return our own variables; an empty one counts as not set."""
     return {
         name: (text, f"env {name}")
         for name, value in env.items()
@@ -114,7 +114,7 @@ def from_credentials(env: Mapping[str, str], problems: list[str]) -> Names:
 
 
 def look_at_aws(env: Mapping[str, str], problems: list[str]) -> None:
-    """Look at what AWS's own library reads by itself, and would send as it is."""
+    """Check what AWS's own library reads by itself, and would send as it is."""
     for name in _OF_AWS:
         text = env.get(name, "")
         try:
@@ -130,7 +130,7 @@ def _is_ours(name: str) -> bool:
 
 
 def one_underscore_less() -> dict[str, str]:
-    """Tell what each variable is called when somebody forgets that there are two of them."""
+    """Return what each variable is called when somebody forgets that there are two of them."""
     return {
         f"{PREFIX}{section}_{key}".upper(): f"{PREFIX}{section}__{key}".upper()
         for section in Settings.model_fields
@@ -139,7 +139,7 @@ def one_underscore_less() -> dict[str, str]:
 
 
 def by_key(names: Names, problems: list[str]) -> Values:
-    """Find the key of each name; reccli's own name of a key comes before the well-known ones."""
+    """Return the key of each name; reccli's own name of a key comes before the well-known ones."""
     near_misses = one_underscore_less()
     values: Values = {}
     for name, (text, origin) in names.items():
@@ -158,7 +158,7 @@ def by_key(names: Names, problems: list[str]) -> Values:
 
 
 def _parsed(path: tuple[str, ...], text: str) -> object:
-    """Read a text for its key: tables are JSON, lists JSON or one entry a line."""
+    """Parse a text for its key: tables are JSON, lists JSON or one entry a line."""
     known = fields(path[:-1]).get(path[-1])
     kind = known and get_origin(known.annotation)
     if kind is dict or (kind is tuple and text.startswith("[")):
