@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reccli.sandbox.wire import Request
+    from reccli.sandbox.messages import Request
 
 IDLE = 0.5
 """Seconds between two requests from which the Airtable lane counts as idle."""

@@ -13,7 +13,8 @@ from reccli.sandbox.recordings import MediaOrigin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reccli.sandbox.wire import Connection, Request
+    from reccli.sandbox.messages import Request
+    from reccli.sandbox.wire import Connection
 
 CHANNELS = 2
 BYTES_PER_SECOND = SAMPLE_RATE * CHANNELS * 2

@@ -8,6 +8,8 @@ a throttle.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
+from typing import Generic, TypeVar
 
 from reccli.sandbox.airtable_errors import AirtableError, failure, not_allowed
 from reccli.sandbox.airtable_fields import made_id
@@ -24,8 +26,23 @@ from reccli.sandbox.standin import Request, Response, utc_now
 
 __all__ = ["AirtableError", "AirtableStandIn", "FakeRow", "Paging"]
 
+T = TypeVar("T")
 LONGEST_URL = 16_000
 WRITE_PARAMS = {"records", "fields", "typecast", "returnFieldsByFieldId"}
+
+
+class _Through(Generic[T]):
+    """An attribute that lives further in, by its dotted name."""
+
+    def __init__(self, path: str) -> None:
+        self.owner, _, self.name = path.rpartition(".")
+
+    def __get__(self, standin: object, _kind: type) -> T:
+        found: T = getattr(attrgetter(self.owner)(standin), self.name)
+        return found
+
+    def __set__(self, standin: object, value: T) -> None:
+        setattr(attrgetter(self.owner)(standin), self.name, value)
 
 
 class AirtableStandIn(LimitedStandIn):
@@ -39,6 +56,15 @@ class AirtableStandIn(LimitedStandIn):
     `throttled` counts the 429s of the rate limit. `linked(text)` gives the record ID that a cell of
     linked records holds, `linked_names` the texts by record ID.
     """
+
+    paging = _Through[Paging]("table.paging")
+    """Where a next page begins; the harsher `POSITION` by default."""
+    iterator_ttl = _Through[float | None]("table.iterator_ttl")
+    """Seconds until an offset is no longer taken."""
+    formulas_take_ids = _Through[bool]("table.columns.formulas_take_ids")
+    """Whether `{fld…}` in a formula is the field; else it is an unknown name."""
+    rich_text_escapes = _Through[bool]("table.columns.rich_text_escapes")
+    """Whether rich text comes back with its Markdown characters escaped."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -68,42 +94,6 @@ class AirtableStandIn(LimitedStandIn):
         self.object_404 = False
         self.may_read_schema = True
         self.longest_body: int | None = None
-
-    @property
-    def paging(self) -> Paging:
-        """Where a next page begins; the harsher `POSITION` by default."""
-        return self.table.paging
-
-    @paging.setter
-    def paging(self, paging: Paging) -> None:
-        self.table.paging = paging
-
-    @property
-    def iterator_ttl(self) -> float | None:
-        """Seconds until an offset is no longer taken."""
-        return self.table.iterator_ttl
-
-    @iterator_ttl.setter
-    def iterator_ttl(self, seconds: float | None) -> None:
-        self.table.iterator_ttl = seconds
-
-    @property
-    def formulas_take_ids(self) -> bool:
-        """Whether `{fld…}` in a formula is the field; else it is an unknown name."""
-        return self.table.columns.formulas_take_ids
-
-    @formulas_take_ids.setter
-    def formulas_take_ids(self, take: bool) -> None:
-        self.table.columns.formulas_take_ids = take
-
-    @property
-    def rich_text_escapes(self) -> bool:
-        """Whether rich text comes back with its Markdown characters escaped."""
-        return self.table.columns.rich_text_escapes
-
-    @rich_text_escapes.setter
-    def rich_text_escapes(self, escapes: bool) -> None:
-        self.table.columns.rich_text_escapes = escapes
 
     def reset_fields(self) -> None:
         """Make the fields as they were at first: types, locks, links."""

@@ -4,10 +4,7 @@ SeaweedFS keeps no log of requests, has no archive, and keeps its promises; stor
 don't all. Heads pass to the letter, above all Host, which is signed. Bodies are held whole.
 """
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from reccli.sandbox.faults import Fault, FaultKind, Faults
@@ -23,23 +20,66 @@ from reccli.sandbox.s3_messages import (
 from reccli.sandbox.s3_sessions import expired, has_session, sign_anew
 from reccli.sandbox.s3_traits import Archived, S3Traits
 from reccli.sandbox.seaweed import SeaweedFS
-from reccli.sandbox.wire import Connection, Request, Server, framed
+from reccli.sandbox.wire import Connection, Listener, framed
 
 __all__ = ["Archived", "S3Proxy", "S3Traits"]
 
 CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class S3Proxy:
+class ProxyConnection(Connection):
+    """One connection of a client, with one of its own to the store."""
+
+    def handle(self) -> None:
+        """Pass requests on, one after the other."""
+        proxy = self.server.owner
+        if not isinstance(proxy, S3Proxy) or proxy.cut:
+            return
+        upstream = Upstream()
+        try:
+            while head := read_head(self.rfile):
+                if not self._pass(proxy, S3Request(head), upstream):
+                    return
+        finally:
+            upstream.close()
+
+    def _pass(self, proxy: "S3Proxy", request: S3Request, upstream: Upstream) -> bool:
+        proxy.requests.append((request.method, request.target))
+        if proxy.cut:
+            return False
+        if request.head.get("expect").lower() == "100-continue":
+            self.send_raw(CONTINUE, b"")
+        request.body = read_body(self.rfile, request.head)
+        fault = proxy.faults.take(request.method, request.target)
+        if not proxy.hold(fault):
+            return False
+        answer = proxy.answer(request, fault, upstream)
+        if fault and fault.kind is FaultKind.LOST_RESPONSE:
+            return False
+        if request.method == "HEAD" or answer.status in BODILESS:
+            self.send_raw(str(answer.head), b"")
+            return True
+        framing, body, lives_on = framed(answer.body, fault)
+        for name in ("content-length", "transfer-encoding", "connection"):
+            answer.head.drop(name)
+        answer.head.put(*framing.split(": ", 1))
+        if fault and fault.kind is FaultKind.DRIP:
+            self.drip(str(answer.head), body, fault)
+        else:
+            self.send_raw(str(answer.head), body)
+        return lives_on
+
+
+class S3Proxy(Listener):
     """Passes HTTP/1.1 on to STORE, for `with`. All its attributes may be set while it runs."""
 
+    connection = ProxyConnection
+
     def __init__(self, store: SeaweedFS) -> None:
+        super().__init__()
         self.store = store
         self.requests: list[tuple[str, str]] = []
         """Method, and path with query, in order of arrival."""
-        self._server: Server | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
         self.reset()
 
     def reset(self) -> None:
@@ -52,38 +92,6 @@ class S3Proxy:
         self.on_request: Callable[[str, str], None] | None = None
         """Called with method and path just before a request is passed on."""
         self.requests.clear()
-
-    def __enter__(self) -> Self:
-        self._server = Server(("127.0.0.1", 0), self, ProxyConnection)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="s3-proxy", daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-            self._server.cut_connections()
-
-    @property
-    def url(self) -> str:
-        """The base URL, without a slash at its end."""
-        if self._server is None:
-            raise RuntimeError("the proxy is not running")
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def serve(self, _request: Request, _connection: Connection) -> bool:
-        """Answer nothing: its own connections pass requests on."""
-        return False
 
     def answer(self, request: S3Request, fault: Fault | None, upstream: Upstream) -> S3Answer:
         """Find an answer, in most cases at the store."""
@@ -109,46 +117,3 @@ class S3Proxy:
         if fault and fault.kind is FaultKind.STALL and self._stopping.wait(fault.delay):
             return False
         return not (fault and fault.kind is FaultKind.REFUSE)
-
-
-class ProxyConnection(Connection):
-    """One connection of a client, with one of its own to the store."""
-
-    def handle(self) -> None:
-        """Pass requests on, one after the other."""
-        proxy = self.server.owner
-        if not isinstance(proxy, S3Proxy) or proxy.cut:
-            return
-        upstream = Upstream()
-        try:
-            while head := read_head(self.rfile):
-                if not self._pass(proxy, S3Request(head), upstream):
-                    return
-        finally:
-            upstream.close()
-
-    def _pass(self, proxy: S3Proxy, request: S3Request, upstream: Upstream) -> bool:
-        proxy.requests.append((request.method, request.target))
-        if proxy.cut:
-            return False
-        if request.head.get("expect").lower() == "100-continue":
-            self.send_raw(CONTINUE, b"")
-        request.body = read_body(self.rfile, request.head)
-        fault = proxy.faults.take(request.method, request.target)
-        if not proxy.hold(fault):
-            return False
-        answer = proxy.answer(request, fault, upstream)
-        if fault and fault.kind is FaultKind.LOST_RESPONSE:
-            return False
-        if request.method == "HEAD" or answer.status in BODILESS:
-            self.send_raw(str(answer.head), b"")
-            return True
-        framing, body, lives_on = framed(answer.body, fault)
-        for name in ("content-length", "transfer-encoding", "connection"):
-            answer.head.drop(name)
-        answer.head.put(*framing.split(": ", 1))
-        if fault and fault.kind is FaultKind.DRIP:
-            self.drip(str(answer.head), body, fault)
-        else:
-            self.send_raw(str(answer.head), body)
-        return lives_on

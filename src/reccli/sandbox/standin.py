@@ -9,18 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 from reccli.sandbox.faults import Fault, FaultKind, Faults
-from reccli.sandbox.wire import (
-    Connection,
-    Request,
-    Response,
-    Server,
-    fingerprint,
-    rest_exception,
-)
+from reccli.sandbox.messages import Request, Response, fingerprint, rest_exception
+from reccli.sandbox.wire import Connection, Listener
 
 __all__ = [
     "Fault",
@@ -47,7 +39,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class StandIn:
+class StandIn(Listener):
     """A service on 127.0.0.1. Subclasses answer in `handle`; `admit` may refuse on arrival.
 
     `latency` (seconds before each answer), `down` (every connection is closed unanswered),
@@ -55,6 +47,7 @@ class StandIn:
     """
 
     def __init__(self, *, port: int = 0, latency: float = 0.0) -> None:
+        super().__init__(port)
         self.latency = latency
         self.down = False
         self.faults = Faults()
@@ -62,12 +55,8 @@ class StandIn:
         """Called just before a request is carried out: the world may change under a client."""
         self.active = 0
         self.lock = threading.RLock()
-        self._port = port
         self._log: dict[int, Request] = {}
         self._arrivals = 0
-        self._server: Server | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
 
     def handle(self, request: Request) -> Response:
         """Carry the request out."""
@@ -76,44 +65,6 @@ class StandIn:
     def admit(self, _request: Request, /) -> Response | None:
         """Refuse on arrival, before any latency: limits count arrivals."""
         return None
-
-    def start(self) -> Self:
-        """Listen; after a `stop`, on the same port as before."""
-        self._stopping = threading.Event()
-        self._server = Server(("127.0.0.1", self._port), self)
-        self._port = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name=type(self).__name__, daemon=True
-        )
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Close the port and every connection. A new start serves the same state."""
-        server, self._server = self._server, None
-        if server is None or self._thread is None:
-            return
-        self._stopping.set()
-        server.shutdown()
-        self._thread.join()
-        server.server_close()
-        server.cut_connections()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The base URL, without a slash at its end."""
-        return f"http://127.0.0.1:{self._port}"
 
     @property
     def requests(self) -> list[Request]:

@@ -1,12 +1,10 @@
-"""HTTP/1.1 on this machine: requests, answers, and connections that can be spoiled on purpose.
+"""HTTP/1.1 on this machine: a port, and connections that can be spoiled on purpose.
 
 It parses requests itself: the head of one costs a fraction of what `BaseHTTPRequestHandler` takes,
 and the benchmark shares its two cores with the services that sit on this.
 """
 
 import gzip
-import hashlib
-import json
 import socket
 import socketserver
 import sys
@@ -14,80 +12,19 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import responses
 from io import BufferedIOBase
-from typing import Protocol, Self
+from typing import ClassVar, Self
 from urllib.parse import parse_qs, unquote
 
 from reccli.sandbox.faults import Fault, FaultKind
+from reccli.sandbox.messages import Request, Response, fingerprint
 
 LONGEST_LINE = 1 << 20
 ONE_SEND = 1 << 18
 """Above this size, joining head and body costs more than a second system call."""
 PARTS = {FaultKind.SHORT, FaultKind.HALF, FaultKind.CLOSED, FaultKind.TRUNCATE}
-
-
-def fingerprint(authorization: str) -> str:
-    """Hash an Authorization header: the log says which credentials came, and keeps none."""
-    return hashlib.sha256(authorization.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as it arrived. `status` is 0 until it is answered, and stays 0 if it never is."""
-
-    time: float
-    method: str
-    target: str
-    path: str
-    query: Mapping[str, list[str]]
-    headers: Mapping[str, str]
-    """By lower-case name, without Authorization."""
-    authorization: str | None
-    """The `fingerprint` of the Authorization header."""
-    body: bytes = b""
-    status: int = 0
-
-    @property
-    def segments(self) -> list[str]:
-        """The path's parts, split before they are decoded: a name may contain a slash."""
-        return [unquote(part) for part in self.target.partition("?")[0].split("/")[1:]]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = "application/json; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def json(cls, status: int, document: object) -> Self:
-        """Answer DOCUMENT as JSON."""
-        return cls(status, json.dumps(document).encode())
-
-
-def rest_exception(status: int, code: int, message: str) -> Response:
-    """Answer an error as Twilio's 2010 API words it without `.json`."""
-    body = (
-        "<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse><RestException>"
-        f"<Code>{code}</Code><Message>{message}</Message>"
-        f"<MoreInfo>https://www.twilio.com/docs/errors/{code}</MoreInfo>"
-        f"<Status>{status}</Status></RestException></TwilioResponse>"
-    )
-    return Response(status, body.encode(), "application/xml")
-
-
-class HttpService(Protocol):
-    """Who answers what arrives on a connection."""
-
-    def serve(self, request: Request, connection: "Connection") -> bool:
-        """Answer one request; tell whether the connection lives on."""
-        ...
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -98,16 +35,11 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     server_address: tuple[str, int]
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        owner: HttpService,
-        connection: "type[Connection] | None" = None,
-    ) -> None:
+    def __init__(self, port: int, owner: "Listener") -> None:
         self.owner = owner
         self.open: dict[socket.socket, threading.Thread] = {}
         self.closed = False
-        super().__init__(address, connection or Connection)
+        super().__init__(("127.0.0.1", port), owner.connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing when a client went away: some are killed on purpose."""
@@ -211,6 +143,55 @@ class Connection(socketserver.StreamRequestHandler):
         else:
             self.request.sendall(first)
             self.request.sendall(body)
+
+
+class Listener:
+    """A port on 127.0.0.1, for `with`. Subclasses answer in `serve`."""
+
+    connection: ClassVar[type[Connection]] = Connection
+
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    def serve(self, request: Request, connection: Connection) -> bool:
+        """Answer one request; return whether the connection lives on."""
+        raise NotImplementedError
+
+    def start(self) -> Self:
+        """Listen; after a `stop`, on the same port as before."""
+        self._stopping = threading.Event()
+        self._server = Server(self._port, self)
+        self._port = self._server.server_address[1]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name=type(self).__name__, daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Close the port and every connection. A new start serves the same state."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        self._stopping.set()
+        server.shutdown()
+        self._thread.join()
+        server.server_close()
+        server.cut_connections()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self._port}"
 
 
 def framed(body: bytes, fault: Fault | None) -> tuple[str, bytes, bool]:
