@@ -31,7 +31,7 @@ def test_an_odd_recording_is_named_and_the_others_of_its_page_go_on(
     lab: Lab, details: object
 ) -> None:
     (odd_row, odd), (row, mine) = lab.call(), lab.call()
-    odd.told = {"encryption_details": details}
+    odd.metadata = {"encryption_details": details}
     told = lab.json("process")
     assert (told.code, told.error_codes) == (1, {ODD})
     assert (lab.holds(row, mine), lab.holds(odd_row, odd)) == ("s3", "empty")
@@ -50,7 +50,7 @@ def test_many_odd_recordings_open_no_breaker(lab: Lab) -> None:
     calls = [lab.call() for _ in range(12)]
     *odd, (row, mine) = calls
     for _, recording in odd:
-        recording.told = {"encryption_details": 7}
+        recording.metadata = {"encryption_details": 7}
     told = lab.json("process", *(recording.sid for _, recording in odd), mine.sid)
     assert (told.code, told.error_codes) == (1, {ODD})
     assert lab.holds(row, mine) == "s3"
@@ -58,7 +58,7 @@ def test_many_odd_recordings_open_no_breaker(lab: Lab) -> None:
 
 def test_an_odd_recording_still_has_its_cell_among_those_of_its_call(lab: Lab) -> None:
     row, (first, second) = lab.sandbox.call(duration=2, recordings=2)
-    first.told = {"encryption_details": 7}
+    first.metadata = {"encryption_details": 7}
     assert lab.json("process").code == 1
     assert lab.link(row) == ""  # the first free cell is the odd one's
     assert lab.holds(row, second, "Transfer Recording URL") == "s3"
@@ -66,7 +66,7 @@ def test_an_odd_recording_still_has_its_cell_among_those_of_its_call(lab: Lab) -
 
 def test_what_names_no_recording_keeps_a_listing_from_being_whole(lab: Lab) -> None:
     (_, nameless), (row, mine) = lab.call(), lab.call()
-    nameless.told = {"sid": None}
+    nameless.metadata = {"sid": None}
     told = lab.json("process")
     assert (told.code, told.error_codes) == (1, {ODD})
     assert (lab.holds(row, mine), told.summary["relinked"]) == ("s3", 1)
@@ -81,5 +81,5 @@ def test_what_names_no_recording_keeps_a_listing_from_being_whole(lab: Lab) -> N
 
 def test_a_date_that_is_none_keeps_nobody_from_being_asked_for(lab: Lab) -> None:
     row, mine = lab.call()
-    mine.told = {"date_updated": "Fri, 99 Oct 2016 21:56:34 +0000"}
+    mine.metadata = {"date_updated": "Fri, 99 Oct 2016 21:56:34 +0000"}
     assert (lab.json("process", mine.sid).code, lab.holds(row, mine)) == (0, "s3")

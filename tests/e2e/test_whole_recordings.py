@@ -132,7 +132,7 @@ def test_one_channel_of_two_is_half_of_the_recording(lab: Lab, how: dict[str, st
 
 def test_the_end_of_a_connection_proves_nothing_where_no_length_is_told(lab: Lab) -> None:
     (row, whole), (other, unknown) = lab.call(duration=30), lab.call(duration=30)
-    unknown.told = {"duration": None}
+    unknown.metadata = {"duration": None}
     lab.sandbox.twilio.media.faults.add(Fault(FaultKind.CLOSED, times=None, share=1.0))
     told = lab.json("process")
     assert told.code == 1
@@ -156,7 +156,7 @@ def test_without_a_duration_it_is_copied_and_linked_and_never_deleted(
     lab: Lab, duration: str | None
 ) -> None:
     row, mine = lab.call(duration=30)
-    mine.told = {"duration": duration}
+    mine.metadata = {"duration": duration}
     told = lab.json("process")
     assert (told.code, lab.holds(row, mine)) == (0, "s3")
     told = purge(lab)
@@ -167,10 +167,10 @@ def test_without_a_duration_it_is_copied_and_linked_and_never_deleted(
         "fix: listen to the recording at Twilio"
         in lab.run("purge-twilio", "--retention", "0").stdout
     )
-    mine.told = {"duration": "90"}  # and 30 s were stored
+    mine.metadata = {"duration": "90"}  # and 30 s were stored
     said = f"{UNPROVEN}: S3 holds 30 s, and Twilio recorded 90 s"
     assert purge(lab).of(mine)["reason"] == said
-    mine.told = {}
+    mine.metadata = {}
     assert (purge(lab).code, lab.deleted()) == (0, {mine.sid})
 
 
@@ -178,7 +178,7 @@ def test_without_a_number_of_channels_both_are_asked_for(lab: Lab) -> None:
     (dual_row, dual), (mono_row, mono) = lab.call(duration=5, channels=2), lab.call(duration=5)
     (half_row, half), (secret_row, secret) = lab.call(duration=5, channels=2), lab.call(duration=5)
     for recording in (dual, mono, half, secret):
-        recording.told = {"channels": None}
+        recording.metadata = {"channels": None}
     half.served_channels = 1
     secret.encryption_details = ENCRYPTION_DETAILS
     told = lab.json("process")

@@ -72,7 +72,7 @@ def test_metadata_that_tells_nothing_of_whole_audio(
 ) -> None:
     twilio.media_separate_origin = False
     made = twilio.add(channels=1, duration=3)
-    made.told = {"channels": None, "duration": "-1"}
+    made.metadata = {"channels": None, "duration": "-1"}
     shown = http.get(media_url(twilio, made, ".json"), auth=AUTH).json()
     assert (shown["channels"], shown["duration"]) == (None, "-1")
     url = f"{twilio.url}/2010-04-01/Accounts/{twilio.account_sid}/Recordings.json"

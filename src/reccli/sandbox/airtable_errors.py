@@ -17,12 +17,12 @@ class AirtableError(Exception):
 
 
 def not_allowed() -> AirtableError:
-    """Word what a wrong base, a wrong table and a missing scope are all told."""
+    """Return the answer to a wrong base, a wrong table and a missing scope alike."""
     return AirtableError(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", NOT_ALLOWED)
 
 
 def cannot_accept(name: str, why: str) -> AirtableError:
-    """Word the refusal of a cell."""
+    """Return the refusal of a cell."""
     return AirtableError(422, "INVALID_VALUE_FOR_COLUMN", f'Field "{name}" {why}')
 
 

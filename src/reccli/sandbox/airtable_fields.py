@@ -54,14 +54,14 @@ class FakeFields:
         self.formulas_take_ids = True
 
     def reset(self) -> None:
-        """Be as made."""
+        """Restore what was set at the beginning."""
         self.types.update(self._first_types)
         self.locked.clear()
         self.linked_names.clear()
         self.rich_text_escapes = self.formulas_take_ids = True
 
     def named(self, name: str) -> str:
-        """Give the name of a field, of which NAME may be the ID."""
+        """Return the name of a field, of which NAME may be the ID."""
         if name in self.ids:
             return name
         for known, field_id in self.ids.items():
@@ -70,11 +70,11 @@ class FakeFields:
         raise AirtableError(422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{name}"')
 
     def by_id(self) -> dict[str, str]:
-        """Give the names by ID, as far as formulas take IDs."""
+        """Return the names by ID, as far as formulas take IDs."""
         return {key: name for name, key in self.ids.items()} if self.formulas_take_ids else {}
 
     def linked(self, text: str) -> str:
-        """Give the ID of the record, in the other table, whose primary text is TEXT."""
+        """Return the ID of the record, in the other table, whose primary text is TEXT."""
         row_id = made_id("rec", f"linked/{text}")
         self.linked_names[row_id] = text
         return row_id
@@ -113,7 +113,7 @@ class FakeFields:
                 raise AirtableError(422, "ROW_DOES_NOT_EXIST", message)
 
     def kept(self, cells: Mapping[str, object]) -> dict[str, object]:
-        """Give what is stored of cells that are written; writing it again changes nothing."""
+        """Return what is stored of cells that are written; writing it again changes nothing."""
         return {
             name: self._rich(cell) if self.types.get(name) == RICH_TEXT else cell
             for name, cell in cells.items()
@@ -156,5 +156,5 @@ def check_attachments(name: str, cell: object) -> None:
 
 
 def is_empty(cell: object) -> bool:
-    """Tell whether Airtable leaves such a cell out."""
+    """Return whether Airtable leaves such a cell out."""
     return cell is None or cell is False or cell in ("", [])

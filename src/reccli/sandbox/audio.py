@@ -64,7 +64,7 @@ def mp3(seed: str, seconds: float, channels: int = 1) -> bytes:
 
 
 def frame(kbps: int, hertz: int, mode: int = MONO, *, padded: bool = False) -> bytes:
-    """Make one layer III frame of silence; the sampling rate tells the MPEG version."""
+    """Make one layer III frame of silence; the sampling rate decides the MPEG version."""
     newest = hertz in MPEG1_HERTZ
     version = next(
         number
@@ -106,7 +106,7 @@ def vbr(parts: Iterable[tuple[float, int]], hertz: int = 22_050, mode: int = MON
 
 
 def frame_seconds(hertz: int) -> float:
-    """Tell how long a layer III frame plays."""
+    """Return how long a layer III frame plays."""
     return (1152 if hertz in MPEG1_HERTZ else 576) / hertz
 
 

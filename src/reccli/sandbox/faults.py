@@ -59,7 +59,7 @@ class Fault:
     """How much of the body arrives with SHORT, HALF, TRUNCATE and CLOSED; 1.0 is all of it."""
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether this fault is about such a request."""
+        """Return whether this fault is about such a request."""
         return bool(
             (self.method is None or re.search(self.method, method))
             and (self.path is None or re.search(self.path, path))

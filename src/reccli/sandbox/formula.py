@@ -109,14 +109,14 @@ class _Parser:
         return node
 
     def next(self, *kinds: str) -> tuple[str, str]:
-        """Take the next token, which must be of one of these kinds."""
+        """Consume the next token, which must be of one of these kinds."""
         kind, text = self.tokens.pop() if self.tokens else ("", "")
         if kind not in kinds:
             raise FormulaError(INVALID)
         return kind, text
 
     def take(self, sign: str) -> bool:
-        """Take a sign if it is the next token; return whether it was."""
+        """Consume a sign if it is the next token; return whether it was."""
         if self.tokens and self.tokens[-1][0] == sign:
             self.tokens.pop()
             return True

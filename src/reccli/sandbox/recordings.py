@@ -27,7 +27,7 @@ class FakeRecording:
     """Empty, and shown as null, when it is a conference's own."""
     duration: int
     channels: int
-    """What was recorded, whatever the metadata tells."""
+    """What was recorded, whatever the metadata says."""
     status: str
     created: datetime
     source: str
@@ -43,8 +43,8 @@ class FakeRecording:
     deleted_at: datetime | None = None
     served_channels: int | None = None
     """Media comes with so many, whatever is asked for; `media` and `channels` don't know of it."""
-    told: Mapping[str, object] = field(default_factory=dict)
-    """What the metadata tells instead: `{"channels": None, "duration": "-1"}`."""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """What its document says instead: `{"channels": None, "duration": "-1"}`."""
 
     def media(self, extension: str, channels: int) -> bytes:
         """Make the bytes of its media file."""
@@ -89,7 +89,7 @@ def document(
         "status": recording.status,
         "error_code": recording.error_code,
         "encryption_details": recording.encryption_details,
-        **recording.told,
+        **recording.metadata,
     }
     if of_call:
         uri = f"{account}/Calls/{recording.call_sid}/Recordings/{recording.sid}.json"

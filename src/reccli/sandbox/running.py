@@ -118,7 +118,7 @@ class Sandbox:
     def call(
         self, *, duration: int = 30, channels: int = 1, recordings: int = 1, linked: bool = False
     ) -> tuple[FakeRow, list[FakeRecording]]:
-        """Let a call come in: its recordings on Twilio, its row in Airtable.
+        """Add a call: its recordings on Twilio, its row in Airtable.
 
         `linked` puts the Twilio links into the row, as an outage leaves them.
         """

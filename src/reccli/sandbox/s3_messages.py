@@ -26,7 +26,7 @@ class Head:
     headers: list[tuple[str, str]] = field(default_factory=list)
 
     def get(self, name: str) -> str:
-        """Give a header; "" if there is none."""
+        """Return a header; "" if there is none."""
         return next((value for known, value in self.headers if known.lower() == name), "")
 
     def put(self, name: str, value: str) -> None:
@@ -95,7 +95,7 @@ class S3Request:
         return {name.lower(): values[0] for name, values in found.items()}
 
     def wire(self) -> bytes:
-        """Word it for S3."""
+        """Return its bytes for S3."""
         is_chunked = self.head.get("transfer-encoding").lower() == "chunked"
         return str(self.head).encode("latin-1") + (chunked(self.body) if is_chunked else self.body)
 
@@ -119,7 +119,7 @@ class S3Answer:
 
     @classmethod
     def error(cls, status: int, code: str, message: str, *, method: str, more: str = "") -> Self:
-        """Word an error as S3 does; an answer to HEAD has no body."""
+        """Return an error as S3 does; an answer to HEAD has no body."""
         xml = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{more}</Error>"
         body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + xml.encode()
         head = Head(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}")
@@ -165,7 +165,7 @@ class Upstream:
         return self._stream
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._stream:
             self._stream.close()
         if self._socket:

@@ -113,7 +113,7 @@ class S3Proxy(Listener):
         return self.traits.apply(request, answer)
 
     def hold(self, fault: Fault | None) -> bool:
-        """Wait as FAULT says; tell whether the request may pass."""
+        """Wait as FAULT says; return whether the request may pass."""
         if fault and fault.kind is FaultKind.STALL and self._stopping.wait(fault.delay):
             return False
         return not (fault and fault.kind is FaultKind.REFUSE)

@@ -18,7 +18,7 @@ PRESIGNED = {
 
 
 def has_session(request: S3Request) -> bool:
-    """Tell whether a session token came, in the head or in the query."""
+    """Return whether a session token came, in the head or in the query."""
     in_head = request.head.get("x-amz-security-token")
     return bool(in_head or "x-amz-security-token" in request.query)
 

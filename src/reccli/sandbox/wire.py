@@ -42,7 +42,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), owner.connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing when a client went away: some are killed on purpose."""
+        """Print nothing when a client went away: some are killed on purpose."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -107,7 +107,7 @@ class Connection(socketserver.StreamRequestHandler):
         return read_chunked(self.rfile)
 
     def send(self, method: str, response: Response, fault: Fault | None) -> bool:
-        """Send an answer as FAULT spoils it; tell whether the connection lives on."""
+        """Send an answer as FAULT spoils it; return whether the connection lives on."""
         if fault and fault.kind is FaultKind.LOST_RESPONSE:
             return False
         lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}"]
@@ -195,7 +195,7 @@ class Listener:
 
 
 def framed(body: bytes, fault: Fault | None) -> tuple[str, bytes, bool]:
-    """Give the header that tells where BODY ends, what is sent, and whether more may follow."""
+    """Return the header that says where BODY ends, what is sent, and whether more may follow."""
     kind = fault.kind if fault else None
     part = body[: int(len(body) * fault.share)] if fault and kind in PARTS else body
     match kind:
@@ -209,7 +209,7 @@ def framed(body: bytes, fault: Fault | None) -> tuple[str, bytes, bool]:
 
 
 def chunked(body: bytes) -> bytes:
-    """Word BODY as one chunk and the end."""
+    """Return BODY as one chunk and the end."""
     return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
 
 
