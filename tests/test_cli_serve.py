@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
 from reccli.intake.server import _listen
+from tests.intake.app import PUBLIC_URL, environment_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +78,43 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"error: cannot listen on 127.0.0.1 port {port}" in done.stderr
     assert "fix: " in done.stderr
+
+
+def test_what_keeps_it_from_starting_is_one_document(tmp_path: Path) -> None:
+    done = serve(tmp_path, "--json", RECCLI_WEBHOOK__PUBLIC_URL="")
+    doc = json.loads(done.stdout)
+    assert (done.returncode, doc["command"], doc["exit_code"]) == (2, "serve", 2)
+    assert [error["code"] for error in doc["errors"]] == ["config"]
+
+
+@pytest.mark.parametrize("flag", ["--json", "-q", "-v"])
+def test_the_flags_of_every_command_are_taken(tmp_path: Path, flag: str) -> None:
+    """From its start to SIGTERM: with --json what it served is one document, at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reccli", "serve", "--port", port, flag],
+        env={"PATH": os.environ["PATH"], **environment_for(tmp_path), "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), timeout=5):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    if flag != "--json":
+        assert said == ""
+        return
+    doc = json.loads(said)
+    assert (doc["command"], doc["ok"], doc["exit_code"], doc["errors"]) == ("serve", True, 0, [])
+    assert doc["serve"]["url"] == f"http://127.0.0.1:{port}"
+    assert doc["serve"]["callback_url"] == f"{PUBLIC_URL}/api/twilio/recording-status"
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "websockets"])

@@ -263,3 +263,31 @@ def test_an_explanation_repeats_no_query() -> None:
         found = explain(request, EXPECTED, ACCOUNT, SIGNATURES)
         assert found.cause
         assert "400111222" not in found.message + found.hint
+
+
+FLAGS = ("--json", "-q", "-v")
+EXPLAIN = ("explain", "--method", "GET", "--url", EXPECTED, "--signature", GOOD)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("arguments", [("sign",), EXPLAIN], ids=["sign", "explain"])
+def test_the_flags_of_every_command_are_taken(
+    tmp_path: Path, arguments: tuple[str, ...], flag: str
+) -> None:
+    done = reccli(tmp_path, *arguments, flag)
+    assert done.returncode == 0
+    assert bool(done.stdout) is not (arguments == EXPLAIN and flag == "-q")
+    if flag == "--json":
+        assert json.loads(done.stdout).keys() >= ({"valid"} if arguments == EXPLAIN else {"url"})
+    refused = reccli(tmp_path, *arguments, flag, RECCLI_WEBHOOK__PUBLIC_URL="")
+    assert refused.returncode == 2
+    assert "error: webhook.public_url: missing" in refused.stderr
+    if flag == "--json":
+        doc = json.loads(refused.stdout)
+        named = (doc["command"], doc["exit_code"], doc["errors"][0]["code"])
+        assert named == (f"webhook {arguments[0]}", 2, "config")
+
+
+def test_a_refusal_is_told_under_quiet_as_well(tmp_path: Path) -> None:
+    done = reccli(tmp_path, *EXPLAIN[:-1], SIGNATURES.sign(f"{EXPECTED}x"), "-q")
+    assert (done.returncode, done.stdout == "") == (1, False)

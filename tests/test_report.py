@@ -10,10 +10,11 @@ import pytest
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Reason, Recording, S3State, Step, StepKind, TwilioState
+from reccli.flow.commands import PROCESS, Asked
 from reccli.flow.outages import Outage
 from reccli.flow.outcome import Outcome
 from reccli.flow.result import Exit, Result
-from reccli.watch.document import Run, document, error_entries, reason
+from reccli.watch.document import document, error_entries, reason
 from reccli.watch.logs import HIDDEN, redact
 from reccli.watch.report import report_on
 from reccli.watch.text import report_lines, result_lines
@@ -159,7 +160,7 @@ def test_without_a_history_the_rest_is_told(history: History | None) -> None:
 # --- what needs a person
 
 DEAD = "links that are dead or dying and could not be renewed"
-RUN = Run("process", "r0123456789a", False, NOW, NOW)  # noqa: FBT003
+RUN = Asked(PROCESS, "r0123456789a", NOW)
 
 
 def said(*outcomes: Outcome) -> list[str]:
@@ -355,6 +356,6 @@ def test_the_document_shows_no_number_and_counts_bytes() -> None:
     result = Result()
     result.add(kept(key=f"calls/61-400-111-222/{SID}.mp3"))
     result.counts["bytes"] = 61400111222
-    made = document(Run("process", "r0123456789a", False, NOW, NOW), result)  # noqa: FBT003
+    made = document(RUN, result)
     assert made["recordings"][0]["key"] == f"calls/{HIDDEN}/{SID}.mp3"
     assert made["summary"]["bytes"] == 61400111222

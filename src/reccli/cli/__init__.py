@@ -10,18 +10,8 @@ from typing import Annotated
 
 import typer
 
-from reccli.cli import (
-    config,
-    migrate_fallbacks,
-    process,
-    purge_twilio,
-    report,
-    sandbox,
-    serve,
-    streams,
-    webhook,
-)
-from reccli.cli.telling import tell_usage
+from reccli.cli import config, runs, sandbox, serve, streams, webhook
+from reccli.cli.errors import print_usage_document
 
 app = typer.Typer(
     name="reccli",
@@ -40,10 +30,8 @@ Exit codes: 0 done, 1 a recording failed or is lost, 2 usage or configuration,
 6 a threshold of `report` is breached, 11 another run holds the lock, 130 interrupted.""",
 )
 
-for _command in (process, migrate_fallbacks, purge_twilio, report, serve):
-    app.command(name=_command.NAME)(_command.command)
-for _group in (config, webhook, sandbox):
-    app.add_typer(_group.app)
+for _module in (runs, serve, config, webhook, sandbox):
+    app.add_typer(_module.app)
 
 
 def _version(value: bool) -> None:
@@ -73,6 +61,6 @@ def main() -> None:
         # Typer has told the person what is wrong, and left because of it.
         usage = getattr(end.__context__, "format_message", None)
         if usage and "--json" in sys.argv[1:]:
-            tell_usage(sys.argv[1:], usage())
+            print_usage_document(sys.argv[1:], usage())
         code = end.code if isinstance(end.code, int) else 0
         sys.exit(streams.finish(code))

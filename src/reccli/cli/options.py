@@ -6,7 +6,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ LONGEST_HOURS = 10_000_000
 
 
 def duration(text: str) -> timedelta:
-    """Read `90m`, `36h`, `7d`; also seconds and weeks."""
+    """Parse `90m`, `36h`, `7d`; also seconds and weeks."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         message = f"{text!r} is no duration: write 90s, 45m, 36h or 7d"
@@ -34,7 +34,7 @@ def duration(text: str) -> timedelta:
 
 
 def moment(text: str) -> datetime:
-    """Read a duration before now, or an ISO date or time (UTC unless it says otherwise)."""
+    """Parse a duration before now, or an ISO date or time (UTC unless it says otherwise)."""
     if _DURATION.fullmatch(text.strip()):
         try:
             return _reachable(datetime.now(UTC) - duration(text))
@@ -50,7 +50,7 @@ def moment(text: str) -> datetime:
 
 
 def hours(text: str) -> float:
-    """Read a number of hours, or a duration; what no calendar can count is refused."""
+    """Parse a number of hours, or a duration; what no calendar can count is refused."""
     try:
         value = duration(text) / _HOUR if _DURATION.fullmatch(text.strip()) else float(text)
     except ValueError:
@@ -87,85 +87,78 @@ def check_past(until: datetime | None) -> None:
         raise typer.BadParameter(message)
 
 
+def retention(text: str) -> timedelta:
+    """Parse a number of hours, or a duration."""
+    return timedelta(hours=hours(text))
+
+
 def sid(text: str) -> str:
-    """Read a recording or call SID."""
+    """Check a recording or call SID."""
     if not is_sid(text, RECORDING, CALL):
         message = f"{text!r} is no recording or call SID: RE… or CA… and 32 hex digits"
         raise typer.BadParameter(message)
     return text
 
 
-Sids = Annotated[
-    list[str] | None,
-    typer.Argument(parser=sid, metavar="[RE…|CA…]", help="Recordings or calls to take."),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="PATH", help="Configuration file (TOML)."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Show each recording's route; change nothing.")
-]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="N", help="Take at most N recordings.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step.")]
-Concurrency = Annotated[
-    int | None,
-    typer.Option("--concurrency", min=1, max=256, metavar="N", help="Transfers at once."),
-]
-MaxDuration = Annotated[
-    timedelta | None,
-    typer.Option(
-        "--max-duration",
-        parser=duration,
+def _value(kind: type, flags: str, help_: str, **how: Any) -> Any:  # noqa: ANN401 - Typer's
+    return Annotated[kind | None, typer.Option(*flags.split(), help=help_, **how)]
+
+
+def _flag(flags: str, help_: str) -> Any:  # noqa: ANN401 - a type, with what Typer reads of it
+    return Annotated[bool, typer.Option(*flags.split(), help=help_)]
+
+
+OPTIONS: dict[str, Any] = {
+    "sids": Annotated[
+        list[str] | None,
+        typer.Argument(parser=sid, metavar="[RE…|CA…]", help="Recordings or calls to take."),
+    ],
+    "config": _value(Path, "--config -c", "Configuration file (TOML).", metavar="PATH"),
+    "retention": _value(
+        timedelta,
+        "--retention",
+        "Keep at Twilio for so long after the copy was proven: hours, or 90m, 24h, 7d.",
+        parser=retention,
         metavar="TIME",
-        help="Take up nothing new after 45m…, and end 30 s later at the latest.",
     ),
-]
-Wait = Annotated[
-    timedelta | None,
-    typer.Option(
-        "--wait", parser=duration, metavar="TIME", help="Wait so long for another run to end."
-    ),
-]
-Full = Annotated[
-    bool,
-    typer.Option("--full", help="Look at everything on Twilio, as is done once a day by itself."),
-]
-AcceptLength = Annotated[
-    bool,
-    typer.Option(
-        "--accept-length",
-        help="Take the named recordings although they are shorter than Twilio says: you listened.",
-    ),
-]
-MaxDeletes = Annotated[
-    int | None,
-    typer.Option(
+    "max_deletes": _value(
+        int,
         "--max-deletes",
+        "Delete up to N in this run, instead of safety.max_deletes.",
         min=0,
         metavar="N",
-        help="Delete up to N in this run, instead of safety.max_deletes.",
     ),
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")]
-Retention = Annotated[
-    float | None,
-    typer.Option(
-        "--retention",
-        parser=hours,
+    "since": _value(
+        datetime, "--since", "Created since 36h, 7d, a date…", parser=moment, metavar="TIME"
+    ),
+    "until": _value(
+        datetime, "--until", "Created until 36h, 7d, a date…", parser=moment, metavar="TIME"
+    ),
+    "limit": _value(int, "--limit", "Take at most N recordings.", min=1, metavar="N"),
+    "full": _flag("--full", "Look at everything on Twilio, as is done once a day by itself."),
+    "accept_length": _flag(
+        "--accept-length",
+        "Take the named recordings although they are shorter than Twilio says: you listened.",
+    ),
+    "dry_run": _flag("--dry-run -n", "Show each recording's route; change nothing."),
+    "concurrency": _value(int, "--concurrency", "Transfers at once.", min=1, max=256, metavar="N"),
+    "max_duration": _value(
+        timedelta,
+        "--max-duration",
+        "Take up nothing new after 45m…, and end 30 s later at the latest.",
+        parser=duration,
         metavar="TIME",
-        help="Keep at Twilio for so long after the copy was proven: hours, or 90m, 24h, 7d.",
     ),
-]
-Since = Annotated[
-    datetime | None,
-    typer.Option("--since", parser=moment, metavar="TIME", help="Created since 36h, 7d, a date…"),
-]
-Until = Annotated[
-    datetime | None,
-    typer.Option("--until", parser=moment, metavar="TIME", help="Created until 36h, 7d, a date…"),
-]
+    "wait": _value(
+        timedelta, "--wait", "Wait so long for another run to end.", parser=duration, metavar="TIME"
+    ),
+    "yes": _flag("--yes", "Do not ask before deleting."),
+    "as_json": _flag("--json", "Print one JSON document on stdout."),
+    "quiet": _flag("--quiet -q", "Say nothing but errors."),
+    "verbose": _flag("--verbose -v", "Tell every step."),
+}
+"""Every option that commands share, in the order of their help."""
+COMMON = ("config", "as_json", "quiet", "verbose")
+WINDOW = ("since", "until", "limit")
+DELETES = ("retention", "max_deletes")
+WRITES = ("dry_run", "concurrency", "max_duration", "wait", "yes")

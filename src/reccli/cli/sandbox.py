@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from reccli.cli import options as o
+from reccli.cli.errors import RefusedError
+from reccli.cli.invocation import Invocation, takes
 from reccli.cli.streams import say
-from reccli.cli.telling import Begun, RefusedError, tell, tell_refusal
+from reccli.flow.commands import Command
+from reccli.flow.result import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reccli.sandbox.running import Sandbox
 
-NAME = "sandbox"
-_FAILED, _USAGE = 1, 2
 _NONE_HINT = "in a terminal: reccli sandbox --serve --env sandbox.env; in this one: . ./sandbox.env"
 
 
@@ -49,7 +49,7 @@ class Service(StrEnum):
 _Service = Annotated[Service, typer.Argument(help="Which service.")]
 
 app = typer.Typer(
-    name=NAME,
+    name="sandbox",
     cls=_Group,
     help="Try reccli on a local Twilio, S3 and Airtable (extra: sandbox). Without a command: play.",
     rich_markup_mode=None,
@@ -57,7 +57,9 @@ app = typer.Typer(
 
 
 @app.command()
+@takes(Command("sandbox"))
 def play(
+    invocation: Invocation,
     stories: Annotated[
         list[str] | None,
         typer.Argument(metavar="[STORY]", help="outage (default), the name of another, or all."),
@@ -70,9 +72,6 @@ def play(
         Path | None,
         typer.Option("--env", metavar="FILE", help="With --serve: write it there, for `. FILE`."),
     ] = None,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
 ) -> None:
     """Watch reccli at work, or keep the services up (--serve). This is the default command."""
     from reccli.sandbox.running import Sandbox
@@ -84,48 +83,46 @@ def play(
         raise typer.BadParameter(message)
     if env and not serve:
         raise typer.BadParameter("--env goes with --serve")
-    with _refusals("sandbox", as_json=as_json) as begun:
+    aloud = not (invocation.quiet or invocation.as_json)
+    with _errors():
         if serve:
-            _serve(begun, env, quiet=quiet, verbose=verbose)
+            _serve(invocation, env)
             return
-        aloud = typer.echo if not (quiet or as_json) else lambda _line: None
         for name in names:
-            if not (quiet or as_json):
+            if aloud:
                 typer.secho(f"== {name}: {STORIES[name].__doc__}", bold=True)
-            with Sandbox(verbose=verbose) as sandbox:
-                STORIES[name](sandbox, aloud)
-        if not (quiet or as_json):
-            typer.secho(f"{', '.join(names)}: as told.", bold=True)
-    if as_json:
-        tell(begun, sandbox={"stories": names})
+            with Sandbox(verbose=invocation.verbose) as sandbox:
+                STORIES[name](sandbox, typer.echo if aloud else lambda _line: None)
+    if invocation.as_json:
+        invocation.print_document(sandbox={"stories": names})
+    elif aloud:
+        typer.secho(f"{', '.join(names)}: as told.", bold=True)
 
 
 @app.command("break")
+@takes(Command("sandbox break"))
 def break_(
+    invocation: Invocation,
     service: _Service,
-    *,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,  # noqa: ARG001 - as for every command
 ) -> None:
     """Take a service of the sandbox down: connections fail."""
-    _switch("break", service, as_json=as_json, quiet=quiet)
+    _switch(invocation, "break", service)
 
 
 @app.command()
+@takes(Command("sandbox mend"))
 def mend(
+    invocation: Invocation,
     service: _Service,
-    *,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,  # noqa: ARG001 - as for every command
 ) -> None:
     """Bring a service back, with what it held."""
-    _switch("mend", service, as_json=as_json, quiet=quiet)
+    _switch(invocation, "mend", service)
 
 
 @app.command()
+@takes(Command("sandbox call"))
 def call(
+    invocation: Invocation,
     *,
     no_row: Annotated[
         bool, typer.Option("--no-row", help="Without its row, as long as nobody has written one.")
@@ -133,36 +130,31 @@ def call(
     seconds: Annotated[
         int, typer.Option("--seconds", min=1, max=3600, metavar="N", help="How long it is.")
     ] = 30,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,  # noqa: ARG001 - as for every command
 ) -> None:
     """Let a call come in: its recording appears on Twilio, its row in Airtable."""
-    with _refusals("sandbox call", as_json=as_json) as begun:
+    with _errors():
         from reccli.sandbox.control import ask
 
         made = ask("POST", "calls", seconds=seconds, row=not no_row)
-    if as_json:
-        tell(begun, sandbox=made)
-    elif not quiet:
+    if invocation.as_json:
+        invocation.print_document(sandbox=made)
+    elif not invocation.quiet:
         for name, sid in made.items():
             say(f"{name:<10}{sid or '-'}")
 
 
 @app.command()
+@takes(Command("sandbox rows"))
 def rows(
-    *,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,  # noqa: ARG001 - the rows are the result
-    verbose: o.Verbose = False,  # noqa: ARG001 - as for every command
+    invocation: Invocation,
 ) -> None:
     """Show the table as a person reads it; links without their signatures."""
-    with _refusals("sandbox rows", as_json=as_json) as begun:
+    with _errors():
         from reccli.sandbox.control import ask
 
         found = ask("GET", "rows")
-    if as_json:
-        tell(begun, sandbox=found)
+    if invocation.as_json:
+        invocation.print_document(sandbox=found)
         return
     for row in found["rows"]:
         say(f"{row['call'] or '(no call)'}")
@@ -170,53 +162,48 @@ def rows(
             say(f"  {name}: {text}")
 
 
-def _switch(verb: str, service: Service, *, as_json: bool, quiet: bool) -> None:
-    with _refusals(f"sandbox {verb}", as_json=as_json) as begun:
+def _switch(invocation: Invocation, verb: str, service: Service) -> None:
+    with _errors():
         from reccli.sandbox.control import ask
 
         up = ask("POST", verb, service)
-    if as_json:
-        tell(begun, sandbox={"up": up})
-    elif not quiet:
+    if invocation.as_json:
+        invocation.print_document(sandbox={"up": up})
+    elif not invocation.quiet:
         say(", ".join(f"{name} is {'up' if is_up else 'down'}" for name, is_up in up.items()))
 
 
 @contextmanager
-def _refusals(command: str, *, as_json: bool) -> Iterator[Begun]:
-    """Put what the sandbox can't do into words and an exit code."""
+def _errors() -> Iterator[None]:
+    """Raise what the sandbox cannot do as `RefusedError`."""
     from reccli.sandbox.control import NoSandboxError
     from reccli.sandbox.seaweed import SeaweedError
     from reccli.sandbox.serving import EnvironmentFileError
     from reccli.sandbox.stories import StoryError
 
-    begun = Begun(command, as_json=as_json)
     try:
-        try:
-            yield begun
-        except NoSandboxError as error:
-            raise RefusedError(_USAGE, ("sandbox", str(error), _NONE_HINT)) from error
-        except EnvironmentFileError as error:
-            raise RefusedError(_USAGE, ("usage", str(error), "name another file")) from error
-        except (SeaweedError, StoryError) as error:
-            raise RefusedError(_FAILED, ("sandbox", str(error), "")) from error
-    except RefusedError as refused:
-        tell_refusal(begun, refused)
-        raise typer.Exit(refused.code) from refused
+        yield
+    except NoSandboxError as error:
+        raise RefusedError(Exit.USAGE, ("sandbox", str(error), _NONE_HINT)) from error
+    except EnvironmentFileError as error:
+        raise RefusedError(Exit.USAGE, ("usage", str(error), "name another file")) from error
+    except (SeaweedError, StoryError) as error:
+        raise RefusedError(Exit.FAILED, ("sandbox", str(error), "")) from error
 
 
-def _serve(begun: Begun, env: Path | None, *, quiet: bool, verbose: bool) -> None:
+def _serve(invocation: Invocation, env: Path | None) -> None:
     """Keep the services up until interrupted."""
     from reccli.sandbox.serving import exports, serving
 
     with serving(env) as up:
-        if verbose:
+        if invocation.verbose:
             _show_requests(up.sandbox)
-        if begun.as_json:
-            tell(begun, sandbox={"environment": up.environment, "new": up.new})
+        if invocation.as_json:
+            invocation.print_document(sandbox={"environment": up.environment, "new": up.new})
         else:
             say("\n".join(exports(up.environment)))
         sys.stdout.flush()  # it may be a file that somebody waits for
-        if not (quiet or begun.as_json):
+        if not (invocation.quiet or invocation.as_json):
             typer.echo(
                 "# Ctrl-C ends it; 3 calls have fallback links, 1 is new. With these settings:\n"
                 "#   reccli serve\n"
@@ -228,7 +215,7 @@ def _serve(begun: Begun, env: Path | None, *, quiet: bool, verbose: bool) -> Non
         for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
             signal.signal(number, lambda *_: ended.set())
         ended.wait()
-    if not quiet:
+    if not invocation.quiet:
         typer.echo("ended", err=True)
 
 

@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to a run, from its first moment on. For `invoke`."""
+"""What Ctrl-C, SIGTERM and SIGHUP do to a run, from its first moment on. For `running`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from reccli.flow.result import Exit
+
 if TYPE_CHECKING:
     from types import FrameType
-
-INTERRUPTED = 130
 
 
 class Signals:
@@ -28,7 +28,7 @@ class Signals:
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
         if self.stop.is_set():
-            os._exit(INTERRUPTED)
+            os._exit(Exit.INTERRUPTED)
         self.stop.set()
         if self._asking:
             raise KeyboardInterrupt  # else the question would wait on for its answer

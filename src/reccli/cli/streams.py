@@ -14,11 +14,12 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from reccli.flow.result import Exit
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _OUT, _ERR = 1, 2
-_FAILED = 1
 _ASCII = str.maketrans({"→": "->", "…": "..."})
 
 
@@ -75,14 +76,14 @@ def _text(raw: _Standard, encoding: str | None, errors: str, *, by_line: bool) -
 
 
 def finish(code: int) -> int:
-    """Say so if the result was not written; give the exit code, which is not 0 then."""
+    """Print if the result was not written; return the exit code, which is not 0 then."""
     sys.stdout.flush()
     if _output is None or _output.lost is None:
         return code
     why = _output.lost.strerror
     print(f"error: the result could not be written to standard output: {why}", file=sys.stderr)
     sys.stderr.flush()
-    return code or _FAILED
+    return code or Exit.FAILED
 
 
 def say(text: str) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,21 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reccli.cli import options as o
-from reccli.cli.invoke import CONFIG_HINT, Request, read_settings
+from reccli.cli.errors import RefusedError, unconfigured
+from reccli.cli.invocation import Invocation, takes
 from reccli.cli.streams import say
-from reccli.cli.telling import Begun, RefusedError, tell_refusal
+from reccli.flow.commands import Command
+from reccli.flow.result import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from urllib.parse import SplitResult
 
     from reccli.config import Settings
 
-NAME = "webhook"
-_USAGE = 2
-
 app = typer.Typer(
-    name=NAME,
+    name="webhook",
     help="Sign a callback for a test, or find out why one was refused.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -45,14 +42,14 @@ class Status(StrEnum):
 
 
 class Method(StrEnum):
-    """How Twilio was told to call."""
+    """How Twilio calls."""
 
     POST = "POST"
     GET = "GET"
 
 
 def _address(text: str) -> str:
-    """Take an address that curl can send to."""
+    """Check an address that curl can send to."""
     from urllib.parse import urlsplit
 
     if not re.fullmatch(r"https?://[!-~]+", text) or not urlsplit(text).hostname:
@@ -61,9 +58,10 @@ def _address(text: str) -> str:
 
 
 @app.command()
+@takes(Command("webhook sign"))
 def sign(
+    invocation: Invocation,
     *,
-    config: o.Config = None,
     recording: Annotated[
         str,
         typer.Option(
@@ -83,34 +81,35 @@ def sign(
             help="Where curl sends it instead of webhook.public_url, such as http://127.0.0.1:8080.",
         ),
     ] = None,
-    as_json: o.Json = False,
 ) -> None:
     """Print a curl command with a valid signature: what Twilio would send."""
-    with _configured("webhook sign", config, as_json=as_json) as settings:
-        from reccli import wiring
-        from reccli.adapters.twilio import recording_status
-        from reccli.config import RECORDING_STATUS
-        from reccli.core.model import Ref
+    settings = _settings(invocation)
+    from reccli import wiring
+    from reccli.adapters.twilio import recording_status
+    from reccli.config import RECORDING_STATUS
+    from reccli.core.model import Ref
 
-        ref = Ref(recording, settings.twilio.account_sid, None, call)
-        address = wiring.link_book(settings).twilio_url(ref, "")
-        params = recording_status(ref, status, address.removesuffix("."))
-        url = settings.webhook.recording_status_url
-        signature = wiring.signatures(settings).sign(url, params)
-        target = f"{to.removesuffix(RECORDING_STATUS)}{RECORDING_STATUS}" if to else url
-        words = ["curl", "--include", "--header", f"X-Twilio-Signature: {signature}"]
-        for name, value in params:
-            words += ["--data-urlencode", f"{name}={value}"]
-        command = shlex.join([*words, target])
-        if as_json:
-            told = {"url": url, "params": dict(params), "signature": signature, "command": command}
-            say(json.dumps(told, indent=2))
-        else:
-            say(command)
+    ref = Ref(recording, settings.twilio.account_sid, None, call)
+    address = wiring.link_book(settings).twilio_url(ref, "")
+    params = recording_status(ref, status, address.removesuffix("."))
+    url = settings.webhook.recording_status_url
+    signature = wiring.signatures(settings).sign(url, params)
+    target = f"{to.removesuffix(RECORDING_STATUS)}{RECORDING_STATUS}" if to else url
+    words = ["curl", "--include", "--header", f"X-Twilio-Signature: {signature}"]
+    for name, value in params:
+        words += ["--data-urlencode", f"{name}={value}"]
+    command = shlex.join([*words, target])
+    if invocation.as_json:
+        made = {"url": url, "params": dict(params), "signature": signature, "command": command}
+        say(json.dumps(made, indent=2))
+    else:
+        say(command)
 
 
 @app.command()
+@takes(Command("webhook explain"))
 def explain(
+    invocation: Invocation,
     *,
     url: Annotated[
         str, typer.Option("--url", metavar="URL", help="That Twilio called, with its query.")
@@ -131,60 +130,48 @@ def explain(
             "--settings", metavar="TEXT", help="Its X-Twilio-Webhooks-Signature-Settings header."
         ),
     ] = "",
-    config: o.Config = None,
-    as_json: o.Json = False,
 ) -> None:
     """Say which of URL, port, parameter or token made a captured request's signature fail."""
-    with _configured("webhook explain", config, as_json=as_json) as settings:
-        from dataclasses import asdict
+    settings = _settings(invocation)
+    from dataclasses import asdict
 
-        from reccli import wiring
-        from reccli.adapters.twilio import Signed, explain
-        from reccli.config import STREAM
+    from reccli import wiring
+    from reccli.adapters.twilio import Signed, explain
+    from reccli.config import STREAM
 
-        try:
-            stream = _checked(url).path.rstrip("/").endswith(STREAM)
-            params = [] if stream or method is Method.GET else _form(body)
-            asked, webhook = _as_stream(url) if stream else url, settings.webhook
-            found = explain(
-                Signed(asked, params, None, _bare(signature), signed_by or None),
-                webhook.stream_url if stream else webhook.recording_status_url,
-                settings.twilio.account_sid,
-                wiring.signatures(settings),
-            )
-        except ValueError as error:
-            problem = ("usage", f"this is no request of Twilio: {error}", "give URL and body whole")
-            raise RefusedError(_USAGE, problem) from error
-        if as_json:
-            say(json.dumps({"valid": found.cause is None, **asdict(found)}, indent=2))
-        else:
-            say(_plain(f"{found.cause}: {found.message}" if found.cause else found.message))
-            if found.hint:
-                say(_plain(f"fix: {found.hint}"))
-        raise typer.Exit(1 if found.cause else 0)
-
-
-@contextmanager
-def _configured(command: str, config: Path | None, *, as_json: bool) -> Iterator[Settings]:
-    """Read the settings, and tell what keeps the command from being carried out."""
-    begun = Begun(command, as_json=as_json)
     try:
-        settings = read_settings(Request(command, config=config, as_json=as_json), begun)
-        _require(settings)
-        yield settings
-    except RefusedError as refused:
-        tell_refusal(begun, refused)
-        raise typer.Exit(refused.code) from refused
+        stream = _checked(url).path.rstrip("/").endswith(STREAM)
+        params = [] if stream or method is Method.GET else _form(body)
+        asked, webhook = _as_stream(url) if stream else url, settings.webhook
+        found = explain(
+            Signed(asked, params, None, _bare(signature), signed_by or None),
+            webhook.stream_url if stream else webhook.recording_status_url,
+            settings.twilio.account_sid,
+            wiring.signatures(settings),
+        )
+    except ValueError as error:
+        problem = ("usage", f"this is no request of Twilio: {error}", "give URL and body whole")
+        raise RefusedError(Exit.USAGE, problem) from error
+    if invocation.as_json:
+        say(json.dumps({"valid": found.cause is None, **asdict(found)}, indent=2))
+    elif found.cause or not invocation.quiet:
+        say(_plain(f"{found.cause}: {found.message}" if found.cause else found.message))
+        if found.hint:
+            say(_plain(f"fix: {found.hint}"))
+    raise typer.Exit(Exit.FAILED if found.cause else Exit.OK)
 
 
-def _require(settings: Settings) -> None:
+def _settings(invocation: Invocation) -> Settings:
+    """Read the settings; raises `RefusedError` where nothing can be signed with them."""
+    settings = invocation.settings()
     missing = []
     if not settings.webhook.public_url:
         missing.append("webhook.public_url: missing; signatures are made for it")
     if not (settings.twilio.auth_tokens or settings.twilio.regions):
         missing.append("twilio.auth_token: missing; callbacks are signed with it")
     if missing:
-        raise RefusedError(_USAGE, *(("config", one, CONFIG_HINT) for one in missing))
+        raise unconfigured(*missing)
+    return settings
 
 
 def _checked(url: str) -> SplitResult:
@@ -203,7 +190,7 @@ def _as_stream(url: str) -> str:
 
 
 def _bare(signature: str) -> str:
-    """Take a signature out of what was copied with it: the header's name, quotes."""
+    """Return a signature without what was copied with it: the header's name, quotes."""
     bare = signature.rpartition(":")[2].strip(" \t\r\n\"'")
     if not re.fullmatch(r"[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=", bare):
         raise ValueError("--signature has to be the 28 or 44 characters of its header")
@@ -220,7 +207,7 @@ def _form(body: Path | None) -> list[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Leave out what would steer the terminal: names of parameters come from anybody."""
+    """Replace what would steer the terminal: names of parameters come from anybody."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
@@ -231,4 +218,4 @@ def _read(body: Path | None) -> bytes:
         return sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
     except OSError as error:
         problem = ("usage", f"cannot read {body}: {error.strerror}", "")
-        raise RefusedError(_USAGE, problem) from error
+        raise RefusedError(Exit.USAGE, problem) from error

@@ -18,6 +18,7 @@ import uvicorn
 
 from reccli.adapters.ledger import Ledger
 from reccli.core.errors import FailureKind, Service, ServiceError
+from reccli.flow.result import Exit
 from reccli.intake.connection import BoundedProtocol
 from reccli.intake.media_stream import WEBSOCKET
 from reccli.intake.webhook import UnconfiguredError, create_app
@@ -39,7 +40,6 @@ HANGUP = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SI
 """The end of the terminal, unless nohup was asked to survive it."""
 LAST_LINES = 2.0
 """Seconds for what is left of the log, in case nobody reads it."""
-USAGE, INTERRUPTED = 2, 130
 
 _HINTS = {
     errno.EADDRINUSE: "end what listens there, or set webhook.port or --port",
@@ -56,16 +56,16 @@ class CannotServeError(Exception):
         """`code` is "listen", "config", "ledger" or the name of a service."""
         super().__init__(message)
         self.code, self.hint = code, hint
+        self.exit_code = Exit.FAILED if code == "listen" else Exit.USAGE
 
 
 def serve(
     settings: Settings, run_id: str, ready: Callable[[str], None], stopping: Callable[[], None]
-) -> int:
+) -> Exit:
     """Serve until SIGTERM, SIGHUP or Ctrl-C; a second Ctrl-C ends the process at once.
 
-    `ready` is told the URL once callbacks are taken, `stopping` when the end begins. Returns the
-    exit code: 2 where the configuration kept it from a part of its work. Raises
-    `CannotServeError`.
+    `ready` is called with the URL once callbacks are taken, `stopping` when the end begins. Returns
+    `Exit.USAGE` where the configuration kept it from a part of its work. Raises `CannotServeError`.
     """
     # A thread that computes gives way after 1 ms instead of 5: answers wait for their turn too.
     sys.setswitchinterval(0.001)
@@ -96,7 +96,7 @@ def serve(
             server.run(sockets=[listening])
         finally:
             lines.finish(LAST_LINES)
-    return USAGE if app.state.misconfigured else 0
+    return Exit.USAGE if app.state.misconfigured else Exit.OK
 
 
 class _Server(uvicorn.Server):
@@ -108,7 +108,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit and sig == signal.SIGINT:
-            os._exit(INTERRUPTED)  # nothing that was acknowledged is only in memory
+            os._exit(Exit.INTERRUPTED)  # nothing that was acknowledged is only in memory
         if not self.should_exit:
             self._stopping()
         super().handle_exit(sig, frame)

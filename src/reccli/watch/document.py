@@ -1,8 +1,9 @@
-"""The one JSON document of a run, and the same in words. Both are made of the result alone."""
+"""The one JSON document of a run, and what went wrong in it. Made of the result alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reccli.core.model import Reason, StepKind
@@ -11,9 +12,9 @@ from reccli.watch.logs import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from reccli.core.errors import Failure
+    from reccli.flow.commands import Asked
     from reccli.flow.outages import Outage
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
@@ -34,49 +35,27 @@ _EXPLAINED = frozenset(
 """Reasons that stand for several causes: the objection says which, where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What identifies a run; times are UTC."""
-
-    command: str
-    run_id: str
-    dry_run: bool
-    started_at: datetime
-    finished_at: datetime
-
-
-def document(run: Run, result: Result, report: Report | None = None) -> dict[str, Any]:
-    """Build the document of the contract."""
-    code = result.exit_code
-    made: dict[str, Any] = {
-        "schema": SCHEMA,
-        "command": run.command,
-        "run_id": run.run_id,
-        "dry_run": run.dry_run,
-        "ok": code is Exit.OK,
-        "exit_code": int(code),
-        "started_at": run.started_at.isoformat(),
-        "finished_at": run.finished_at.isoformat(),
-        "summary": result.summary,
-        "recordings": [_recording(outcome) for outcome in result.outcomes],
-        "errors": list(error_entries(result)),
-    }
+def document(asked: Asked, result: Result, report: Report | None = None) -> dict[str, Any]:
+    """Return the document of the contract."""
+    made = bare_document(asked, result.exit_code, list(error_entries(result)))
+    made["summary"] = result.summary
+    made["recordings"] = [_recording(outcome) for outcome in result.outcomes]
     if report is not None:
         made["report"] = report.as_json()
     return made
 
 
-def bare_document(run: Run, code: Exit, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    """Build the document of a run that never began, or that looks at no recording."""
+def bare_document(asked: Asked, code: Exit, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the document of a command that never began, or that looks at no recording."""
     return {
         "schema": SCHEMA,
-        "command": run.command,
-        "run_id": run.run_id,
-        "dry_run": run.dry_run,
+        "command": asked.command.name,
+        "run_id": asked.run_id,
+        "dry_run": asked.dry_run,
         "ok": code is Exit.OK,
         "exit_code": int(code),
-        "started_at": run.started_at.isoformat(),
-        "finished_at": run.finished_at.isoformat(),
+        "started_at": asked.started_at.isoformat(),
+        "finished_at": datetime.now(UTC).isoformat(),
         "summary": dict.fromkeys(COUNTS, 0),
         "recordings": [],
         "errors": errors,
@@ -84,13 +63,13 @@ def bare_document(run: Run, code: Exit, errors: list[dict[str, Any]]) -> dict[st
 
 
 def error(code: str, message: str, hint: str = "", sid: str | None = None) -> dict[str, Any]:
-    """Build one entry of `errors`, fit to be shown."""
+    """Return one entry of `errors`, fit to be shown."""
     return {"code": code, "message": redact(message), "hint": redact(hint), "sid": sid}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong with the run, or with one recording; the same `cause` is told once."""
+    """What went wrong with the run, or with one recording; the same `cause` comes once."""
 
     code: str
     message: str
@@ -114,7 +93,7 @@ def _recording(outcome: Outcome) -> dict[str, Any]:
 
 
 def reason(outcome: Outcome) -> str:
-    """Say why, and until when where that is known."""
+    """Return why, and until when where that is known."""
     step = outcome.step
     if step.until:
         return f"{step.reason} until {step.until:%Y-%m-%d %H:%M} UTC"
@@ -124,13 +103,13 @@ def reason(outcome: Outcome) -> str:
 
 
 def error_entries(result: Result) -> Iterator[dict[str, Any]]:
-    """List what went wrong: with the run itself first, then with each recording."""
+    """Yield what went wrong: with the run itself first, then with each recording."""
     for one in problems(result):
         yield error(one.code, one.message, one.hint, one.sid)
 
 
 def problems(result: Result) -> Iterator[Problem]:
-    """List what went wrong; one that failed twice for the same cause is told once."""
+    """Yield what went wrong; one that failed twice for the same cause comes once."""
     failures = list(dict.fromkeys(_failures(result)))
     outages = {(outage.service, outage.failure.kind): outage for outage in result.outages}
     felt = {(failure.service, failure.kind) for _, failure in failures}
@@ -159,7 +138,7 @@ def _failures(result: Result) -> Iterator[tuple[str | None, Failure]]:
 
 
 def _plain(failure: Failure) -> Failure:
-    """Leave out what differs between two failures of one cause."""
+    """Remove what differs between two failures of one cause."""
     return replace(failure, retry_after=None)
 
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reccli.core.guard import Due
+    from reccli.flow.commands import Asked
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
-    from reccli.watch.document import Problem, Run
+    from reccli.watch.document import Problem
     from reccli.watch.report import Report
 
 _NAMED = 3
@@ -28,12 +29,14 @@ _COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", 
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
 
 
-def result_lines(run: Run, result: Result, *, every: bool, quiet: bool = False) -> Iterator[str]:
+def result_lines(
+    asked: Asked, result: Result, *, every: bool, quiet: bool = False
+) -> Iterator[str]:
     """Tell a run; `every` recording, or only those that need somebody, or `quiet` nothing else."""
-    if not quiet and (run.dry_run or every):
-        yield from (_route(outcome, dry_run=run.dry_run) for outcome in result.outcomes)
+    if not quiet and (asked.dry_run or every):
+        yield from (_route(outcome, dry_run=asked.dry_run) for outcome in result.outcomes)
     if result.exit_code or not quiet:
-        yield summary_line(run, result)
+        yield summary_line(asked, result)
     if not quiet and (unheard := _named(result, lambda o: o.step.reason is Reason.UNHEARD_OF)):
         yield _line("waiting", Reason.UNHEARD_OF, unheard, _UNHEARD_FIX)
     if result.older and not quiet:
@@ -41,7 +44,7 @@ def result_lines(run: Run, result: Result, *, every: bool, quiet: bool = False) 
     yield from needs_a_person(result)
 
 
-def summary_line(run: Run, result: Result) -> str:
+def summary_line(asked: Asked, result: Result) -> str:
     """Say in one line what happened, or in a dry run what would."""
     counts = result.counts
     sizes = _sizes(result)
@@ -51,15 +54,15 @@ def summary_line(run: Run, result: Result) -> str:
         parts.append(f"{counts['lost']} LOST")
     parts.append(f"{counts['failed']} failed")
     told = ", ".join(parts)
-    if run.dry_run:
+    if asked.dry_run:
         return (
-            f"dry run, nothing was changed; {run.command} would say: {told}, "
+            f"dry run, nothing was changed; {asked.command} would say: {told}, "
             f"and end with exit code {result.exit_code:d}"
         )
     if declined := sum(o.step.reason is Reason.DECLINED for o in result.outcomes):
         told += f", {declined} deletes not confirmed: nothing was deleted,"
-    seconds = (run.finished_at - run.started_at).total_seconds()
-    return f"{run.command}: {told} in {_time(seconds)}"
+    seconds = (datetime.now(UTC) - asked.started_at).total_seconds()
+    return f"{asked.command}: {told} in {_time(seconds)}"
 
 
 def _sizes(result: Result) -> dict[str, str]:
