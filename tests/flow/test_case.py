@@ -201,6 +201,13 @@ def test_a_link_that_does_not_open_keeps_the_original_and_is_no_error_of_twilio(
     assert "twilio_recording_delete_error" not in stage.told
 
 
+def test_a_guard_that_cannot_be_asked_lets_nothing_be_deleted() -> None:
+    stage = Stage(LINKED).will_say(AskGuard, BUSY)
+    outcome = stage.play()
+    assert (outcome.step.reason, outcome.failures) == (Reason.UNSAFE, (BUSY,))
+    assert not stage.of(Delete)
+
+
 def test_a_delete_that_fails_in_passing_is_tried_three_times() -> None:
     stage = Stage(LINKED).will_say(Delete, *[BUSY] * 9)
     outcome = stage.play()

@@ -27,7 +27,6 @@ from reccli.flow.effects import (
     Copy,
     Delete,
     Record,
-    Refused,
     Routine,
     Unproven,
     ask,
@@ -72,7 +71,7 @@ def reconcile(candidate: Candidate, rules: Rules, now: datetime) -> Case:
 
 
 def _act(sides: Sides) -> Routine[Step]:
-    """Take steps until none is left, and return where it ends."""
+    """Carry out steps until none is left, and return where it ends."""
     for _ in range(MOST_STEPS):
         step = _next(sides)
         if step.kind in _SETTLED or step.kind not in sides.rules.may:
@@ -152,8 +151,10 @@ def _delete(sides: Sides) -> Routine[Step | None]:
 
 def _refused(sides: Sides) -> Routine[Step | None]:
     """Ask the guard, and return where the case ends if it says no."""
-    answer = yield from ask(AskGuard(_certain(sides)))
-    return answer.step if isinstance(answer, Refused) else None
+    answer = yield from sides.ask(AskGuard(_certain(sides)))
+    if isinstance(answer, Failure):
+        return Step(StepKind.HOLD, Reason.UNSAFE)
+    return answer.step if answer else None
 
 
 def _not_deleted(sides: Sides, failure: Failure) -> Routine[None]:
