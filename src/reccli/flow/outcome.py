@@ -50,9 +50,9 @@ class Outcome:
     """Where a recording stands at the end of a run, and what was done.
 
     `step` is what `decide` said last; `steps` were carried out (in a dry run: would be).
-    `link` is fit to be shown: it carries no signature. `objection` says what is wrong with the
-    object that has the key; `rows` is what the rows hold at the end. `size` is how many bytes were
-    copied, `stored` how many the object at the key has.
+    `link` is fit to be shown: it carries no signature. `objection` is what keeps the recording from
+    going on where nothing failed; `rows` is what the rows hold at the end. `size` is how many bytes
+    were copied, `stored` how many the object at the key has.
     """
 
     sid: str | None
