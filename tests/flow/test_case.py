@@ -184,6 +184,11 @@ def test_a_copy_longer_than_twilio_says_is_told(seconds: float | None, *, told: 
     assert ("recording_longer_than_told" in stage.told) is told
 
 
+def test_what_both_have_no_more_is_lost() -> None:
+    stage = Stage((make_row(presigned_link()),), {}, make_recording(status="deleted"))
+    assert (stage.play().step.kind, stage.told) == (StepKind.LOST, ["recording_lost"])
+
+
 # Deletes
 
 

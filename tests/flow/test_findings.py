@@ -83,3 +83,16 @@ def test_a_link_of_ours_is_no_odd_cell_whatever_it_holds() -> None:
     bench = Bench(world)
     row = make_row(f"https://s3.amazonaws.com/twilio.com-calls/{RE1}.mp3")
     assert list(bench.sources._fallback_links([row])) == []  # noqa: SLF001
+
+
+def test_of_the_rows_of_a_call_the_one_without_room_is_described() -> None:
+    found = told(make_row(presigned_link()), make_row(PERSON, PERSON, row_id="rec2"))
+    assert found.message == "row rec2 is full of somebody's own links"
+
+
+def test_of_the_cells_that_name_it_elsewhere_the_one_of_twilio_is_described() -> None:
+    abroad = f"https://files.example.org/{RE1}.mp3"
+    old = twilio_cell(RE1).replace("2010-04-01", "2008-08-01")
+    assert told(make_row(abroad, old)).code == "cell_old_version"
+    outcome = Stage((make_row(abroad),)).play()
+    assert (outcome.step.reason, outcome.objection) == (Reason.ELSEWHERE, None)
