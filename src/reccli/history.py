@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from reccli.adapters.ledger import ABSENT, Archive, Ledger, LedgerError, PendingCallback
+from reccli.adapters.ledger import Archive, Ledger, LedgerError, PendingCallback
 from reccli.config import ConfigError, identity
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import Reason, S3State
@@ -56,7 +56,7 @@ def open_ledger(settings: Settings, stack: ExitStack, *, read_only: bool) -> Led
     except LedgerError as error:
         if error.failure.kind is FailureKind.CONFIG:
             raise ConfigError([str(error)]) from error
-        if error.failure.code != ABSENT:
+        if error.failure.kind is not FailureKind.GONE:
             _log.warning("ledger_error", error=str(error))
         return None
 

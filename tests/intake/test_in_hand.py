@@ -16,7 +16,7 @@ from reccli.intake import in_hand as in_hand_module
 from reccli.intake.in_hand import InHand
 
 if TYPE_CHECKING:
-    from reccli.adapters.ledger.claims import End
+    from reccli.adapters.ledger.transaction import End
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 DONE = Outcome("RE1", None, Step(StepKind.DONE, Reason.CONVERGED))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reccli.adapters.ledger import Claim, Ledger
-    from reccli.adapters.ledger.claims import End
+    from reccli.adapters.ledger.transaction import End
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 123457, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

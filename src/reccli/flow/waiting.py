@@ -73,7 +73,7 @@ class Waiting(Generic[C]):
         return fresh
 
     def ended(self, outcome: Outcome) -> None:
-        """Take in the end of a recording."""
+        """Let nobody wait for a recording any more."""
         sid = outcome.sid or ""
         for callback, open_, outcomes in self._by_sid.pop(sid, ()):
             open_.discard(sid)

@@ -1,6 +1,6 @@
-"""Tells events: to the log at once, to the ledger in small groups.
+"""Events go to the log at once, and to the ledger in small groups.
 
-The ledger informs and never authorises, so its failures are told and swallowed here: a full
+The ledger informs and never authorises, so its failures are logged and swallowed here: a full
 disk must not keep recordings from being archived.
 """
 
@@ -14,7 +14,7 @@ import structlog
 from reccli.core.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from reccli.flow.ports import Event
     from reccli.flow.result import Result
@@ -40,22 +40,22 @@ class History(Protocol):
     """Where events and runs are kept; every method may raise `ServiceError`."""
 
     def record(self, run_id: str, events: Sequence[Event]) -> None:
-        """Keep events."""
+        """Add events."""
 
     def start_run(self, run_id: str, command: str, at: datetime) -> None:
-        """Note that a run has begun."""
+        """Add a run that begins."""
 
     def finish_run(
         self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
     ) -> None:
-        """Note how a run ended."""
+        """Write how a run ended."""
 
 
 class EventLog:
     """The event sink of one run."""
 
     def __init__(self, history: History | None, run_id: str, *, group: int = GROUP) -> None:
-        """Without a history events are only logged; `group` of them are kept together."""
+        """Without a history events are only logged; `group` of them are written together."""
         self._history, self._run_id, self._group = history, run_id, group
         self._waiting: list[Event] = []
 
@@ -64,11 +64,11 @@ class EventLog:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Keep what has not been kept yet."""
+        """Write what has not been written yet."""
         self._flush()
 
     def __call__(self, event: Event) -> None:
-        """Tell one event."""
+        """Log one event, and write it with others."""
         level = "error" if event.name in _ERRORS else "info"
         level = "warning" if event.name in _WARNINGS else level
         getattr(_log, level)(
@@ -82,26 +82,25 @@ class EventLog:
             self._flush()
 
     def started(self, command: str, at: datetime) -> None:
-        """Note that the run begins."""
-        if self._history:
-            self._try(self._history.start_run, self._run_id, command, at)
+        """Write that the run begins."""
+        self._try(lambda history: history.start_run(self._run_id, command, at))
 
     def finished(self, result: Result, failed: Sequence[str] = ()) -> None:
-        """Note how the run ended, and which recordings come last in the next one."""
+        """Write how the run ended, and which recordings come last in the next one."""
         self._flush()
-        if self._history:
-            summary = {**result.summary, FAILED: list(failed[:MOST_FAILED])}
-            ended = (datetime.now(UTC), int(result.exit_code), summary)
-            self._try(self._history.finish_run, self._run_id, *ended)
+        summary = {**result.summary, FAILED: list(failed[:MOST_FAILED])}
+        ended = (datetime.now(UTC), int(result.exit_code), summary)
+        self._try(lambda history: history.finish_run(self._run_id, *ended))
 
     def _flush(self) -> None:
-        if self._history and self._waiting:
-            self._try(self._history.record, self._run_id, self._waiting)
-        self._waiting = []
+        events, self._waiting = self._waiting, []
+        if events:
+            self._try(lambda history: history.record(self._run_id, events))
 
-    def _try(self, write: object, *args: object) -> None:
+    def _try(self, write: Callable[[History], None]) -> None:
         try:
-            write(*args)  # type: ignore[operator]
+            if self._history:
+                write(self._history)
         except ServiceError as error:
             _log.warning("ledger_error", error=str(error))
             self._history = None

@@ -43,7 +43,7 @@ NETWORK_FILE_SYSTEMS = {
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """Tell the file of an SQLite ledger; a private one in memory would keep nothing."""
+    """Return the file of an SQLite ledger; raises where it would be in memory, and keep nothing."""
     if url.get_backend_name() != "sqlite":
         return None
     if not url.database or url.database == ":memory:":
@@ -52,7 +52,7 @@ def file_of(url: sa.URL) -> Path | None:
 
 
 def prepare(file: Path, *, read_only: bool) -> None:
-    """Make a private file if there is none, where SQLite can be trusted with it."""
+    """Create a private file if there is none; raises where SQLite cannot be trusted with it."""
     if sqlite3.sqlite_version_info < (3, 37):
         raise unusable(str(file), f"needs SQLite 3.37, this is {sqlite3.sqlite_version}")
     if read_only and not file.exists():
@@ -70,7 +70,7 @@ def prepare(file: Path, *, read_only: bool) -> None:
 
 
 def file_system(path: Path) -> int:
-    """Ask the kernel what kind of file system it is; 0 where that cannot be asked."""
+    """Return the kernel's number of the kind of file system; 0 where it has none."""
     if not sys.platform.startswith("linux"):
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
@@ -81,7 +81,7 @@ def file_system(path: Path) -> int:
 
 
 def inode(file: Path) -> int:
-    """Tell one file of a name from another; 0 where there is none."""
+    """Return what tells one file of a name from another; 0 where there is none."""
     try:
         return file.stat().st_ino
     except FileNotFoundError:
@@ -89,7 +89,7 @@ def inode(file: Path) -> int:
 
 
 def reader_and_writer(url: sa.URL, *, read_only: bool) -> tuple[sa.Engine, sa.Engine]:
-    """Make two engines: what takes the write lock must not be what reads."""
+    """Return two engines: what takes the write lock must not be what reads."""
     file = file_of(url)
     if file is None:
         reader, writer = (_postgres_engine(url, read_only=read_only) for _ in range(2))
@@ -163,7 +163,7 @@ def harden(connection: sqlite3.Connection, *, read_only: bool) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    """Take the write lock first: a deferred writer fails at once, whatever the timeout.
+    """Lock for writing first: a deferred writer fails at once, whatever the timeout.
 
     SQLite's own waiting sleeps for up to 100 ms, and a busy server leaves gaps of one.
     """

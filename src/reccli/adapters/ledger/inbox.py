@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from reccli.adapters.ledger import connect
+from reccli.adapters.ledger.ledger import Recorder
 from reccli.adapters.ledger.ledger_errors import LedgerError, busy, odd, unusable
-from reccli.adapters.ledger.transaction import Recorder, Transaction
+from reccli.adapters.ledger.transaction import Transaction
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reccli.adapters.ledger.claims import Claim, End
     from reccli.adapters.ledger.ledger import Ledger
-    from reccli.adapters.ledger.transaction import Callback, Operation
+    from reccli.adapters.ledger.transaction import Callback, Claim, End, Operation
 
 A = TypeVar("A")
 V = TypeVar("V")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -17,17 +18,39 @@ from reccli.adapters.ledger import connect, schema
 from reccli.adapters.ledger.ledger_errors import absent, busy, translating, unusable
 from reccli.adapters.ledger.questions import Questions
 from reccli.adapters.ledger.schema import ANY, Archive
-from reccli.adapters.ledger.transaction import Recorder, Transaction
+from reccli.adapters.ledger.transaction import Transaction
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from reccli.adapters.ledger.claims import Claim
-    from reccli.adapters.ledger.transaction import Operation
+    from reccli.adapters.ledger.transaction import Claim, Operation
+    from reccli.flow.ports import Event
 
 V = TypeVar("V")
+
+
+class Recorder(ABC):
+    """Whoever keeps the history of runs: at once, or with what comes in."""
+
+    @abstractmethod
+    def write(self, operation: Operation[V, None], values: Sequence[V]) -> None:
+        """Carry out an operation that nobody expects an answer of."""
+
+    def record(self, run_id: str, events: Sequence[Event]) -> None:
+        """Add events."""
+        self.write(Transaction.record, [(run_id, event) for event in events])
+
+    def start_run(self, run_id: str, command: str, at: datetime) -> None:
+        """Add a run that begins."""
+        self.write(Transaction.start_runs, [(run_id, command, at)])
+
+    def finish_run(
+        self, run_id: str, at: datetime, exit_code: int, summary: Mapping[str, object]
+    ) -> None:
+        """Write how a run ended."""
+        self.write(Transaction.finish_runs, [(run_id, at, exit_code, summary)])
 
 
 class Ledger(Questions, Recorder):

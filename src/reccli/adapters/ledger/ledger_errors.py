@@ -25,9 +25,6 @@ from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ABSENT = "absent"
-"""The code of the failure where there is no ledger yet, and none is to be made."""
-
 _CHECK_MODE = "check owner and mode"
 _LOCKED = (FailureKind.BUSY, "another process keeps it locked", "")
 _CORRUPT = (
@@ -60,7 +57,7 @@ class LedgerError(ServiceError):
     """The ledger cannot be used; the message names it and the cause, and never a password."""
 
     def __str__(self) -> str:
-        """Say what to do as well, for this goes to the log and nowhere else."""
+        """Return the message and what to do, for this goes to the log and nowhere else."""
         hint = self.failure.hint
         return f"{self.failure.message} ({hint})" if hint else self.failure.message
 
@@ -73,17 +70,17 @@ def unusable(
     kind: FailureKind = FailureKind.PERMANENT,
     code: str = "unusable",
 ) -> LedgerError:
-    """Say what is wrong with the ledger at a location."""
+    """Return the error of a ledger at a location."""
     return LedgerError(Failure(Service.LEDGER, kind, code, f"{location}: {what}", hint))
 
 
 def absent(location: str) -> LedgerError:
-    """Return that there is nothing to read at a location, as nothing was ever written there."""
-    return unusable(location, "there is no ledger yet", code=ABSENT)
+    """Return the error of a ledger that is to be read, and was never made."""
+    return unusable(location, "there is no ledger yet", kind=FailureKind.GONE, code="absent")
 
 
 def busy(location: str) -> LedgerError:
-    """Say that others have it for too long."""
+    """Return the error of a ledger that others have locked for too long."""
     kind, what, _ = _LOCKED
     return unusable(location, what, kind=kind, code="busy")
 

@@ -1,4 +1,4 @@
-"""What the ledger is asked, one method a question, and read so that nobody waits for it for long.
+"""What is read from the ledger, one method a question, so that nobody waits for it for long.
 
 None of it writes, so it needs no place in the line of those who do. For `ledger` alone, whose
 `Ledger` is asked.
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
     from reccli.adapters.ledger.schema import Archive
 
-_PAGE = 500
-"""Rows that are read at once: who reads keeps the writers of SQLite from committing."""
 _SLICE = 10_000
-"""Rows that are counted at once, from the index alone."""
+"""Rows that are counted at once, from the index alone: who reads keeps the writers of SQLite from
+committing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
-    """A recording or a call that was told of and is not finished; `received` is the oldest."""
+    """A recording or a call with unfinished callbacks; the oldest one's time is `received`."""
 
     sid: str
     account_sid: str
@@ -81,13 +80,13 @@ class Questions:
         return schema.of(self._archive, table)
 
     @property
-    def _told(self) -> sa.ColumnElement[bool]:
-        return schema.told_to(self._archive, from_time(datetime.now(UTC)))
+    def _received(self) -> sa.ColumnElement[bool]:
+        return schema.callbacks_of(self._archive, from_time(datetime.now(UTC)))
 
     # --- history
 
     def last_run(self, command: str) -> Mapping[str, object]:
-        """Tell what the last run of a command said of itself when it ended; nothing if none has."""
+        """Return the summary of the last run of a command that ended; empty if none has."""
         runs = schema.runs
         ended = (runs.c.command == command, runs.c.finished_us.is_not(None), self._of(runs))
         query = sa.select(runs.c.summary).where(*ended).order_by(runs.c.started_us.desc())
@@ -105,7 +104,7 @@ class Questions:
         return counts
 
     def recordings_with(self, name: str, since: datetime, until: datetime) -> set[str]:
-        """Tell of which recordings an event was kept, from `since` on and before `until`."""
+        """Return the recordings with an event of a name, from `since` on and before `until`."""
         events = schema.events
         sid, this = events.c.recording_sid, sa.and_(events.c.name == name, self._of(events))
         found: set[str] = set()
@@ -115,7 +114,7 @@ class Questions:
         return found
 
     def last_event(self, name: str) -> datetime | None:
-        """Tell when an event of this name was last kept."""
+        """Return the time of the last event of a name."""
         events = schema.events
         query = sa.select(events.c.at_us).where(events.c.name == name, self._of(events))
         latest = self._read(query.order_by(events.c.at_us.desc()).limit(1))
@@ -124,27 +123,23 @@ class Questions:
     # --- callbacks
 
     def pending_callbacks(self, limit: int) -> list[PendingCallback]:
-        """List what has unfinished callbacks, claimed or not, those that wait longest first."""
-        sid = callbacks.c.sid
-        oldest = sa.func.min(callbacks.c.received_us)
-        query = sa.select(sid, oldest).where(unfinished, self._told).group_by(sid)
-        found = self._read(query.order_by(oldest, sid).limit(limit))
-        pending = []
-        for start in range(0, len(found), _PAGE):
-            page = found[start : start + _PAGE]
-            account, call = sa.func.max(callbacks.c.account_sid), sa.func.max(callbacks.c.call_sid)
-            about = sa.select(sid, account, call).where(sid.in_([row[0] for row in page]))
-            known = {row[0]: row for row in self._read(about.group_by(sid))}
-            for name, received in page:
-                _, account_sid, call_sid = known[name]
-                at = schema.to_time(received)
-                pending.append(PendingCallback(name, account_sid, call_sid, at))
-        return pending
+        """Return what has unfinished callbacks, claimed or not, those that wait longest first."""
+        sid, at = callbacks.c.sid, sa.func.min(callbacks.c.received_us).label("at")
+        oldest = sa.select(sid, at).where(unfinished, self._received).group_by(sid)
+        found = oldest.order_by(at, sid).limit(limit).subquery()  # from an index alone
+        account, call = sa.func.max(callbacks.c.account_sid), sa.func.max(callbacks.c.call_sid)
+        query = sa.select(found.c.sid, account, call, found.c.at)
+        query = query.join(callbacks, sid == found.c.sid).group_by(found.c.sid, found.c.at)
+        rows = self._read(query.order_by(found.c.at, found.c.sid))
+        return [
+            PendingCallback(sid, account, call, schema.to_time(at_us))
+            for sid, account, call, at_us in rows
+        ]
 
     def callbacks_pending(self) -> int:
         """Count the recordings and calls with unfinished callbacks."""
-        different = sa.select(callbacks.c.sid).where(unfinished, self._told).distinct().subquery()
-        return int(self._read(sa.select(sa.func.count()).select_from(different))[0][0])
+        each = sa.select(callbacks.c.sid).where(unfinished, self._received).distinct().subquery()
+        return int(self._read(sa.select(sa.func.count()).select_from(each))[0][0])
 
     def count_callbacks(self, since: datetime, until: datetime) -> dict[str, int]:
         """Count what came in by status, from `since` on and before `until`."""

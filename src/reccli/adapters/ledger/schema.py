@@ -39,7 +39,7 @@ ANY = Archive()
 
 
 def _archive() -> sa.Column[str]:
-    """Make the column that says whose an entry is; empty from before entries did."""
+    """Return the column that says whose an entry is; empty from before entries did."""
     return sa.Column("archive", sa.Text, nullable=False, server_default="")
 
 
@@ -49,16 +49,13 @@ _schema = sa.Table(
     metadata,
     sa.Column("only", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("touched", _BIG, nullable=False, server_default="0"),
     sqlite_strict=True,
 )
 version = sa.select(_schema.c.version)
-# To the same value would not do: SQLite writes nothing then.
-touch = sa.update(_schema).values(touched=_schema.c.touched + 1)
 callbacks = sa.Table(
     "callbacks",
     metadata,
-    sa.Column("sid", sa.Text, primary_key=True),  # RE…, or CA… where a stream told of a call
+    sa.Column("sid", sa.Text, primary_key=True),  # RE…, or CA… of a stream
     sa.Column("status", sa.Text, primary_key=True),
     sa.Column("account_sid", sa.Text, nullable=False),
     sa.Column("call_sid", sa.Text),
@@ -121,7 +118,7 @@ runs = sa.Table(
 
 
 def create(db: sa.Connection) -> None:
-    """Make what is not there yet, also when several processes do so at once."""
+    """Create what is not there yet, also when several processes do so at once."""
     if db.dialect.name != "sqlite":  # there BEGIN IMMEDIATE has the lock already
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
     metadata.create_all(db)
@@ -130,7 +127,7 @@ def create(db: sa.Connection) -> None:
 
 
 def _extend(db: sa.Connection) -> None:
-    """Give a ledger from before entries said whose they are what it lacks.
+    """Add what a ledger from before entries said whose they are lacks.
 
     Nothing else changes, so that a server of that version can go on writing to it.
     """
@@ -145,12 +142,12 @@ def _extend(db: sa.Connection) -> None:
 
 
 def of(archive: Archive, table: sa.Table) -> sa.ColumnElement[bool]:
-    """Pick what is an archive's, and what nobody has said of whose it is."""
+    """Return the condition on what is an archive's, or of before entries said whose they are."""
     return table.c.archive.in_(sorted({archive.name, ""}))
 
 
-def told_to(archive: Archive, now: int) -> sa.ColumnElement[bool]:
-    """Pick the callbacks of an archive: of every one it is known whose account it is of.
+def callbacks_of(archive: Archive, now: int) -> sa.ColumnElement[bool]:
+    """Return the condition on the callbacks of an archive: of each the account is known.
 
     And those of its account at which nobody has worked for long: a configuration that was mended
     is another one, and what came in before must not be forgotten.
@@ -168,14 +165,14 @@ def add_new(db: sa.Connection, table: sa.Table, row: Mapping[str, object]) -> No
 
 
 def unless_there(db: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """Begin an insert that leaves out what is there already."""
+    """Return an insert that leaves out what is there already."""
     if db.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
     return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def now_us(db: sa.Connection) -> int:
-    """Tell the time by the clock that all who share the ledger share."""
+    """Return the time by the clock that all who share the ledger share."""
     if db.dialect.name == "sqlite":
         return from_time(datetime.now(UTC))
     clock = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000
@@ -183,24 +180,24 @@ def now_us(db: sa.Connection) -> int:
 
 
 def from_time(at: datetime) -> int:
-    """Write a time."""
+    """Return a time as it is stored; raises without a zone."""
     if at.tzinfo is None:
         raise ValueError("a time without a zone is hours wrong somewhere")
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_time(us: int) -> datetime:
-    """Read a time, in UTC."""
+    """Return a time as it was stored, in UTC."""
     return _EPOCH + timedelta(microseconds=us)
 
 
 def from_text(text: str | None) -> str | None:
-    """Make a text from outside one that both databases take."""
+    """Return a text from outside as both databases take it."""
     return text and text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def to_detail(text: str | None) -> Mapping[str, object]:
-    """Read it; nothing where it is none of ours."""
+    """Parse it; empty where it is none of ours."""
     try:
         value = json.loads(text or "")
     except ValueError:
@@ -209,5 +206,5 @@ def to_detail(text: str | None) -> Mapping[str, object]:
 
 
 def from_detail(value: Mapping[str, object]) -> str:
-    """Write what has no columns of its own."""
+    """Return the text of what has no columns of its own."""
     return json.dumps(value, default=str)
