@@ -122,7 +122,7 @@ class Scheduler:
     def begin(self, item: Candidate | Outcome) -> None:
         """Begin a case; what the limit has no room for is only counted."""
         if isinstance(item, Outcome):
-            self._finish(item)
+            self._on_outcome(item)
             return
         self._listed += 1
         if self._left == 0:
