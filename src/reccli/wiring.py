@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from reccli.adapters.airtable import AirtableAdapter, AirtableOptions
 from reccli.adapters.opener import Opener
@@ -16,7 +15,15 @@ from reccli.adapters.s3 import MAX_LINK_TTL, S3Adapter, S3Options
 from reccli.adapters.twilio import Origin, Signatures, TwilioAdapter
 from reccli.core.asked import Policy
 from reccli.core.errors import Service
-from reccli.core.links import MAIN_REGION, LinkBook
+from reccli.core.links import (
+    DATED,
+    MAIN_REGION,
+    Bucket,
+    LinkBook,
+    ObjectLinks,
+    Permalinks,
+    TwilioLinks,
+)
 from reccli.core.naming import Naming, placeholders
 from reccli.flow.checks import Checks
 from reccli.flow.outcome import Rules
@@ -92,18 +99,15 @@ def rules(settings: Settings, asked: Asked, book: LinkBook, *, lasting_links: bo
 
 def link_book(settings: Settings) -> LinkBook:
     """Gather what reading and writing links needs."""
+    s3, links = settings.s3, settings.links
+    apis = {origin.region: origin.api_base for origin in origins(settings)}
+    bucket = Bucket(s3.bucket, s3.region, s3.endpoint_url)
     return LinkBook(
-        account_sid=settings.twilio.account_sid,
-        apis={origin.region: origin.api_base for origin in origins(settings)},
-        bucket=settings.s3.bucket,
-        endpoint_url=settings.s3.endpoint_url,
-        s3_region=settings.s3.region,
-        style=settings.links.style,
-        base_url=settings.links.base_url,
-        secrets=settings.links.secrets,
-        refresh_before=timedelta(hours=settings.links.refresh_before_hours),
-        ttl=timedelta(hours=settings.links.ttl_hours),
-        former=settings.links.former,
+        TwilioLinks(settings.twilio.account_sid, apis),
+        Permalinks(links.base_url, links.secrets, current=links.style == "permalink"),
+        ObjectLinks(bucket, links.style, links.base_url, links.former),
+        refresh_before=timedelta(hours=links.refresh_before_hours),
+        ttl=timedelta(hours=links.ttl_hours),
     )
 
 
@@ -168,7 +172,6 @@ def airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
     """Gather what the Airtable adapter needs; only columns that keys are made of are read."""
     airtable = settings.airtable
     wanted = placeholders(settings.s3.key_template)
-    hosts = (urlsplit(api).netloc for api in book.apis.values())
     return AirtableOptions(
         api_key=airtable.api_key.get_secret_value(),
         base_id=airtable.base_id,
@@ -178,5 +181,6 @@ def airtable_options(settings: Settings, book: LinkBook) -> AirtableOptions:
         link_fields=airtable.link_fields,
         key_fields={name: field for name, field in airtable.key_fields.items() if name in wanted},
         conference_sid_field=airtable.conference_sid_field,
-        needles=("twilio.com", *(host for host in hosts if not host.endswith("twilio.com"))),
+        needles=book.twilio.needles,
+        dated=DATED,
     )

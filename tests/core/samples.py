@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from reccli.core.links import LinkBook
+from reccli.core.links import Bucket, LinkBook, ObjectLinks, Permalinks, TwilioLinks
 from reccli.core.model import Recording, Ref, Row
 
 if TYPE_CHECKING:
@@ -20,17 +20,28 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BUCKET = "calls"
 KEY = f"call-recordings/{CA1}/{RE1}.mp3"
 MAIN, TRANSFER = "Recording URL (Twilio/S3)", "Transfer Recording URL"
+APIS = {"us1": "https://api.twilio.com", "au1": "https://api.sydney.au1.twilio.com"}
 
 
-def make_book(**changes: Any) -> LinkBook:  # noqa: ANN401  # any field of LinkBook
-    """Make the configuration of an installation on AWS with one more Twilio region."""
-    settings: dict[str, Any] = {
-        "account_sid": ACCOUNT,
-        "apis": {"us1": "https://api.twilio.com", "au1": "https://api.sydney.au1.twilio.com"},
-        "bucket": BUCKET,
-        "s3_region": "ap-southeast-2",
-    }
-    return LinkBook(**(settings | changes))
+def make_book(
+    *,
+    apis: Mapping[str, str] | None = None,
+    bucket: str = BUCKET,
+    s3_region: str = "ap-southeast-2",
+    endpoint_url: str = "",
+    style: str = "presigned",
+    base_url: str = "",
+    secrets: tuple[str, ...] = (),
+    former: tuple[str, ...] = (),
+    refresh_before: timedelta = timedelta(hours=48),
+) -> LinkBook:
+    """Make the links of an installation on AWS with one more Twilio region."""
+    return LinkBook(
+        TwilioLinks(ACCOUNT, APIS if apis is None else apis),
+        Permalinks(base_url, secrets, current=style == "permalink"),
+        ObjectLinks(Bucket(bucket, s3_region, endpoint_url), style, base_url, former),
+        refresh_before,
+    )
 
 
 def make_recording(**changes: Any) -> Recording:  # noqa: ANN401  # any field of Recording

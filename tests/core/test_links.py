@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -118,7 +119,7 @@ class TestPresigned:
         self, endpoint: str, style: str, query: str, expires: str | None
     ) -> None:
         book = make_book(endpoint_url=endpoint, style=style)
-        link = book.parse(f"{book.object_url(KEY)}?{query}")
+        link = book.parse(f"{book.objects.write(KEY)}?{query}")
         known = {"07:00": NOW.replace(hour=7), "2100": datetime(2100, 1, 1, tzinfo=UTC)}
         assert link == ObjectLink(RE1, KEY, "sigv2", known[expires] if expires else LONG_AGO)
         assert isinstance(link, ObjectLink)
@@ -136,7 +137,7 @@ class TestPresigned:
 class TestObject:
     def test_through_the_cdn(self) -> None:
         book = make_book(style="object", base_url=CDN)
-        assert book.object_url(KEY) == f"{CDN}/{KEY}"
+        assert book.objects.write(KEY) == f"{CDN}/{KEY}"
         assert book.parse(f"{CDN}/{KEY}") == ObjectLink(RE1, KEY, "object")
 
     def test_signed_for_cloudfront(self) -> None:
@@ -161,9 +162,9 @@ class TestObject:
             ({"endpoint_url": STORE}, f"{STORE}/{BUCKET}/"),
         ],
     )
-    def test_without_one(self, changes: dict[str, str], url: str) -> None:
+    def test_without_one(self, changes: dict[str, Any], url: str) -> None:
         book = make_book(style="object", **changes)
-        assert book.object_url(KEY) == url + KEY
+        assert book.objects.write(KEY) == url + KEY
         link = book.parse(url + KEY)
         assert link == ObjectLink(RE1, KEY, "object")
         assert book.usable(ObjectLink(RE1, KEY, "object"), NOW)
@@ -200,7 +201,7 @@ class TestOneHostForAll:
     def test_and_so_are_plain_ones_and_permalinks(self) -> None:
         book = make_book(style="permalink", base_url=STORE, endpoint_url=STORE, secrets=("s",))
         assert book.parse(f"{STORE}/{BUCKET}/{KEY}") == ObjectLink(RE1, KEY, "bare")
-        assert book.parse(book.permalink(KEY)) == ObjectLink(RE1, KEY, "permalink")
+        assert book.parse(book.permalinks.write(KEY)) == ObjectLink(RE1, KEY, "permalink")
 
 
 # Any text but surrogates, which no UTF-8 can hold.
@@ -221,7 +222,7 @@ def test_what_is_minted_for_an_odd_key_is_read_back(style: str, before: str, aft
         "path": make_book(style="object", bucket="calls.example.com"),
     }[style]
     key = f"{before}/{RE1}.{after}"
-    url = book.permalink(key) if style == "permalink" else book.object_url(key)
+    url = book.permalinks.write(key) if style == "permalink" else book.objects.write(key)
     link = book.parse(url)
     assert link == ObjectLink(RE1, key, book.style)
     assert book.usable(ObjectLink(RE1, key, book.style), NOW)

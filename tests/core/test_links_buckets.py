@@ -42,8 +42,8 @@ def test_a_link_into_any_bucket_is_read_back(
     assume(prefix not in {".", ".."})
     key = f"{prefix}/{KEY}" if prefix else KEY
     book = make_book(bucket=bucket, s3_region=region, endpoint_url=endpoint, style="object")
-    assert book.parse(book.object_url(key)) == ObjectLink(RE1, key, "object")
-    link = book.parse(presigned(book.object_url(key)))
+    assert book.parse(book.objects.write(key)) == ObjectLink(RE1, key, "object")
+    link = book.parse(presigned(book.objects.write(key)))
     assert isinstance(link, ObjectLink)
     assert (link.key, link.style) == (key, "presigned")
     assert book.parse(f"s3://{bucket}/{key}") == ObjectLink(RE1, key, "bare")
@@ -52,7 +52,7 @@ def test_a_link_into_any_bucket_is_read_back(
 @pytest.mark.parametrize("bucket", ["Our_Recordings", "OUR-recordings", "our_recordings"])
 def test_no_host_is_named_after_a_bucket_that_none_can_be_named_after(bucket: str) -> None:
     book = make_book(bucket=bucket, s3_region="us-east-1")
-    assert book.object_url("k") == f"https://s3.us-east-1.amazonaws.com/{bucket}/k"
+    assert book.objects.write("k") == f"https://s3.us-east-1.amazonaws.com/{bucket}/k"
 
 
 def test_a_bucket_of_another_case_is_another_bucket() -> None:

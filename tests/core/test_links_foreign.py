@@ -145,7 +145,7 @@ def test_aws_is_foreign_to_an_installation_with_its_own_store() -> None:
 
 def test_a_permalink_of_another_host_is_ours_only_by_our_signature() -> None:
     book = make_book(style="permalink", base_url="https://calls.example.com/a", secrets=("s",))
-    url = book.permalink(KEY)
+    url = book.permalinks.write(KEY)
     assert isinstance(book.parse(url), ObjectLink)
     for other in (
         url.replace("https:", "http:"),
@@ -223,7 +223,7 @@ def test_reading_never_raises_and_never_invents(text: str) -> None:
             case TwilioLink():
                 assert link.account_sid == ACCOUNT
                 assert link.sid in text
-                assert link.region in {*book.apis, None}  # a bare SID or path names none
+                assert link.region in {*book.twilio.apis, None}  # a bare SID or path names none
             case ObjectLink():
                 assert link.sid in link.key
                 assert isinstance(book.usable(link, link.expires or NOW), bool)

@@ -108,14 +108,15 @@ class TestAddress:
     def test_a_permalink_whose_secret_is_forgotten(self) -> None:
         before = make_book(style="permalink", base_url=CDN, secrets=("old",))
         after = make_book(style="permalink", base_url="https://x.example", secrets=("new",))
-        assert after.parse(before.permalink(KEY)) == ForeignLink()
+        assert after.parse(before.permalinks.write(KEY)) == ForeignLink()
         after = make_book(style="permalink", base_url="https://x.example", former=(CDN,))
-        assert_former(after, before.permalink(KEY), f"r/{KEY}")
+        assert_former(after, before.permalinks.write(KEY), f"r/{KEY}")
 
     def test_a_permalink_that_we_signed_tells_the_key(self) -> None:
         before = make_book(style="permalink", base_url=CDN, secrets=("s",))
         after = make_book(base_url="https://x.example", secrets=("s",), former=(CDN,))
-        assert after.parse(before.permalink(KEY)) == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
+        link = after.parse(before.permalinks.write(KEY))
+        assert link == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
 
     @pytest.mark.parametrize(
         "url",
@@ -187,7 +188,7 @@ class TestBesideOurs:
     def test_around_and_inside_of_base_url(self, style: str) -> None:
         places = ("https://cdn.example.com/", f"{CDN}/old")
         book = make_book(style=style, base_url=CDN, secrets=("s",), former=places)
-        minted = book.permalink(KEY) if style == "permalink" else book.object_url(KEY)
+        minted = book.permalinks.write(KEY) if style == "permalink" else book.objects.write(KEY)
         assert book.parse(minted) == ObjectLink(RE1, KEY, style)
         assert_former(book, f"{CDN}/old/{KEY}")
         assert_former(book, f"https://cdn.example.com/{KEY}")

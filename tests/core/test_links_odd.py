@@ -81,7 +81,7 @@ ODD = [
 @pytest.mark.parametrize(("text", "what"), ODD)
 def test_what_is_wrong_with_it(text: str, what: Oddity) -> None:
     for dressed in (text, f"\n{text}\u200b "):
-        assert BOOK.oddity(dressed) is what
+        assert BOOK.twilio.oddity(dressed) is what
         assert not isinstance(BOOK.parse(dressed), TwilioLink | ObjectLink | None)
 
 
@@ -97,13 +97,13 @@ def test_what_is_wrong_with_it(text: str, what: Oddity) -> None:
     ],
 )
 def test_what_has_nothing_to_do_with_twilio(text: str) -> None:
-    assert BOOK.oddity(text) is None
+    assert BOOK.twilio.oddity(text) is None
 
 
 def test_a_stand_in_is_known_by_its_host() -> None:
     book = make_book(apis={"us1": "http://Localhost:4010"})
-    assert book.oddity("http://localhost:4010/console") is Oddity.UNREAD
-    assert BOOK.oddity("http://localhost:4010/console") is None
+    assert book.twilio.oddity("http://localhost:4010/console") is Oddity.UNREAD
+    assert BOOK.twilio.oddity("http://localhost:4010/console") is None
 
 
 class TestWords:

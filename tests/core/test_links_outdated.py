@@ -27,11 +27,11 @@ class TestOtherStyles:
         before = make_book(style="permalink", base_url=base_url, secrets=("s",))
         after = make_book(style=style, base_url=base_url)
         text = told_by(after)
-        assert text in before.permalink(KEY)
-        link = after.parse(before.permalink(KEY))
+        assert text in before.permalinks.write(KEY)
+        link = after.parse(before.permalinks.write(KEY))
         assert isinstance(link, ObjectLink)
         assert not after.usable(link, NOW)
-        assert style == "presigned" or text not in after.object_url(KEY)
+        assert style == "presigned" or text not in after.objects.write(KEY)
         assert text not in presigned(f"https://{BUCKET}.s3.amazonaws.com/{KEY}")
 
     @pytest.mark.parametrize("endpoint_url", ["", "https://store.example.com"])
@@ -43,24 +43,24 @@ class TestOtherStyles:
             style="permalink", base_url=base_url, secrets=("s",), endpoint_url=endpoint_url
         )
         text = told_by(after)
-        assert text in before.object_url(KEY)
-        link = after.parse(before.object_url(KEY))
+        assert text in before.objects.write(KEY)
+        link = after.parse(before.objects.write(KEY))
         assert isinstance(link, ObjectLink)
         assert not after.usable(link, NOW)
-        assert text not in after.permalink(KEY)
+        assert text not in after.permalinks.write(KEY)
 
     def test_links_through_a_cdn_after_a_change_to_presigned_ones(self, base_url: str) -> None:
         before = make_book(style="object", base_url=base_url)
         after = make_book(style="presigned", base_url=base_url)
         text = told_by(after)
-        assert text in before.object_url(KEY)
-        link = after.parse(before.object_url(KEY))
+        assert text in before.objects.write(KEY)
+        link = after.parse(before.objects.write(KEY))
         assert isinstance(link, ObjectLink)
         assert not after.usable(link, NOW)
 
     def test_nor_where_no_permalink_can_have_been_ours(self, base_url: str) -> None:
         assert make_book(style="presigned").outdated == OLD_SIGNATURES
-        link = make_book().parse(make_book(base_url=base_url, secrets=("s",)).permalink(KEY))
+        link = make_book().parse(make_book(base_url=base_url, secrets=("s",)).permalinks.write(KEY))
         assert not isinstance(link, ObjectLink)
 
 
@@ -125,5 +125,5 @@ def test_former_places(name: str) -> None:
     changes, texts = FORMER[name]
     book = make_book(**changes)
     assert book.outdated == (*OLD_SIGNATURES, *texts)
-    minted = (book.object_url(KEY), presigned(book.object_url(KEY)))
+    minted = (book.objects.write(KEY), presigned(book.objects.write(KEY)))
     assert not any(text in url for text in book.outdated for url in minted)

@@ -18,7 +18,7 @@ class TestPermalink:
     book = make_book(style="permalink", base_url=HOST, secrets=("new", "old"))
 
     def test_valid(self) -> None:
-        link = self.book.parse(self.book.permalink(KEY))
+        link = self.book.parse(self.book.permalinks.write(KEY))
         assert link == ObjectLink(RE1, KEY, "permalink")
         assert self.book.usable(ObjectLink(RE1, KEY, "permalink"), NOW)
 
@@ -35,17 +35,19 @@ class TestPermalink:
         assert link == ObjectLink(RE1, KEY, "permalink", LONG_AGO)
 
     def test_the_signature_of_another_key(self) -> None:
-        sig = self.book.permalink(KEY).partition("?")[2]
+        sig = self.book.permalinks.write(KEY).partition("?")[2]
         link = self.book.parse(f"{HOST}/r/{KEY.replace(RE1, RE2)}?{sig}")
         assert isinstance(link, ObjectLink)
         assert (link.sid, link.expires) == (RE2, LONG_AGO)
 
     def test_what_else_is_in_the_query_changes_nothing(self) -> None:
-        url = f"{self.book.permalink(KEY)}&AWSAccessKeyId=A&Signature=a&X-Amz-Security-Token=t"
+        url = (
+            f"{self.book.permalinks.write(KEY)}&AWSAccessKeyId=A&Signature=a&X-Amz-Security-Token=t"
+        )
         assert self.book.parse(url) == ObjectLink(RE1, KEY, "permalink")
 
     def test_no_other_address_of_the_host_is_one(self) -> None:
-        url = self.book.permalink(KEY).replace("/r/", "/")
+        url = self.book.permalinks.write(KEY).replace("/r/", "/")
         assert not isinstance(self.book.parse(url), ObjectLink)
 
     def test_secrets_are_in_no_traceback(self) -> None:
@@ -54,19 +56,19 @@ class TestPermalink:
 
     def test_signed(self) -> None:
         for secret in ("new", "old"):
-            assert self.book.signed(KEY, signature(KEY, secret))
-            assert not self.book.signed(f"{KEY}/", signature(KEY, secret))
-        assert not self.book.signed(KEY, signature(KEY, "older"))
-        assert not make_book().signed(KEY, signature(KEY, ""))
+            assert self.book.permalinks.signed(KEY, signature(KEY, secret))
+            assert not self.book.permalinks.signed(f"{KEY}/", signature(KEY, secret))
+        assert not self.book.permalinks.signed(KEY, signature(KEY, "older"))
+        assert not make_book().permalinks.signed(KEY, signature(KEY, ""))
 
     @pytest.mark.parametrize("odd", ["", "é", "\0", "\udcff", "0" * 64, "k" * 100_000])
     def test_whatever_comes_in_can_be_checked(self, odd: str) -> None:
-        assert not self.book.signed(KEY, odd)
-        assert not self.book.signed(odd, "0" * 64)
-        assert self.book.signed(odd, signature(odd, "old"))
+        assert not self.book.permalinks.signed(KEY, odd)
+        assert not self.book.permalinks.signed(odd, "0" * 64)
+        assert self.book.permalinks.signed(odd, signature(odd, "old"))
 
     def test_after_a_change_of_style_it_is_still_ours_but_not_usable(self) -> None:
         book = make_book(style="presigned", base_url=HOST, secrets=("new",))
-        link = book.parse(self.book.permalink(KEY))
+        link = book.parse(self.book.permalinks.write(KEY))
         assert isinstance(link, ObjectLink)
         assert not book.usable(link, NOW)

@@ -69,5 +69,5 @@ class TestTwilio:
     @pytest.mark.parametrize("au1", ["https://api.sydney.au1.twilio.com", "http://proxy:81/au/"])
     def test_what_is_minted_is_read_back(self, region: str | None, au1: str) -> None:
         book = make_book(apis={"us1": "https://api.twilio.com/", "au1": au1})
-        url = book.twilio_url(Ref(RE1, ACCOUNT, region, CA1), "mp3")
+        url = book.twilio.write(Ref(RE1, ACCOUNT, region, CA1), "mp3")
         assert book.parse(url) == TwilioLink(RE1, ACCOUNT, region or "us1")

@@ -186,10 +186,10 @@ def test_whatever_a_row_holds_the_key_is_plain_and_stays_in_its_folder(
     assert recordings_in(key) == {RE1}
     for style in ("object", "permalink"):
         book = make_book(style=style, base_url="https://calls.example.com", secrets=("s" * 32,))
-        url = book.permalink(key) if style == "permalink" else book.object_url(key)
+        url = book.permalinks.write(key) if style == "permalink" else book.objects.write(key)
         assert book.parse(url) == ObjectLink(RE1, key, style)
     book = make_book()
-    assert book.parse(presigned(book.object_url(key))) == ObjectLink(
+    assert book.parse(presigned(book.objects.write(key))) == ObjectLink(
         RE1, key, "presigned", datetime(2026, 11, 29, tzinfo=UTC)
     )
 

@@ -56,7 +56,7 @@ def presigned(base_url: str = HOST, secret: str = SECRET) -> dict[str, str]:
 def server(lab: Lab, secret: str = SECRET) -> Iterator[str]:
     settings = load(None, env=lab.environment(RECCLI_LINKS__SECRET=secret))
     s3 = S3Adapter(wiring.s3_options(settings, 4))
-    route = permalink_route(wiring.link_book(settings), s3.presign)
+    route = permalink_route(wiring.link_book(settings).permalinks, s3.presign)
     with serving(Starlette(routes=[route])) as url:
         yield url
     s3.close()

@@ -15,6 +15,7 @@ from tests.core.samples import (
     RE1,
     RE2,
     RE3,
+    make_book,
     make_recording,
     make_row,
     twilio_cell,
@@ -79,7 +80,7 @@ def test_only_what_twilio_lists_can_contradict_its_404(
 
 def test_a_link_of_ours_is_no_odd_cell_whatever_it_holds() -> None:
     world = World()
-    world.book = replace(world.book, bucket="twilio.com-calls")
+    world.book = make_book(bucket="twilio.com-calls")
     bench = Bench(world)
     row = make_row(f"https://s3.amazonaws.com/twilio.com-calls/{RE1}.mp3")
     assert list(bench.sources._fallback_links([row])) == []  # noqa: SLF001

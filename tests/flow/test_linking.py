@@ -17,7 +17,7 @@ from reccli.flow.effects import Rows, Stale, WriteLinks
 from reccli.flow.linking import FRESH, write_links
 from reccli.flow.retry import Backoff
 from reccli.flow.turn import Turn
-from tests.core.samples import ACCOUNT
+from tests.core.samples import ACCOUNT, make_book
 from tests.sim.faults import Fault, Plan
 from tests.sim.ports import FakeAirtable, FakeS3
 from tests.sim.world import FIELDS, World, re_sid
@@ -441,7 +441,7 @@ def test_a_fallback_is_not_opened() -> None:
 @pytest.mark.parametrize("style", ["permalink", "object"])
 def test_links_are_of_the_configured_style(style: str) -> None:
     world, base = many(1), "https://calls.example.com"
-    world.book = replace(world.book, style=style, base_url=base, secrets=("s" * 32,))
+    world.book = make_book(style=style, base_url=base, secrets=("s" * 32,))
     bench = Bench(world)
     write_links(effects(bench, (1,), timedelta()), bench.services)
     link = world.rows.now["row1"].links[FIELDS[0]]

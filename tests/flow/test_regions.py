@@ -91,7 +91,7 @@ def test_a_region_that_fails_for_long_closes_no_other() -> None:
     candidates = list(Bench(world).sources.on_twilio())
     (elsewhere,) = {candidate.recording.region for candidate in candidates if candidate.recording}
     assert elsewhere == HERE
-    everyone = [Ref(re_sid(number), world.book.account_sid, None) for number in range(1, 21)]
+    everyone = [Ref(re_sid(number), world.book.twilio.account_sid, None) for number in range(1, 21)]
     for ref in everyone[:14]:
         with pytest.raises(ServiceError) as error:
             fetch(ref, run.services)

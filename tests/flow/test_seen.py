@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import PROCESS
 from reccli.flow.effects import ObserveRows, Rows
 from reccli.flow.outcome import Candidate
 from reccli.flow.perform import find_rows
 from reccli.flow.result import Exit
+from tests.core.samples import make_book
 from tests.sim.world import FIELDS, World
 
 from .bench import Bench, links
@@ -52,7 +51,7 @@ def test_a_look_is_as_old_as_the_question_and_not_as_the_answer() -> None:
 def test_what_is_left_in_a_former_place_is_not_called_lost() -> None:
     world = World()
     sid = world.record(1, 1, "deleted")
-    world.book = replace(world.book, former=("s3://old-calls",))
+    world.book = make_book(former=("s3://old-calls",))
     key = world.key(sid)
     world.add_row("row1", 1, f"https://old-calls.s3.amazonaws.com/{key}")
     world.vanished.add(key)
@@ -69,7 +68,7 @@ def test_what_is_left_in_a_former_place_is_not_called_lost() -> None:
 def test_a_living_recording_is_copied_from_twilio_whatever_former_place_has_it() -> None:
     world = World()
     sid = world.record(1, 1)
-    world.book = replace(world.book, former=("s3://old-calls",))
+    world.book = make_book(former=("s3://old-calls",))
     world.add_row("row1", 1, f"https://old-calls.s3.amazonaws.com/somewhere/{sid}.mp3")
     result = Bench(world).run(PROCESS, iter([Candidate(world.tapes.now[sid].ref)]))
     assert result.summary["copied"] == result.summary["resigned"] == 1

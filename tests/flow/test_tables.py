@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 from reccli.core.errors import FailureKind
 from reccli.core.model import Row
 from reccli.flow.ports import Page
-from tests.core.samples import RE1, RE2, RE3, make_row
+from tests.core.samples import RE1, RE2, RE3, make_book, make_row
 from tests.sim.world import World
 
 from .bench import Bench, failure
@@ -48,7 +47,7 @@ def test_each_recording_whose_link_dies_is_taken_once() -> None:
         make_row("", link(RE2, DEAD), call="", row_id="rec4"),
     )
     world, seen = World(), {RE3}
-    world.book = replace(world.book, bucket="calls", s3_region="ap-southeast-2")
+    world.book = make_book()
     found, _ = look(world, seen, *rows)
     assert found == [f"{RE1} CA1", f"{RE2} None"]
     assert seen == {RE1, RE2, RE3}
@@ -75,9 +74,9 @@ def test_a_scan_whose_cursor_is_forgotten_begins_anew_and_not_for_ever(expired: 
 @pytest.mark.parametrize("style", ["presigned", "permalink", "object"])
 def test_airtable_finds_them_by_their_day_and_by_what_they_hold(style: str) -> None:
     world = World()
-    world.book = replace(world.book, style=style, former=("s3://old",))
+    world.book = make_book(style=style, former=("s3://old",))
     found, (day, cursor, holding) = look(world, set())
-    signed = world.now() - (world.book.life_of_links if style == "presigned" else timedelta())
+    signed = world.now() - (timedelta(days=5) if style == "presigned" else timedelta())
     assert (found, day, cursor) == ([], signed.date(), None)
     assert holding == world.book.outdated
     assert "//old.s3" in world.book.outdated

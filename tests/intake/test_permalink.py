@@ -96,7 +96,7 @@ def site(
         base_url = url if path is None else url + path
         given = {"style": "permalink", "base_url": base_url, "secrets": SECRETS}
         book, signer = make_book(**(given | changes)), Signer()
-        route = permalink_route(book, signer)
+        route = permalink_route(book.permalinks, signer)
         app = Starlette(routes=[Mount(below, routes=[route]) if below else route])
         config = uvicorn.Config(app, http=protocol, log_config=None, lifespan="off")
         server = uvicorn.Server(config)
@@ -136,7 +136,9 @@ def permalinks(running: Site) -> Site:
 def test_it_leads_to_a_url_of_minutes_signed_for_the_same_method(
     permalinks: Site, method: str
 ) -> None:
-    answer = httpx.request(method, permalinks.book.permalink(KEY), headers={"Range": "bytes=0-9"})
+    answer = httpx.request(
+        method, permalinks.book.permalinks.write(KEY), headers={"Range": "bytes=0-9"}
+    )
     assert (answer.status_code, answer.headers["location"], answer.content) == (302, TARGET, b"")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -146,7 +148,7 @@ def test_it_leads_to_a_url_of_minutes_signed_for_the_same_method(
 
 def test_a_player_that_follows_asks_the_store_for_the_same_part(permalinks: Site) -> None:
     request = httpx.Request(
-        "GET", permalinks.book.permalink(KEY), headers={"Range": "bytes=0-9", "Referer": "x"}
+        "GET", permalinks.book.permalinks.write(KEY), headers={"Range": "bytes=0-9", "Referer": "x"}
     )
     with httpx.Client() as client:
         followed = client.send(request).next_request
@@ -156,7 +158,7 @@ def test_a_player_that_follows_asks_the_store_for_the_same_part(permalinks: Site
 
 @pytest.mark.parametrize("key", SPECIAL)
 def test_what_was_written_for_a_special_key_is_followed(permalinks: Site, key: str) -> None:
-    url = permalinks.book.permalink(key)
+    url = permalinks.book.permalinks.write(key)
     assert permalinks.ask(url.removeprefix(permalinks.url)).status == 302
     assert [asked[0] for asked in permalinks.signer.asked] == [key]
     if not re.search(r"(^|/)\.{1,2}(/|$)", key):  # which every client resolves, as RFC 3986 has it
@@ -169,15 +171,15 @@ def test_what_was_written_for_a_special_key_is_followed(permalinks: Site, key: s
 @settings(deadline=None, max_examples=150)
 def test_what_was_written_for_an_odd_key_is_followed(running: Site, key: str) -> None:
     running.signer.asked.clear()
-    target = running.book.permalink(key).removeprefix(running.url)
+    target = running.book.permalinks.write(key).removeprefix(running.url)
     assert running.ask(target).status == 302
     assert [asked[0] for asked in running.signer.asked] == [key]
 
 
 def test_below_a_path_of_another_app() -> None:
     with site(below="/calls/r") as made:
-        assert "/calls/r/r/" in made.book.permalink("r/x")
-        assert httpx.get(made.book.permalink("r/x")).status_code == 302
+        assert "/calls/r/r/" in made.book.permalinks.write("r/x")
+        assert httpx.get(made.book.permalinks.write("r/x")).status_code == 302
         assert made.signer.asked == [("r/x", LIFE, "GET")]
 
 
@@ -195,7 +197,7 @@ def test_below_the_path_of_the_base_and_where_a_proxy_has_taken_it_away(
 ) -> None:
     with site(protocol, path=path) as made:
         for key in KEYS:
-            whole = made.book.permalink(key).removeprefix(made.url)
+            whole = made.book.permalinks.write(key).removeprefix(made.url)
             assert whole.startswith(f"{path.rstrip('/')}/r/")
             slash = f"/r/{quote(key, safe='')}?sig={signature(key, SECRETS[1])}"
             for target in (whole, whole.removeprefix(path.rstrip("/")), slash):
@@ -209,7 +211,7 @@ def test_below_the_path_of_the_base_and_where_a_proxy_has_taken_it_away(
 
 def test_no_other_path_is_served() -> None:
     with site(path="/rec") as made:
-        (_, query) = made.book.permalink(KEY).split("?")
+        (_, query) = made.book.permalinks.write(KEY).split("?")
         for path in (
             "/rec",
             "/rec/",
@@ -229,7 +231,7 @@ def test_no_other_path_is_served() -> None:
 
 def test_a_mounted_app_is_reached_with_the_path_of_the_mount_only() -> None:
     with site(below="/calls") as made:
-        query = made.book.permalink(KEY).split("?")[1]
+        query = made.book.permalinks.write(KEY).split("?")[1]
         assert made.ask(f"/calls/r/{KEY}?{query}").status == 302
         assert made.ask(f"/r/{KEY}?{query}").status == 404
 
@@ -237,7 +239,7 @@ def test_a_mounted_app_is_reached_with_the_path_of_the_mount_only() -> None:
 @pytest.mark.parametrize("style", ["presigned", "object"])
 def test_those_that_are_out_work_whatever_is_written_now(style: str) -> None:
     with site(style=style) as made:
-        assert httpx.get(made.book.permalink("outside/the/prefix")).status_code == 302
+        assert httpx.get(made.book.permalinks.write("outside/the/prefix")).status_code == 302
 
 
 @pytest.mark.parametrize(("secret", "status"), [*zip(SECRETS, (302, 302), strict=True), ("x", 403)])
@@ -305,7 +307,7 @@ def test_nor_are_bytes_that_no_client_would_send(permalinks: Site, raw: bytes) -
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
 def test_only_get_and_head(permalinks: Site, method: str) -> None:
-    answer = httpx.request(method, permalinks.book.permalink(KEY))
+    answer = httpx.request(method, permalinks.book.permalinks.write(KEY))
     assert answer.status_code == 405
     assert permalinks.signer.asked == []
 
@@ -323,13 +325,13 @@ def test_a_signer_that_fails_is_asked_again_later_and_not_repeated() -> None:
         made.signer.failure = Failure(
             Service.S3, FailureKind.DENIED, "NoCredentialsError", "no login for s3://calls/k"
         )
-        answer = httpx.get(made.book.permalink(KEY))
+        answer = httpx.get(made.book.permalinks.write(KEY))
         assert (answer.status_code, answer.content) == (503, b"")
         assert int(answer.headers["retry-after"]) > 0
         assert answer.headers["cache-control"] == "no-store"
         assert "s3" not in str(answer.headers).lower()
         made.signer.failure = None
-        assert httpx.get(made.book.permalink(KEY)).status_code == 302
+        assert httpx.get(made.book.permalinks.write(KEY)).status_code == 302
 
 
 def test_a_signer_that_waits_for_credentials_holds_nobody_else_up() -> None:
@@ -338,7 +340,7 @@ def test_a_signer_that_waits_for_credentials_holds_nobody_else_up() -> None:
         answers: list[int] = []
 
         def wait_long() -> None:
-            answers.append(httpx.get(made.book.permalink(KEY), timeout=30).status_code)
+            answers.append(httpx.get(made.book.permalinks.write(KEY), timeout=30).status_code)
 
         slow = threading.Thread(target=wait_long)
         slow.start()

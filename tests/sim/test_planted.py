@@ -233,7 +233,7 @@ def foreign_links_are_free(patch: Patch) -> None:
 
     def make(honest: Honest) -> object:
         def cells(row: Row, target: Target, book: LinkBook, now: object) -> object:
-            return honest(row, target, Blind(book.account_sid, book.apis, book.bucket), now)
+            return honest(row, target, Blind(book.twilio, book.permalinks, book.objects), now)
 
         return cells
 
@@ -328,7 +328,7 @@ def words_are_free(patch: Patch) -> None:
 
     def make(honest: Honest) -> object:
         def cells(row: Row, target: Target, book: LinkBook, now: object) -> object:
-            return honest(row, target, Blind(book.account_sid, book.apis, book.bucket), now)
+            return honest(row, target, Blind(book.twilio, book.permalinks, book.objects), now)
 
         return cells
 

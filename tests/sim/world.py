@@ -35,7 +35,7 @@ from reccli.core.links import Link, LinkBook, ObjectLink, TwilioLink
 from reccli.core.model import Recording, Row, TwilioState
 from reccli.core.naming import Naming
 from reccli.sandbox.audio import mp3, wav
-from tests.core.samples import ACCOUNT, BUCKET, MAIN, TRANSFER
+from tests.core.samples import ACCOUNT, BUCKET, MAIN, TRANSFER, make_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,7 +136,8 @@ class World:
         naming: Naming = NAMING,
         shows_late: float = 0.0,
     ) -> None:
-        self.book = Book(ACCOUNT, {"us1": "https://api.twilio.com"}, BUCKET)
+        book = make_book(apis={"us1": "https://api.twilio.com"}, s3_region="")
+        self.book: LinkBook = Book(book.twilio, book.permalinks, book.objects)
         self.skew = skew or Skew()
         self.page = page
         self.checksums = checksums
@@ -256,7 +257,7 @@ class World:
         return self.naming.key(tape, self.rows_of(tape)) or ""
 
     def twilio_link(self, sid: str) -> str:
-        return self.book.twilio_url(self.tapes.now[sid].ref, "mp3")
+        return self.book.twilio.write(self.tapes.now[sid].ref, "mp3")
 
     def object_link(self, key: str, *, days: float = 0) -> str:
         """Sign a link, by our clock and so many days ago, for the longest time."""

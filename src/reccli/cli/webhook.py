@@ -90,7 +90,7 @@ def sign(
     from reccli.core.model import Ref
 
     ref = Ref(recording, settings.twilio.account_sid, None, call)
-    address = wiring.link_book(settings).twilio_url(ref, "")
+    address = wiring.link_book(settings).twilio.write(ref, "")
     params = recording_status(ref, status, address.removesuffix("."))
     url = settings.webhook.recording_status_url
     signature = wiring.signatures(settings).sign(url, params)

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from reccli.config import own_sections as own
 from reccli.config import service_sections as services
 from reccli.config.section import Section
-from reccli.core.links.objects import bucket_url
+from reccli.core.links.objects import Bucket
 from reccli.core.naming import placeholders
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _kept_at(s3: services.S3, links: services.Links, place: str) -> Iterator[str
     # At AWS a bucket of the same name can have been left for a store of one's own.
     if place != f"s3://{s3.bucket}" or not s3.endpoint_url:
         yield f"s3://{s3.bucket}/{s3.prefix}"
-    yield bucket_url(s3.bucket, s3.prefix, s3.region, s3.endpoint_url)
+    yield Bucket(s3.bucket, s3.region, s3.endpoint_url).url(s3.prefix)
     if links.base_url:
         yield f"{links.base_url}/{'r/' if links.style == 'permalink' else ''}{s3.prefix}"
 

@@ -80,7 +80,7 @@ class Checks:
     def before_delete(self, key: str) -> None:
         """Raise unless a permalink opens; presigned links were opened when they were made."""
         if self._book.style == "permalink":
-            url = self._book.permalink(key)
+            url = self._book.permalinks.write(key)
             self._permalink(lambda: self._retry(Service.RECCLI, self._open_permalink, url))
 
     def _open_object(self, key: str) -> None:

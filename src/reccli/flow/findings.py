@@ -151,7 +151,7 @@ def not_a_link(row_id: str, field: str, what: Oddity) -> Failure:
 
 def elsewhere(cells: Iterable[Cell], book: LinkBook) -> Failure | None:
     """Describe the first cell that has to do with Twilio, of those that name the recording."""
-    odd = ((cell, book.oddity(cell.text)) for cell in cells)
+    odd = ((cell, book.twilio.oddity(cell.text)) for cell in cells)
     return next((not_a_link(cell.row_id, cell.field, what) for cell, what in odd if what), None)
 
 

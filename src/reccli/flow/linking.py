@@ -211,17 +211,13 @@ def _as_decided(effect: WriteLinks, cell: Cell, links: Mapping[str, str]) -> boo
 def _minted(effect: WriteLinks, services: Services) -> str | Failure:
     """Make the link, and see once a run that such a link opens."""
     if effect.key is None:
-        return services.book.twilio_url(effect.recording, effect.extension)
+        return services.book.twilio.write(effect.recording, effect.extension)
     try:
-        match services.book.style:
-            case "permalink":
-                url = services.book.permalink(effect.key)
-            case "object":
-                url = services.book.object_url(effect.key)
-            case _ if services.s3.signs_temporarily():
+        url = services.book.write(effect.key)
+        if url is None:
+            if services.s3.signs_temporarily():
                 return TEMPORARY
-            case _:
-                url = services.s3.presign(effect.key)
+            url = services.s3.presign(effect.key)
         services.checks.before_link(effect.key, url)
     except ServiceError as error:
         return error.failure

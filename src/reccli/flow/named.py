@@ -43,7 +43,8 @@ class NamedSources(TableSources):
         Raises `ServiceError`: a call that cannot be asked for is not one without recordings.
         """
         if not is_sid(sid, CALL):
-            yield Candidate(Ref(sid, self.services.book.account_sid, None, call_sid), reported=True)
+            ref = Ref(sid, self.services.book.twilio.account_sid, None, call_sid)
+            yield Candidate(ref, reported=True)
             return
         recordings = recordings_of(sid, self.services)
         self.calls[sid] = tuple(recording.sid for recording in recordings)
@@ -54,7 +55,7 @@ class NamedSources(TableSources):
         if is_sid(sid, CALL):
             yield from self._of_call(sid)
             return
-        ref = Ref(sid, self.services.book.account_sid)
+        ref = Ref(sid, self.services.book.twilio.account_sid)
         try:
             recording = fetch(ref, self.services)
         except ServiceError:

@@ -84,7 +84,7 @@ class TableSources:
                 link = book.parse(text)
                 if isinstance(link, TwilioLink):
                     yield row, link
-                elif not isinstance(link, ObjectLink) and (odd := book.oddity(text)):
+                elif not isinstance(link, ObjectLink) and (odd := book.twilio.oddity(text)):
                     yield row, OddCell(name, odd)
 
     def _fallback_seeds(
@@ -144,8 +144,9 @@ class TableSources:
         when idle.
         """
         book, now = self.services.book, self.services.now()
-        due = (now - book.life_of_links).date() if book.style == "presigned" else now.date()
-        look = partial(self.services.airtable.signed_until, due, holding=book.outdated)
+        look = partial(
+            self.services.airtable.signed_until, book.due_day(now), holding=book.outdated
+        )
         rows = self._scan(look)
         for row in {row.id: row for row in rows}.values():
             for link in (book.parse(text) for text in row.links.values()):
@@ -155,7 +156,7 @@ class TableSources:
                 yield Candidate(
                     Ref(
                         link.sid,
-                        book.account_sid,
+                        book.twilio.account_sid,
                         None,
                         row.call_sid or None,
                         row.conference_sid or None,

@@ -23,7 +23,7 @@ from reccli.core.errors import ServiceError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from reccli.core.links import LinkBook
+    from reccli.core.links import Permalinks
 
 LIFE = timedelta(minutes=5)
 """Of the URL that a permalink leads to: a player asks for parts of the audio again and again."""
@@ -60,20 +60,20 @@ class _Key(Convertor[str]):
 register_url_convertor("object_key", _Key())
 
 
-def permalink_route(book: LinkBook, presign: Presign) -> Route:
-    """Make the route that follows what `book.permalink` writes, whatever the style is by now.
+def permalink_route(permalinks: Permalinks, presign: Presign) -> Route:
+    """Make the route that follows what `permalinks` writes, whatever the style is by now.
 
-    Below the path of `book.base_url`, as it is written, and at `/r/`, where a mount or a proxy that
+    Below the path of its `base_url`, as it is written, and at `/r/`, where a mount or a proxy that
     takes this path away leaves it.
     """
-    places = _places(book.base_url)
+    places = _places(permalinks.base_url)
 
     async def follow(request: Request) -> Response:
-        if not book.secrets:
+        if not permalinks.secrets:
             return Response(status_code=404, headers=_HEADERS)
         signatures = request.query_params.getlist("sig")
         keys = _keys(places, request.path_params["key"]) if len(signatures) == 1 else []
-        key = next((key for key in keys if book.signed(key, signatures[0])), None)
+        key = next((key for key in keys if permalinks.signed(key, signatures[0])), None)
         if key is None:
             return Response(status_code=403, headers=_HEADERS)
         method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"

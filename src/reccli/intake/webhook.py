@@ -126,7 +126,7 @@ class _Intake:
         self.app = Starlette(
             routes=[
                 *calls,
-                permalink_route(services.book, services.s3.presign),
+                permalink_route(services.book.permalinks, services.s3.presign),
                 *self._health.routes,
                 # A proxy may pass the path of the public URL on, or take it away as a mount does.
                 *([Mount(webhook.path, routes=calls)] if webhook.path else []),

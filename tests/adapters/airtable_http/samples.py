@@ -70,7 +70,8 @@ def make_options(endpoint_url: str, **changes: Any) -> AirtableOptions:  # noqa:
         "call_sid_field": CALL,
         "link_fields": (MAIN, TRANSFER),
         "key_fields": {"provider": PROVIDER, "employee": EMPLOYEE},
-        "needles": ("twilio.com", "127.0.0.1:4010"),
+        "needles": ("twilio.com", "127.0.0.1:4010", "-01/accounts/ac"),
+        "dated": "X-Amz-Date=",
     }
     return AirtableOptions(**(settings | changes))
 

@@ -173,7 +173,7 @@ class TestFind:
         assert not base.server.requests
 
     def test_each_text_is_quoted(self) -> None:
-        found = formulas.addressing(["a'b\\"], ["F"])
+        found = formulas.addressing(["a'b\\", "-01/accounts/ac"], ["F"])
         assert found == (
             r"OR(FIND('a\'b\\',LOWER({F}&'')),FIND('-01/accounts/ac',LOWER({F}&'')),"
             "AND(FIND('RE',{F}&''),LEN({F}&'')<50))"

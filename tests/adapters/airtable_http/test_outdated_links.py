@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from urllib.parse import quote_plus
 
 import pytest
 
 from reccli.adapters.airtable import formulas
-from reccli.core.links import LinkBook, ObjectLink
+from reccli.core.links import DATED, LinkBook, ObjectLink
+from tests.core.samples import make_book
 
-from .samples import ACCOUNT, CALL, MAIN, S3_LINK, TRANSFER, Base, fallback, recording
+from .samples import CALL, MAIN, S3_LINK, TRANSFER, Base, fallback, recording
 
 ROOT = "https://calls.example.com/it's/r/"
 DAY = date(2026, 11, 3)
@@ -60,17 +60,9 @@ FORMER = ("s3://former-calls", "s3://older/call-recordings", "https://old-cdn.ex
 class TestOfABook:
     """What `LinkBook.outdated` names is found by that one request, and no link of today."""
 
-    def make(self, style: str) -> LinkBook:
-        return LinkBook(
-            ACCOUNT,
-            {},
-            "calls",
-            s3_region="ap-southeast-2",
-            style=style,
-            base_url="https://calls.example.com",
-            secrets=("s",),
-            former=FORMER,
-        )
+    def make(self, style: str, former: tuple[str, ...] = FORMER) -> LinkBook:
+        base_url = "https://calls.example.com"
+        return make_book(style=style, base_url=base_url, secrets=("s",), former=former)
 
     @pytest.mark.parametrize(
         "url",
@@ -101,8 +93,8 @@ class TestOfABook:
         book = self.make(style)
         today = {
             "presigned": f"https://calls.s3.amazonaws.com/{KEY}?{SIGNED_LATER}",
-            "permalink": book.permalink(KEY),
-            "object": book.object_url(KEY),
+            "permalink": book.permalinks.write(KEY),
+            "object": book.objects.write(KEY),
         }
         base.add(main=today[style], transfer="https://other.example.com/former-calls")
         assert found(base, *book.outdated) == set()
@@ -110,6 +102,6 @@ class TestOfABook:
     def test_the_formula_fits_a_url_with_three_fields_and_five_places(self, style: str) -> None:
         places = (*FORMER, "s3://former-recordings-of-our-company-eu-west-1", "https://a.example/b")
         fields = (MAIN, TRANSFER, "Recording of the conference (Twilio/S3)")
-        book = replace(self.make(style), former=places)
-        formula = formulas.signed_until(date(2029, 9, 29), fields, book.outdated)
+        book = self.make(style, places)
+        formula = formulas.dated_until(DATED, date(2029, 9, 29), fields, book.outdated)
         assert len(quote_plus(formula)) < formulas.LONGEST_FORMULA

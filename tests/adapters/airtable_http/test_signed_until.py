@@ -83,7 +83,7 @@ class TestDays:
 
     @given(bounds)
     def test_only_or_and_find(self, bound: date) -> None:
-        formula = formulas.signed_until(bound, ["F", "G"])
+        formula = formulas.dated_until("X-Amz-Date=", bound, ["F", "G"])
         find = r"FIND\('X-Amz-Date=[0-9]{1,8}',\{[FG]\}\)"
         assert re.fullmatch(rf"OR\({find}(,{find})*\)", formula)
 

@@ -136,7 +136,9 @@ class AirtableAdapter:
         And of those with a link that holds one of the texts. Whose the links are is not asked:
         presigned links to other buckets are found too.
         """
-        return self._page(formulas.signed_until(day, self._options.link_fields, holding), cursor)
+        options = self._options
+        formula = formulas.dated_until(options.dated, day, options.link_fields, holding)
+        return self._page(formula, cursor)
 
     def find(self, refs: Sequence[Ref]) -> Sequence[Row]:
         """Find every row about these recordings, by call, by conference or by mention."""

@@ -13,7 +13,6 @@ from urllib.parse import quote_plus
 from pyairtable.formulas import field_name, quoted
 
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
-from reccli.core.links.odd import PATH
 from reccli.core.sids import CALL, CONFERENCE, RECORDING, is_sid
 
 if TYPE_CHECKING:
@@ -33,30 +32,28 @@ _FIRST_DAY = "20200101"
 _ROW_ID = re.compile(r"rec[0-9A-Za-z]{1,40}")
 
 
-def addressing(hosts: Sequence[str], fields: Sequence[str]) -> str:
-    """Filter the rows in which one of the fields holds an address at one of the hosts.
+def addressing(needles: Sequence[str], fields: Sequence[str]) -> str:
+    """Filter the rows in which one of the fields holds one of the needles, in whatever case.
 
-    Hosts have no case, and FIND heeds it. So do rows count with a path of Twilio's API, whatever
-    the host, and with a recording SID in so short a text that it is no address.
+    So do rows count with a recording SID in so short a text that it is no address.
     """
-    parts = [*dict.fromkeys(host.lower() for host in hosts), PATH]
-    return _any_of(condition for name in fields for condition in _addresses(parts, name))
+    needles = list(dict.fromkeys(needle.lower() for needle in needles))
+    return _any_of(condition for name in fields for condition in _addresses(needles, name))
 
 
-def _addresses(parts: Iterable[str], name: str) -> Iterator[str]:
+def _addresses(needles: Iterable[str], name: str) -> Iterator[str]:
     # A field may hold what is no text, or nothing: what is joined with a text is one.
     text = f"{_field(name)}&''"
-    yield from (f"FIND({quoted(part)},LOWER({text}))" for part in parts)
+    yield from (f"FIND({quoted(needle)},LOWER({text}))" for needle in needles)
     yield f"AND(FIND('RE',{text}),LEN({text})<{SHORTEST_ADDRESS})"
 
 
-def signed_until(day: date, fields: Sequence[str], holding: Sequence[str] = ()) -> str:
-    """Filter the rows in which one of the fields holds a presigned link of this UTC day or before.
+def dated_until(dated: str, day: date, fields: Sequence[str], holding: Sequence[str] = ()) -> str:
+    """Filter the rows in which one of the fields holds this UTC day or an earlier one, or a text.
 
-    Or one of the texts. By what SigV4 writes into the link, `X-Amz-Date=` and a time that begins
-    with the day. See `days_until` for how a text search compares days.
+    The day stands behind the text `dated`. See `days_until` for how a text search compares days.
     """
-    days = (f"X-Amz-Date={prefix}" for prefix in days_until(day))
+    days = (f"{dated}{prefix}" for prefix in days_until(day))
     return _containing([*days, *holding], fields)
 
 

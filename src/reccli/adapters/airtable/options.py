@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 class AirtableOptions:
     """`[airtable]` of the configuration, with the names that object keys really use.
 
-    `needles` are the hosts that give a Twilio address away in a link field. No field of
-    conferences: rows stand for calls alone.
+    `needles` are texts that give a Twilio address away in a link field, and `dated` is the one
+    before the day of signing in a presigned link. No field of conferences: rows stand for calls
+    alone.
     """
 
     api_key: str = field(repr=False)
@@ -25,6 +26,7 @@ class AirtableOptions:
     link_fields: tuple[str, ...]
     key_fields: Mapping[str, str]
     needles: tuple[str, ...]
+    dated: str
     conference_sid_field: str = ""
 
     @property

@@ -1,9 +1,11 @@
 """Reads every form of link that a row or a callback may hold, and writes ours.
 
-A link found in data is data: it is parsed down to SIDs or a key and never requested as it
-stands.
+A provider knows one kind of address, and is asked in turn by the `LinkBook`: `twilio`, `permalink`
+and `objects`. A link found in data is data: it is parsed down to SIDs or a key and never requested
+as it stands.
 """
 
+from reccli.core.links.address import host_only, without_query
 from reccli.core.links.book import LinkBook
 from reccli.core.links.link import (
     FORMER,
@@ -14,20 +16,24 @@ from reccli.core.links.link import (
     Word,
     recordings_in,
 )
-from reccli.core.links.odd import Oddity
-from reccli.core.links.permalink import signature
-from reccli.core.links.twilio import MAIN_REGION, twilio_url
-from reccli.core.links.urls import host_only, without_query
+from reccli.core.links.objects import DATED, Bucket, ObjectLinks
+from reccli.core.links.permalink import Permalinks, signature
+from reccli.core.links.twilio import MAIN_REGION, Oddity, TwilioLinks, twilio_url
 
 __all__ = [
+    "DATED",
     "FORMER",
     "MAIN_REGION",
+    "Bucket",
     "ForeignLink",
     "Link",
     "LinkBook",
     "ObjectLink",
+    "ObjectLinks",
     "Oddity",
+    "Permalinks",
     "TwilioLink",
+    "TwilioLinks",
     "Word",
     "host_only",
     "recordings_in",

@@ -1,10 +1,14 @@
-"""What a link can turn out to be."""
+"""What an address can turn out to be, and what a provider of addresses is."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from reccli.core.links.address import Address
 
 from reccli.core import sids
 
@@ -35,7 +39,7 @@ class ObjectLink:
 
     `expires` is None where the link does not expire, and long ago where it cannot work. The `key`
     is that in our bucket, but for the style "former": there it is what comes below the place that
-    was left, and tells nothing of our bucket.
+    was left, and says nothing of our bucket.
     """
 
     sid: str
@@ -57,12 +61,19 @@ class Word:
 Link = TwilioLink | ObjectLink | ForeignLink | Word
 
 
+class Provider(Protocol):
+    """A module that knows one kind of address. It also writes them, each from what it needs."""
+
+    def read(self, url: Address) -> Link | None:
+        """Return what an address of this kind links to; None for one of any other kind."""
+
+
 def recordings_in(key: str) -> set[str]:
-    """Tell which recordings a key names."""
+    """Return the SIDs of the recordings that a key names."""
     return set(_RECORDING_SID.findall(key))
 
 
-def named(key: str, style: str, expires: datetime | None) -> ObjectLink | None:
-    """Keep the link only if its key says whose it is: one recording, named once or more."""
+def object_link(key: str, style: str, expires: datetime | None) -> ObjectLink | ForeignLink:
+    """Return the link to a key; nobody's unless the key says whose it is: one recording's."""
     sids = recordings_in(key)
-    return ObjectLink(sids.pop(), key, style, expires) if len(sids) == 1 else None
+    return ObjectLink(sids.pop(), key, style, expires) if len(sids) == 1 else ForeignLink()
