@@ -23,6 +23,7 @@ from reccli.flow.gate import Guard
 from reccli.flow.result import Result
 from reccli.flow.run import Runner
 from reccli.flow.source import Sources
+from reccli.flow.tables import fallback_rows
 from reccli.lock import only_run
 from reccli.watch.event_log import EventLog
 from reccli.watch.report import Report, report_on
@@ -118,7 +119,7 @@ def _dying_links(settings: Settings, asked: Asked, services: Services) -> Failur
 def _fallback_rows(sources: Sources) -> Mapping[str, Collection[str]] | None:
     """Return the recordings of each row with a fallback link; None if the scan broke off."""
     before = len(sources.failures)
-    found = sources.fallback_rows()
+    found = fallback_rows(sources)
     return found if len(sources.failures) == before else None
 
 

@@ -9,6 +9,7 @@ import pytest
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Row
 from reccli.flow.outcome import Candidate
+from reccli.flow.tables import fallback_links
 from tests.core.samples import (
     CA1,
     CA2,
@@ -83,7 +84,7 @@ def test_a_link_of_ours_is_no_odd_cell_whatever_it_holds() -> None:
     world.book = make_book(bucket="twilio.com-calls")
     bench = Bench(world)
     row = make_row(f"https://s3.amazonaws.com/twilio.com-calls/{RE1}.mp3")
-    assert list(bench.sources._fallback_links([row])) == []  # noqa: SLF001
+    assert fallback_links([row], bench.services.book) == []
 
 
 def test_of_the_rows_of_a_call_the_one_without_room_is_described() -> None:

@@ -11,6 +11,7 @@ from reccli.core.errors import FailureKind, Service, ServiceError
 from reccli.core.model import LinkState, Reason, Ref
 from reccli.flow.commands import PROCESS, PURGE_TWILIO
 from reccli.flow.listing import fetch, recordings_of
+from reccli.flow.named import named
 from tests.sim.world import NAMING, ca_sid, re_sid
 
 from .bench import Bench, failure, many, outcome_of
@@ -108,7 +109,7 @@ def test_a_recording_that_is_there_is_found_while_the_main_region_is_away() -> N
     for number in (1, 2):
         moved(world, number)
     run = bench(world, FailureKind.OUTAGE, down=HERE)
-    result = run.run(PROCESS, run.sources.named((re_sid(1), ca_sid(1), re_sid(3))))
+    result = run.run(PROCESS, named(run.sources, (re_sid(1), ca_sid(1), re_sid(3))))
     assert outcome_of(result, 1).rows is outcome_of(result, 2).rows is LinkState.S3_LINK
     assert outcome_of(result, 3).step.reason is Reason.NOT_OBSERVED
 
@@ -119,7 +120,7 @@ def test_a_call_that_the_healthy_region_does_not_know_may_be_in_the_other() -> N
     with pytest.raises(ServiceError):
         recordings_of(ca_sid(9), run.services)
     assert recordings_of(ca_sid(9), bench(calls(1)).services) == []
-    result = run.run(PROCESS, run.sources.named((ca_sid(9),)))
+    result = run.run(PROCESS, named(run.sources, (ca_sid(9),)))
     assert (result.outcomes, result.exit_code) == ([], 4)
 
 

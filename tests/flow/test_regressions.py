@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reccli.core.model import Reason, StepKind
 from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO
+from reccli.flow.named import named
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.result import Exit
 from tests.sim.faults import Fault, Plan
@@ -105,5 +106,5 @@ def test_a_recording_that_is_named_twice_is_taken_once() -> None:
     bench = Bench(many(1, stored=False))
     sid = re_sid(1)
     call = bench.world.rows.now["row1"].call_sid
-    result = bench.run(PROCESS, bench.sources.named([sid, sid, call]))
+    result = bench.run(PROCESS, named(bench.sources, [sid, sid, call]))
     assert (result.summary["seen"], bench.count("twilio.media")) == (1, 1)

@@ -9,6 +9,7 @@ import pytest
 
 from reccli.core.errors import FailureKind
 from reccli.core.model import Row
+from reccli.flow import tables
 from reccli.flow.ports import Page
 from tests.core.samples import RE1, RE2, RE3, make_book, make_row
 from tests.sim.world import World
@@ -35,7 +36,7 @@ def look(world: World, seen: set[str], *rows: Row) -> tuple[list[str], list[obje
         return Page(rows, None)
 
     bench.services.airtable.signed_until = signed_until  # type: ignore[method-assign]
-    candidates = list(bench.sources.dying_links(seen))
+    candidates = list(tables.dying_links(bench.sources, seen))
     return [f"{candidate.ref.sid} {candidate.ref.call_sid}" for candidate in candidates], asked
 
 
@@ -65,7 +66,7 @@ def test_a_scan_whose_cursor_is_forgotten_begins_anew_and_not_for_ever(expired: 
         return Page((), "next" if cursor is None else None)
 
     bench.services.airtable.fallbacks = fallbacks  # type: ignore[method-assign]
-    assert list(bench.sources.fallbacks()) == []
+    assert list(tables.fallbacks(bench.sources)) == []
     tries = min(expired + 1, 4)
     assert asked == [None, "next"] * tries
     assert bench.sources.failures == ([problem.failure] if expired > 3 else [])

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reccli.core.model import StepKind
+from reccli.flow.named import named
+from reccli.flow.tables import fallbacks
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -111,13 +113,13 @@ class Asked:
 
 def _unlinked(sources: Sources, asked: Asked, backlog: Backlog) -> Iterator[Candidate | Outcome]:
     if asked.sids:
-        return sources.named(asked.sids)
+        return named(sources, asked.sids)
     since = asked.since or backlog.since
     return sources.unlinked(since, asked.until, backlog.callbacks, compare=backlog.compare)
 
 
 def _fallbacks(sources: Sources, _asked: Asked, _backlog: Backlog) -> Iterator[Candidate | Outcome]:
-    return sources.fallbacks()
+    return fallbacks(sources)
 
 
 def _on_twilio(sources: Sources, asked: Asked, _backlog: Backlog) -> Iterator[Candidate | Outcome]:

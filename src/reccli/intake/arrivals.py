@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from reccli.core.errors import ServiceError
-from reccli.flow.source import Sources
+from reccli.flow.named import reported
 from reccli.intake.in_hand import sids
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Arrivals:
             return ()
 
     def _candidates(self, claim: Claim) -> Sequence[Candidate]:
-        return list(Sources(self._services).told(claim.sid, claim.call_sid))
+        return reported(claim.sid, claim.call_sid, self._services)
 
     def _look_up(self, claim: Claim) -> None:
         try:
