@@ -18,12 +18,12 @@ _SHOWN = 20
 
 
 def bare(text: str) -> str:
-    """Tell a text without the white space around it, be it seen or not."""
+    """Return a text without the white space around it, be it seen or not."""
     return _AROUND.sub("", text)
 
 
 def sid_in(text: str, kind: str) -> str:
-    """Tell the SID of a kind ("CA") that a cell names, and that is all it holds; else nothing."""
+    """Return the SID of a kind ("CA") if that is all a cell holds; else nothing."""
     text = bare(text)
     return text if sids.is_sid(text, kind) else ""
 

@@ -68,14 +68,14 @@ class RowState:
     cells: tuple[Cell, ...] = ()
 
     def holding(self, *states: LinkState) -> tuple[Cell, ...]:
-        """Pick the cells in one of these states."""
+        """Return the cells in one of these states."""
         return tuple(cell for cell in self.cells if cell.state in states)
 
 
 def linked_keys(
     rows: Iterable[Row], sid: str, book: LinkBook, *, former: bool = False
 ) -> tuple[str, ...]:
-    """Tell the keys that the rows' own links name for this recording, in the order of the rows.
+    """Return the keys that the rows' own links name for this recording, in the order of the rows.
 
     Those of links into the bucket, or those of links into `former` places.
     """
@@ -85,7 +85,7 @@ def linked_keys(
 
 
 def named_sids(row: Row, book: LinkBook) -> frozenset[str]:
-    """Tell which recordings the links of a row name."""
+    """Return the SIDs of the recordings that the links of a row name."""
     links = (book.parse(text) for text in row.links.values())
     return frozenset(link.sid for link in links if isinstance(link, TwilioLink | ObjectLink))
 
@@ -96,7 +96,7 @@ def concerns(row: Row, ref: Ref) -> bool:
 
 
 def shared(row: Row) -> frozenset[str]:
-    """Tell the call and the conference whose recordings may all want a free cell of the row."""
+    """Return the call and the conference whose recordings may all want a free cell of the row."""
     return frozenset(
         sid for sid in (row.call_sid, row.conference_sid) if is_sid(sid, CALL, CONFERENCE)
     )
@@ -122,7 +122,7 @@ def _mentions(row: Row, sid: str) -> bool:
 
 
 def row_state(rows: Iterable[Row], target: Target, book: LinkBook, now: datetime) -> RowState:
-    """Say what the rows hold for a recording.
+    """Return what the rows hold for a recording.
 
     A link to another key than the target's counts as expiring: every row must name one object.
     """

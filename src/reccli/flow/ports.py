@@ -39,7 +39,7 @@ class Listing:
 class Page(Generic[T]):
     """One page; `cursor` asks for the next one and is None on the last.
 
-    `odd` says what else was in it, and could not be told for what it is.
+    `odd` says what else was in it, and could not be read.
     """
 
     items: Sequence[T]
@@ -49,7 +49,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that a listing of the bucket names, and when (UTC) its object was stored, if told."""
+    """A key that a listing of the bucket names, and when (UTC) its object was stored, if listed."""
 
     name: str
     stored: datetime | None = None
@@ -112,7 +112,7 @@ class TwilioPort(Protocol):
         """Open the audio with all its channels; a 404 is NOT_YET, or GONE if it is old."""
 
     def delete(self, recording: Recording) -> ServiceError | None:
-        """Ask for it to be deleted for ever; returns a refusal that may be an earlier delete's."""
+        """Request its deletion for ever; return a refusal that may be an earlier delete's."""
 
     def prove_deleted(self, recording: Recording, refusal: ServiceError | None) -> None:
         """Return if Twilio itself says that it is gone; BUSY while it does not show yet."""
@@ -122,7 +122,7 @@ class S3Port(Protocol):
     """One bucket. Every write is conditional: nothing is ever overwritten or deleted."""
 
     def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
-        """Say whether the object at `key` is the proven recording `sid`.
+        """Look whether the object at `key` is the proven recording `sid`.
 
         With `read_back`, a store whose checksum does not count has the object read and hashed.
         """
@@ -172,7 +172,7 @@ class AirtablePort(Protocol):
         """How many rows one request can write."""
 
     def field_names(self) -> Mapping[str, str]:
-        """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
+        """Return the names of the table's fields by their IDs; needs schema.bases:read."""
 
     def require_fields(self) -> None:
         """Raise a CONFIG failure if a link field surely takes no links; one request each time."""
@@ -206,7 +206,7 @@ class AirtablePort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling: one name of the contract, and its plain fields."""
+    """Something that happened: one name of the contract, and its plain fields."""
 
     name: str
     at: datetime
@@ -219,4 +219,4 @@ class EventSink(Protocol):
     """Where events go: the log, and the ledger where there is one. Never raises."""
 
     def __call__(self, event: Event) -> None:
-        """Tell one event."""
+        """Write one event."""

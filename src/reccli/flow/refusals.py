@@ -1,4 +1,4 @@
-"""What Airtable has refused to take, so that one answer decides for all rows. For `linking`.
+"""What a table has refused to take, so that one answer decides for all rows. For `linking`.
 
 A field that is locked or computed is named by the refusal itself. A value that is not accepted may
 be that of one row, as may be whatever else names no field: rows are asked alone, and a field that
@@ -47,11 +47,11 @@ class Refusals:
 
     @property
     def batch(self) -> int:
-        """Tell how many rows go into one request."""
+        """How many rows go into one request."""
         return self._size if self._now() < self._until else self._most
 
     def sieve(self, updates: Updates) -> tuple[Updates, dict[CellId, Failure]]:
-        """Part what may be written from what is known to be refused."""
+        """Return what may be written, and by cell the failures of what is known to be refused."""
         now = self._now()
         with self._lock:
             known = {name: failure for name, (failure, end) in self._fields.items() if now < end}
@@ -64,14 +64,14 @@ class Refusals:
         return left, refused
 
     def took(self, updates: Updates) -> None:
-        """Take note that these were accepted."""
+        """Remember that these were accepted."""
         with self._lock:
             for _, name in each(updates):
                 self._takes.add(name)
                 self._alone.pop(name, None)
 
     def learn(self, updates: Updates, failure: Failure) -> Sequence[Updates]:
-        """Take note of a refusal; gives the parts to ask for next, none if there is an answer.
+        """Remember a refusal; return the parts to ask for next, none if there is an answer.
 
         What is known after that has to be sieved out of the parts.
         """
@@ -101,7 +101,7 @@ class Refusals:
         self._fields[failure.field or ""] = failure, self._now() + REMEMBERED
 
     def _parts(self, updates: Updates) -> Iterator[Updates]:
-        """Ask for each field by itself, then for rows: of one that never took a link, single ones.
+        """Yield each field by itself, then rows: of a field that never took a link, single ones.
 
         The first, the last and the middle, for what is wrong with rows is often wrong with
         neighbours.
@@ -123,7 +123,7 @@ class Refusals:
 
 
 def named(failure: Failure, updates: Updates) -> Failure:
-    """Name the field of updates that were refused, where Airtable does not."""
+    """Return the failure with the name of the field that was refused, where Airtable gives none."""
     name, *others = fields_of(updates)
     theirs = failure.service is Service.AIRTABLE and failure.kind is FailureKind.PERMANENT
     if others or not theirs or failure.field or name in failure.message:
@@ -133,17 +133,17 @@ def named(failure: Failure, updates: Updates) -> Failure:
 
 
 def each(updates: Updates) -> list[CellId]:
-    """List the updates."""
+    """Return the cells of the updates."""
     return [(row, name) for row, links in updates.items() for name in links]
 
 
 def fields_of(updates: Updates) -> list[str]:
-    """List the fields, each once."""
+    """Return the fields, each once."""
     return list(dict.fromkeys(name for _, name in each(updates)))
 
 
 def batches(updates: Updates, size: int) -> Iterator[Updates]:
-    """Cut by rows."""
+    """Yield the updates in parts of so many rows."""
     rows = list(updates)
     for start in range(0, len(rows), size):
         yield {row: updates[row] for row in rows[start : start + size]}

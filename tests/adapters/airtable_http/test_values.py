@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.adapters.airtable.values import value_of
+from reccli.adapters.airtable.cell_text import value_of
 
 from .samples import about, call
 

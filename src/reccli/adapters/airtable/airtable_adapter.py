@@ -15,9 +15,8 @@ from reccli import network
 from reccli.adapters.airtable import formulas
 from reccli.adapters.airtable.airtable_failures import RATE_LIMITED, failure_of, odd_answer
 from reccli.adapters.airtable.airtable_timeouts import PatientAdapter
-from reccli.adapters.airtable.cell_text import link, sid, takes_files, text_of
+from reccli.adapters.airtable.cell_text import link, sid, takes_files, text_of, value_of
 from reccli.adapters.airtable.table_schema import SCOPE_HINT, attachments_of, fields_of
-from reccli.adapters.airtable.values import value_of
 from reccli.core.errors import Failure, FailureKind, ServiceError
 from reccli.core.model import Row
 from reccli.flow.linking import FRESH
@@ -88,7 +87,7 @@ class AirtableAdapter:
         return min(max(writes * BATCH, BATCH), PAGE)
 
     def field_names(self) -> Mapping[str, str]:
-        """Tell the names of the table's fields by their IDs; needs schema.bases:read."""
+        """Return the names of the table's fields by their IDs; needs schema.bases:read."""
         try:
             body = self._request("GET", self._tables_url)
         except ServiceError as error:

@@ -1,8 +1,12 @@
-"""Reads cells: what a person sees in them, whatever the type of their field."""
+"""Reads cells: what a person sees in them, whatever the type of their field.
+
+The shapes of cells are those of the field model in Airtable's Web API reference.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from reccli.core.cells import bare, sid_in
@@ -25,13 +29,13 @@ def link(name: str, cell: object) -> str:
 
 
 def sid(cell: object, kind: str) -> str:
-    """Tell the SID of a kind ("CA") that is all a cell holds, once or in a list; else nothing."""
+    """Return the SID of a kind ("CA") that is all a cell holds, once or in a list; else nothing."""
     several = isinstance(cell, list) and len(set(map(str, cell))) > 1
     return "" if several else sid_in(words(cell), kind)
 
 
 def text_of(cell: object) -> str:
-    """Tell what a cell holds without the white space around it; what is no text becomes JSON."""
+    """Return what a cell holds, without white space around it; what is no text becomes JSON."""
     if isinstance(cell, str):
         return bare(cell)
     return "" if cell is None else json.dumps(cell)
@@ -45,7 +49,7 @@ def words(cell: object) -> str:
 
 
 def takes_files(name: str) -> ServiceError:
-    """Refuse a link field that is one of attachments: what is in there is no link of anybody's."""
+    """Return the refusal of a link field of attachments: what is in there is nobody's link."""
     return ServiceError(
         Failure(
             Service.AIRTABLE,
@@ -60,3 +64,39 @@ def takes_files(name: str) -> ServiceError:
 def _are_files(cell: object) -> bool:
     files = [one for one in cell if isinstance(one, dict)] if isinstance(cell, list) else []
     return any({"url", "filename"} <= one.keys() for one in files)
+
+
+def value_of(cell: object) -> str | None:
+    """Return a cell as one text, for a key; empty where there is nothing, None for what has none.
+
+    Of several values (a lookup, a multiple choice, a list of people) the first one counts. Of a
+    person that is the name, or the ID: an e-mail address has no business in a key.
+    """
+    text: str | None = None  # an error of a formula, an attachment, a button
+    match cell:
+        case None:
+            text = ""
+        case str():
+            text = cell
+        case bool():
+            text = "true" if cell else "false"
+        case int() | float():
+            text = _number(cell)
+        case [*items]:
+            found = (value_of(item) for item in items)
+            text = next((value for value in found if value != ""), "")
+        case {"name": str(name)} if name.strip() and "@" not in name:
+            text = name
+        case {"id": str(person), "email": str()}:
+            text = person
+        case {"text": str(read), "type": _}:  # off a barcode
+            text = read
+        case {"value": str(written), "state": _}:  # by Airtable's AI
+            text = written
+    return text
+
+
+def _number(cell: float) -> str | None:
+    if not math.isfinite(cell):
+        return None
+    return str(int(cell)) if cell == int(cell) else f"{cell:.15g}"

@@ -1,4 +1,4 @@
-"""What the adapter has to be told."""
+"""What the adapter needs to know."""
 
 from __future__ import annotations
 

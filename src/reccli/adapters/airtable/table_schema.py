@@ -17,7 +17,7 @@ SCOPE_HINT = (
 
 
 def fields_of(body: Mapping[str, object], table: str) -> dict[str, str]:
-    """Tell the names of a table's fields by their IDs; the table is given by name or ID.
+    """Return the names of a table's fields by their IDs; the table is given by name or ID.
 
     Raises `ServiceError` where the base has no such table, and for an answer of another shape.
     """
@@ -25,7 +25,7 @@ def fields_of(body: Mapping[str, object], table: str) -> dict[str, str]:
 
 
 def attachments_of(body: Mapping[str, object], table: str) -> set[str]:
-    """Tell which of a table's fields take files; raises as `fields_of`."""
+    """Return which of a table's fields take files; raise as `fields_of`."""
     fields = (one for one in _fields(body, table) if isinstance(one, dict))
     return {str(one.get("name")) for one in fields if one.get("type") == "multipleAttachments"}
 
