@@ -34,20 +34,20 @@ def outcome(sides: Sides, step: Step) -> Outcome:
         if sid in cell.text
     )
     return Outcome(
-        sid,
-        sides.ref.call_sid,
-        step,
-        tuple(sides.taken),
-        failures,
-        next(links, None),
-        sides.key,
-        sides.size,
-        sides.twilio,
-        sides.stored.state,
-        known,
-        _objection(sides, step),
-        row_state.state,
-        sides.stored.size,
+        sid=sid,
+        call_sid=sides.ref.call_sid,
+        step=step,
+        steps=tuple(sides.taken),
+        failures=failures,
+        link=next(links, None),
+        key=sides.key,
+        size=sides.size,
+        twilio=sides.twilio,
+        s3=sides.stored.state,
+        recording=known,
+        objection=_objection(sides, step),
+        rows=row_state.state,
+        stored=sides.stored.size,
     )
 
 
