@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.config import ConfigError, load, shown, write_example
+from reccli.config import ConfigError, in_force, load, write_example
 from reccli.config.showing import HIDDEN
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_origins_of_tables() -> None:
         "AIRTABLE_BASE_ID": "app",
         "RECCLI_AIRTABLE__KEY_FIELDS": '{"agent": "Agent"}',
     }
-    found = {key: (value, origin) for key, value, origin in shown(load(None, env=env))}
+    found = {key: (value, origin) for key, value, origin in in_force(load(None, env=env))}
     fields = {"provider": "Provider", "employee": "Employee", "agent": "Agent"}
     assert found["airtable.key_fields"][1] == "env RECCLI_AIRTABLE__KEY_FIELDS"
     assert found["airtable.key_fields"][0] in (fields, {"agent": "Agent"})

@@ -42,7 +42,7 @@ class LockedError(Exception):
 def only_run(
     settings: Settings, command: str, wait: timedelta, stop: threading.Event
 ) -> Iterator[None]:
-    """Keep out a second run; raises `LockedError` if another one holds on for longer than `wait`.
+    """Hold the lock; raises `LockedError` if another run holds it for longer than `wait`.
 
     `stop` ends the waiting, without the lock: whoever sets it has the run end before it begins.
     """
@@ -55,7 +55,7 @@ def only_run(
             with suppress(OSError):
                 _tell(holder, command)
         elif not stop.is_set():
-            raise LockedError(f"another run holds the lock: {_told(holder)}")
+            raise LockedError(f"another run holds the lock: {_holder(holder)}")
     except (OSError, NotImplementedError) as error:  # no directory, or locks do not work in it
         _log.warning("lock_unavailable", file=lock.lock_file, error=str(error))
     try:
@@ -68,7 +68,7 @@ def only_run(
 
 
 def _taken_in_time(lock: FileLock, holder: Path, wait: timedelta, stop: threading.Event) -> bool:
-    _log.info("waiting_for_lock", holder=_told(holder), seconds=wait.total_seconds())
+    _log.info("waiting_for_lock", holder=_holder(holder), seconds=wait.total_seconds())
     until = time.monotonic() + wait.total_seconds()
     while not _taken(lock):
         left = until - time.monotonic()
@@ -97,8 +97,8 @@ def _tell(holder: Path, command: str) -> None:
     holder.write_text(json.dumps(about))
 
 
-def _told(holder: Path) -> str:
-    """Say who holds the lock, as far as that one has written it down."""
+def _holder(holder: Path) -> str:
+    """Return who holds the lock, as far as that one has written it down."""
     try:
         about = json.loads(holder.read_text())
         return "{command}, pid {pid} on {host}, since {since} UTC".format_map(about)

@@ -1,4 +1,4 @@
-"""Settings to what each part is told, and to the services of a run.
+"""From settings to what each part is given, and to the services of a run.
 
 Half of the composition root: for `app`, which runs commands, and for `intake`, which serves.
 """
@@ -112,7 +112,7 @@ def link_book(settings: Settings) -> LinkBook:
 
 
 def origins(settings: Settings) -> tuple[Origin, ...]:
-    """Say where credentials may go, and which: the main region first."""
+    """Return where credentials may go, and which: the main region first."""
     twilio = settings.twilio
     if twilio.api_key_sid:
         username, password = twilio.api_key_sid, twilio.api_key_secret.get_secret_value()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore import exceptions as sdk
 
-from reccli.adapters.s3.s3_errors import failure_of
+from reccli.adapters.s3.s3_errors import sdk_failure
 from reccli.core.errors import FailureKind, ServiceError
 from reccli.core.model import S3State
 from tests.adapters.s3_fakes import (
@@ -192,7 +192,7 @@ def test_tls_that_is_none_is_denied() -> None:
     ],
 )
 def test_errors_of_the_sdk_have_a_kind(error: Exception, kind: FailureKind) -> None:
-    failure = failure_of(error, "look at", "s3://rec/key")
+    failure = sdk_failure(error, "look at", "s3://rec/key")
     assert (failure.kind, failure.code) == (kind, type(error).__name__)
     assert failure.message.startswith("cannot look at s3://rec/key: ")
 

@@ -63,9 +63,9 @@ def check(invocation: Invocation) -> None:
 def show(invocation: Invocation) -> None:
     """Show each value in force and where it came from; secrets are masked."""
     settings = invocation.settings()
-    from reccli.config import shown
+    from reccli.config import in_force
 
-    keys = list(shown(settings))
+    keys = list(in_force(settings))
     if invocation.as_json:
         values = {key: {"value": value, "origin": origin} for key, value, origin in keys}
         file = settings.file and str(settings.file)

@@ -22,7 +22,7 @@ from reccli.config.own_sections import (
 from reccli.config.problems import ConfigError
 from reccli.config.service_sections import S3, Airtable, Links, Region, Twilio
 from reccli.config.settings import Settings
-from reccli.config.showing import shown, write_example
+from reccli.config.showing import in_force, write_example
 from reccli.config.sources import find_config
 from reccli.config.state import state_dir
 
@@ -43,8 +43,8 @@ __all__ = [
     "Webhook",
     "find_config",
     "identity",
+    "in_force",
     "load",
-    "shown",
     "state_dir",
     "write_example",
 ]

@@ -1,4 +1,4 @@
-"""What can be used, and is not what somebody meant: told as warnings, a line each.
+"""Warnings, a line each: what can be used, and is not what somebody meant.
 
 For `loading`, which keeps them with the settings.
 """
@@ -24,7 +24,7 @@ _OTHERS, _GROUP = stat.S_IROTH, stat.S_IRGRP
 
 
 def without_effect(settings: Settings) -> Iterator[str]:
-    """Name the keys that were set, and that nothing in this version reads."""
+    """Yield a warning for each key that was set, and that nothing in this version reads."""
     for section, body in settings:
         for key, info in type(body).model_fields.items():
             if NotRead in info.metadata and getattr(body, key) != info.default:
@@ -33,7 +33,7 @@ def without_effect(settings: Settings) -> Iterator[str]:
 
 
 def not_read(settings: Settings, names: Names) -> Iterator[str]:
-    """Name the variables that are meant for us by their names, and lead to no key.
+    """Yield a warning for each variable that is ours by its name, and leads to no key.
 
     Only those that are like one of ours: Kubernetes sets others that begin with RECCLI_.
     """
@@ -49,7 +49,7 @@ def not_read(settings: Settings, names: Names) -> Iterator[str]:
 
 
 def open_to_others(settings: Settings) -> Iterator[str]:
-    """Say that the file holds a secret, and that others may read it.
+    """Yield a warning if the file holds a secret and others may read it.
 
     Its group may, where the file belongs to another user: else we could not read it either.
     """

@@ -1,4 +1,4 @@
-"""What tells one archive from another: for the lock of a run, and for what the ledger holds."""
+"""Which archive this is: for the lock of a run, and for what the ledger holds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def identity(settings: Settings) -> str:
-    """Name an archive: from which account recordings come, where they go, which table links them.
+    """Return a name for the account, the place in S3 and the table that make one archive.
 
-    A short hash, so that it can stand in a file's name and tells nobody anything.
+    A short hash, so that it can stand in a file's name and gives nothing away.
     """
     twilio, s3, airtable = settings.twilio, settings.s3, settings.airtable
     parts = (

@@ -22,7 +22,7 @@ from reccli.config.sources import (
     from_variables,
     look_at_aws,
 )
-from reccli.config.state import place
+from reccli.config.state import locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Se
         from_file(file, problems) if file else {},
     )
     values: dict[str, Any] = {name: {} for name in Settings.model_fields}
-    state, misplaced = place(env)
+    state, misplaced = locate(env)
     values["ledger"]["url"] = f"sqlite:///{quote(str(state / 'ledger.sqlite3'))}"
     origins: dict[str, str] = {}
     for source in reversed(sources):

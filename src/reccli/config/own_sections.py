@@ -1,4 +1,4 @@
-"""The sections on reccli itself: what it keeps, how it runs and whom it tells.
+"""The sections on reccli itself: what it keeps, how it runs and whom it alerts.
 
 As `sections`, to be read beside config.example.toml.
 """
@@ -23,7 +23,7 @@ from reccli.config.validators import (
     Text,
     Url,
     like,
-    long_enough,
+    min_length,
 )
 
 
@@ -49,7 +49,7 @@ class Engine(Section):
 
 
 class Safety(Section):
-    """The brake on deleting many recordings at once."""
+    """The guard against deleting many recordings at once."""
 
     max_deletes: Annotated[int, Field(ge=0)] = 5000
     max_delete_fraction: Fraction = 1.0  # off: a run deletes no more than it has listed
@@ -59,7 +59,7 @@ RECORDING_STATUS, STREAM = "/api/twilio/recording-status", "/stream"
 
 
 def _without_route(url: str) -> str:
-    """Take the whole URL that Twilio was given for its base."""
+    """Return the base of a URL that may be the whole one that Twilio was given."""
     return url.removesuffix(RECORDING_STATUS).rstrip("/")
 
 
@@ -69,7 +69,7 @@ class Webhook(Section):
     public_url: Annotated[Url, AfterValidator(_without_route)] = ""
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    password: Annotated[Secret, long_enough(16, "openssl rand -hex 16"), NotRead] = NO_SECRET
+    password: Annotated[Secret, min_length(16, "openssl rand -hex 16"), NotRead] = NO_SECRET
     # Below what a load balancer waits, it would send requests into connections that we close.
     keep_alive: Annotated[int, Field(ge=1, le=3600)] = 75
 

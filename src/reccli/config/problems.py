@@ -1,4 +1,4 @@
-"""How problems are told: the key, what is wrong with it, and where its value came from.
+"""Problems in words: the key, what is wrong with it, and where its value came from.
 
 pydantic's own words name neither source nor cure. For `loading` and `sources`; `ConfigError` is
 exported.
@@ -23,13 +23,13 @@ class ConfigError(Exception):
     """The configuration cannot be used; `problems` has one line for each reason."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Keep the lines apart, so that `--json` can list them."""
+        """`problems` are kept apart, so that `--json` can list them."""
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
 def lines(error: ValidationError, origins: Mapping[str, str]) -> list[str]:
-    """Tell each thing that pydantic found, never with its value."""
+    """Return a line for each error that pydantic found, never with its value."""
     details = error.errors(include_url=False, include_input=False)
     return [_line(detail, origins) for detail in details]
 
@@ -51,12 +51,12 @@ def _line(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
 
 
 def as_written(key: str) -> str:
-    """Write a key with numbers in it as people do: `twilio.regions[0].edge`."""
+    """Return a key with numbers in it as people write it: `twilio.regions[0].edge`."""
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", key)
 
 
 def _advice(path: tuple[int | str, ...]) -> str:
-    """Name the nearest right key: of the same section, else of any other."""
+    """Return the nearest right key: of the same section, else of any other."""
     here, key = fields(path[:-1]), str(path[-1])
     if near := difflib.get_close_matches(key, here, n=1):
         return f"did you mean {near[0]}?"

@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class NotRead:
-    """Marks a key that can be set, and that nothing reads yet: whoever sets it is told."""
+    """Marks a key that can be set, and that nothing reads yet: whoever sets it is warned."""
 
 
 class Section(BaseModel):
@@ -34,7 +34,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _ends_in_no_line(cls, value: object) -> object:
-        """Take off the line ends that an editor, `echo` or a text in three quotes put there."""
+        """Strip the line ends that an editor, `echo` or a text in three quotes put there."""
         if isinstance(value, list | tuple):
             return [cls._ends_in_no_line(item) for item in value]
         return value.rstrip("\r\n") if isinstance(value, str) else value
@@ -59,14 +59,14 @@ def _texts(value: object) -> list[str]:
 
 
 def bare(text: str) -> str:
-    """Take off what came with a text: blanks, a byte order mark, `docker --env-file`'s quotes."""
+    """Strip what came with a text: blanks, a byte order mark, `docker --env-file`'s quotes."""
     text = text.strip().removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").strip()
     quoted = len(text) > 1 and text[0] in QUOTES and text.find(text[0], 1) == len(text) - 1
     return text[1:-1].strip() if quoted else text
 
 
-def plain(text: str) -> str:
-    """Take what goes into a header as it is: blanks, quotes or "…" would fail there, garbled."""
+def header_safe(text: str) -> str:
+    """Return what fits into a header as it is; raises ValueError for blanks, quotes or "…"."""
     text = text.strip()
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("holds blanks or characters that it cannot have")

@@ -1,6 +1,6 @@
 """The configuration as a person sees it: what is in force, from where, and a file to begin with.
 
-For the command line; `shown` and `write_example` are exported.
+For the command line; `in_force` and `write_example` are exported.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 HIDDEN = "********"
 
 
-def shown(settings: Settings) -> Iterator[tuple[str, object, str]]:
-    """Give each key with the value in force, secrets masked, and where that came from."""
+def in_force(settings: Settings) -> Iterator[tuple[str, object, str]]:
+    """Yield each key with the value in force, secrets masked, and where that came from."""
     for section, body in settings:
         yield from _keys(section, body, settings)
 
@@ -55,7 +55,7 @@ def _without_password(url: str) -> str:
 
 
 def write_example(path: Path | None, env: Mapping[str, str] = os.environ) -> Path:
-    """Write a file with every key, for its owner alone, and tell where; replaces nothing.
+    """Write a file with every key, for its owner alone; replaces nothing. Returns its path.
 
     Without a path it is written where the next command looks first. Raises `ConfigError`.
     """

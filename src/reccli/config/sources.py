@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_origin
 
 from reccli.config.problems import ConfigError
-from reccli.config.section import bare, plain
+from reccli.config.section import bare, header_safe
 from reccli.config.settings import PREFIX, WELL_KNOWN, Settings, fields
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def look_at_aws(env: Mapping[str, str], problems: list[str]) -> None:
     for name in _OF_AWS:
         text = env.get(name, "")
         try:
-            odd = "has blanks or a line end around it" if plain(text) != text else ""
+            odd = "has blanks or a line end around it" if header_safe(text) != text else ""
         except ValueError as error:
             odd = str(error)
         if odd:

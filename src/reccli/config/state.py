@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def state_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """Tell the directory: what systemd gave, else the user's own, else a temporary one."""
-    return place(env)[0]
+    """Return the directory: what systemd gave, else the user's own, else a temporary one."""
+    return locate(env)[0]
 
 
-def place(env: Mapping[str, str] = os.environ) -> tuple[Path, list[str]]:
-    """Tell the directory, and a warning where the usual one cannot be used.
+def locate(env: Mapping[str, str] = os.environ) -> tuple[Path, list[str]]:
+    """Return the directory, and a warning where the usual one cannot be used.
 
     Nothing is made but a temporary one; a directory that was named is used as it is.
     """

@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
-from reccli.config.section import plain
+from reccli.config.section import header_safe
 from reccli.core.naming import placeholders
 
 
 def on_loopback(url: str) -> bool:
-    """Tell whether a URL that has been checked leads to this machine only."""
+    """Whether a URL that has been checked leads to this machine only."""
     return _is_loopback(urlsplit(url).hostname or "")
 
 
@@ -65,10 +65,10 @@ def _check_given(value: str) -> str:
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
-    return SecretStr(plain(value.get_secret_value()))
+    return SecretStr(header_safe(value.get_secret_value()))
 
 
-def long_enough(length: int, make: str) -> AfterValidator:
+def min_length(length: int, make: str) -> AfterValidator:
     """Check that a secret, where there is one, cannot be guessed."""
 
     def check(value: SecretStr) -> SecretStr:
@@ -80,7 +80,7 @@ def long_enough(length: int, make: str) -> AfterValidator:
 
 
 def several(secret: SecretStr) -> tuple[str, ...]:
-    """Tell the parts of a secret that is being changed: the first is in use, all are accepted."""
+    """Return the parts of a secret that is being changed: the first is in use, all are accepted."""
     return tuple(part.strip() for part in secret.get_secret_value().split(",") if part.strip())
 
 
@@ -97,7 +97,7 @@ def _check_each(value: SecretStr) -> SecretStr:
 
 
 def _check_key(value: str) -> None:
-    """Keep to characters that mean the same to every store, proxy and URL parser."""
+    """Check that all characters mean the same to every store, proxy and URL parser."""
     if value.startswith("/") or "//" in value:
         raise ValueError("must not begin with a slash, nor have an empty part")
     if {".", ".."} & set(value.split("/")):
@@ -113,7 +113,7 @@ def _check_prefix(value: str) -> str:
 
 
 def _check_template(template: str) -> str:
-    """Take a format string without formats, whose names make one key for each recording."""
+    """Check for a format string without formats, whose names make one key for each recording."""
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError:
@@ -173,7 +173,7 @@ def _check_database(value: SecretStr) -> SecretStr:
 
 
 def _at_home(path: str) -> str:
-    """Take `~` as a shell would, which never saw it here."""
+    """Expand `~` as a shell would, which never saw it here."""
     try:
         return str(Path(path).expanduser())
     except RuntimeError:
@@ -211,7 +211,7 @@ Hours = Annotated[float, Field(ge=0, le=LONGEST_HOURS)]
 SomeHours = Annotated[float, Field(gt=0, le=LONGEST_HOURS)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, AfterValidator(_check_given)]
-Plain = Annotated[str, AfterValidator(plain)]
+Plain = Annotated[str, AfterValidator(header_safe)]
 File = Annotated[str, AfterValidator(lambda value: value and _at_home(value))]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Parts = Annotated[SecretStr, AfterValidator(_check_parts)]

@@ -20,7 +20,7 @@ class Observation:
     """The three sides of one recording, as `decide` sees them.
 
     `age` is how long the object has been in S3, by the smaller of what S3's clock and ours say;
-    None when S3 did not tell. `whole`: Twilio's duration, or a person who has listened, says that
+    None when S3 did not say. `whole`: Twilio's duration, or a person who has listened, says that
     nothing is missing from the copy. `overdue`: it should have been completed long ago.
     """
 

@@ -108,6 +108,6 @@ class ServiceError(Exception):
     """Carries a `Failure` up to the one place that retries."""
 
     def __init__(self, failure: Failure) -> None:
-        """Keep the failure and show its message."""
+        """Show the message of the failure."""
         super().__init__(f"{failure.service}: {failure.message}")
         self.failure = failure

@@ -148,7 +148,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Facts about a recording as Twilio tells them; every one but the SIDs may be missing.
+    """Facts about a recording as Twilio reports them; every one but the SIDs may be missing.
 
     `duration` is in whole seconds. `encryption` holds Twilio's `encryption_details`, which
     vanish 40 days after a delete and without which the audio cannot be decrypted. `odd` names
@@ -175,7 +175,7 @@ class Recording:
 
     @property
     def minutes(self) -> int:
-        """How long it is in minutes begun, as Twilio counts them; 0 where nobody tells."""
+        """How long it is in minutes begun, as Twilio counts them; 0 where that is not known."""
         return -(-(self.duration or 0) // 60)
 
     @property
@@ -220,7 +220,7 @@ class StoredObject:
 
     `proven` is False where the store reported no checksum that counts and the object was not read
     back: its metadata claims to be the recording, which is enough for a link, not for a delete.
-    `etag` tells whether it is still the same object. `seconds` is how much audio was counted when
+    `etag` shows whether it is still the same object. `seconds` is how much audio was counted when
     it was stored, if it was; `accepted`: a person has listened and taken it as it is.
     """
 

@@ -38,7 +38,7 @@ class Naming:
     media_format: str
 
     def extension(self, recording: Recording) -> str:
-        """Tell the format to fetch: Twilio cannot transcode an encrypted one (error 16109)."""
+        """Return the format to fetch: Twilio cannot transcode an encrypted one (error 16109)."""
         return "wav" if recording.encryption else self.media_format
 
     def is_audio(self, key: str) -> bool:
@@ -72,13 +72,13 @@ class Naming:
         return key
 
     def missing(self, row: Row) -> tuple[str, ...]:
-        """Tell which of the fields that keys are made of are empty in a row."""
+        """Return which of the fields that keys are made of are empty in a row."""
         wanted = placeholders(self.template) & row.fields.keys()
         return tuple(sorted(wanted - set().union(*_values([row], wanted))))
 
 
 def placeholders(template: str) -> frozenset[str]:
-    """Tell which names a key template uses."""
+    """Return the names that a key template uses."""
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
@@ -104,7 +104,7 @@ def plain(text: str) -> str:
 
 
 def _dashed(text: str) -> str:
-    """Put one dash for all that is neither plain nor a letter, mark or number of any script."""
+    """Replace all that is neither plain nor a letter, mark or number of any script by one dash."""
     kept = (one if _stays(one) else " " for one in text)
     return "-".join("".join(kept).split()).strip("-.")
 
@@ -114,7 +114,7 @@ def _stays(one: str) -> bool:
 
 
 def _values(rows: Iterable[Row], wanted: frozenset[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Write the fields' values: the first row that has one gives it; and tell the odd ones' rows.
+    """Return the fields' values, the first row that has one gives it, and the odd ones' rows.
 
     Odd is what is there and has no form as a part of a key.
     """
@@ -138,7 +138,7 @@ def _too_long(key: str) -> int:
 
 
 def _by(values: Mapping[str, str]) -> str:
-    """Say which field makes a key long, if one does."""
+    """Return which field makes a key long, if one does."""
     name = max(values, key=lambda name: len(values[name]), default=None)
     return f": the field of airtable.key_fields.{name} makes it long" if name else ""
 

@@ -17,7 +17,7 @@ PROCESSING = timedelta(hours=6)
 
 
 def lateness(recording: Recording, now: datetime) -> timedelta | None:
-    """Tell how long ago a recording that is not completed was begun, if that is too long."""
+    """Return how long ago a recording that is not completed was begun, if that is too long."""
     if recording.state is not TwilioState.PENDING or recording.created is None:
         return None
     since = now - recording.created

@@ -142,7 +142,7 @@ def _table(observation: Observation, policy: Policy, now: datetime) -> Step:  # 
 
 
 def _retain_or_delete(observation: Observation, policy: Policy, now: datetime) -> Step:
-    if observation.age is None:  # S3 told no time: retention cannot be proven over
+    if observation.age is None:  # S3 gave no time: retention cannot be proven over
         return Step(StepKind.WAIT, Reason.IN_RETENTION)
     if observation.age < policy.retention:
         until = _until(observation.age, policy, now)
@@ -175,7 +175,7 @@ def route(observation: Observation, policy: Policy, now: datetime) -> tuple[Step
 
 
 def after(observation: Observation, kind: StepKind) -> Observation:
-    """Tell the observation that a successful step leaves behind."""
+    """Return the observation that a successful step leaves behind."""
     match kind:
         case StepKind.COPY:
             return replace(observation, s3=S3State.VERIFIED, age=timedelta())

@@ -1,4 +1,4 @@
-"""`POST /api/twilio/recording-status`: what Twilio tells of a recording is kept, then answered 204.
+"""`POST /api/twilio/recording-status`: a callback about a recording is kept, then answered 204.
 
 The signature is checked against the configured public URL, never against what a request says of
 its own host. Nothing of a callback is requested or repeated: it names a recording by its SIDs,
@@ -53,10 +53,10 @@ _log = structlog.get_logger("reccli")
 
 
 class BadCallbackError(Exception):
-    """A request that is not taken: the status to answer, and what to tell the log."""
+    """A request that is not taken: the status to answer, and why, for the log."""
 
     def __init__(self, status: int, why: str) -> None:
-        """Keep both; neither holds anything of the request."""
+        """Neither holds anything of the request."""
         super().__init__(why)
         self.status, self.why = status, why
 
@@ -83,7 +83,7 @@ class RecordingStatus:
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         try:
             raw, fields = await self._read(scope, receive)
-            callback = told(fields, raw, self._account_sid)
+            callback = parse_callback(fields, raw, self._account_sid)
         except BadCallbackError as refused:
             _log.warning("callback_refused", status=refused.status, reason=refused.why)
             return Response(status_code=refused.status)
@@ -100,7 +100,7 @@ class RecordingStatus:
     async def _read(
         self, scope: Scope, receive: Receive
     ) -> tuple[bytes, Sequence[tuple[str, str]]]:
-        """Give the raw parameters and their parsed form, now that Twilio has signed them."""
+        """Return the raw parameters and their parsed form, now that Twilio has signed them."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         signature = headers.get(b"x-twilio-signature")
         if not signature:  # without reading on: whoever it is has to sign first
@@ -148,8 +148,8 @@ async def _body(receive: Receive) -> bytes:
         raise BadCallbackError(408, "the body did not come") from None
 
 
-def told(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Callback:
-    """Take what a signed callback says, and hold it to the grammar of SIDs.
+def parse_callback(fields: Sequence[tuple[str, str]], raw: bytes, account_sid: str) -> Callback:
+    """Parse a signed callback; raises `BadCallbackError` for what is not of Twilio's grammar.
 
     The signature does not say where a name ends and a value begins, so one that was captured can
     be cut up anew. A value counts only if it is of the one right form and given once, and a name

@@ -42,7 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take no more at once than may come: the parser keeps a head that has no end."""
+        """Feed no more at once than may come: the parser keeps a head that has no end."""
         while data and not self.transport.is_closing() and self.transport.get_protocol() is self:
             piece, data = data[: self._left], data[self._left :]
             self._left -= len(piece)

@@ -50,7 +50,7 @@ class Health:
         return JSONResponse({"alive": alive}, 200 if alive else 503, headers=_NO_STORE)
 
     async def ready(self, _request: Request) -> JSONResponse:
-        """503 asks to be sent nothing for now, or tells that nothing gets done."""
+        """503 asks to be sent nothing for now, or shows that nothing gets done."""
         ledger = await self._look_at_ledger()
         stuck = self._worker.stuck
         ready = ledger["writable"] is True and not stuck and not self.stopping

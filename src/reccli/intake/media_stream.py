@@ -1,4 +1,4 @@
-"""`WS /stream`: a Twilio Media Stream tells when its call has ended; its audio is thrown away.
+"""`WS /stream`: a Twilio Media Stream ends with its call; its audio is thrown away.
 
 Streaming does not record and `stop` does not mean that a recording is there. So all that a stream
 leaves is one callback about its call, from which the call's recordings are looked up until they
@@ -62,14 +62,14 @@ _log = structlog.get_logger("reccli")
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What `start` tells; the rest of it may hold phone numbers and is not looked at."""
+    """What `start` says; the rest of it may hold phone numbers and is not looked at."""
 
     account_sid: str
     call_sid: str
     stream_sid: str
 
     def ended(self) -> Callback:
-        """Tell that it ended, as something to be kept."""
+        """Return the end of the stream as a callback to be kept."""
         sids = {"accountSid": self.account_sid, "callSid": self.call_sid}
         return Callback(
             sid=self.call_sid,
@@ -180,13 +180,16 @@ class MediaStream:
 
     def _stream(self, message: dict[str, Any]) -> _Stream:
         start = message.get("start")
-        told = {"streamSid": message.get("streamSid"), **(start if isinstance(start, dict) else {})}
+        fields = {
+            "streamSid": message.get("streamSid"),
+            **(start if isinstance(start, dict) else {}),
+        }
         for name, kind in _SIDS.items():
-            if not is_sid(told.get(name), kind):
+            if not is_sid(fields.get(name), kind):
                 raise _UnwantedError(f"start has no {name}")
-        if told["accountSid"] != self._account_sid:
+        if fields["accountSid"] != self._account_sid:
             raise _UnwantedError("start is of an account that is not configured")
-        return _Stream(told["accountSid"], told["callSid"], told["streamSid"])
+        return _Stream(fields["accountSid"], fields["callSid"], fields["streamSid"])
 
 
 async def _close(socket: WebSocket, code: int, why: str = "") -> None:
@@ -202,7 +205,7 @@ async def _until_stop(socket: WebSocket) -> None:
 
 
 async def _text(socket: WebSocket) -> str:
-    """Give the next message that is a text; raises `WebSocketDisconnect` at the end."""
+    """Return the next message that is a text; raises `WebSocketDisconnect` at the end."""
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", _NORMAL))

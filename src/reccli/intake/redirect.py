@@ -61,7 +61,7 @@ register_url_convertor("object_key", _Key())
 
 
 def permalink_route(permalinks: Permalinks, presign: Presign) -> Route:
-    """Make the route that follows what `permalinks` writes, whatever the style is by now.
+    """Return the route that follows what `permalinks` writes, whatever the style is by now.
 
     Below the path of its `base_url`, as it is written, and at `/r/`, where a mount or a proxy that
     takes this path away leaves it.
@@ -93,11 +93,11 @@ def permalink_route(permalinks: Permalinks, presign: Presign) -> Route:
 
 
 def _places(base_url: str) -> list[str]:
-    """Tell below which paths keys stand, decoded as the server decodes what is asked for."""
+    """Return below which paths keys stand, decoded as the server decodes what is asked for."""
     path = unquote(urlsplit(base_url.rstrip("/")).path)
     return list(dict.fromkeys((f"{path}/r/", "/r/")))
 
 
 def _keys(places: list[str], path: str) -> list[str]:
-    """Tell which keys a path may mean: below a base of `/r` one begins like the other's key."""
+    """Return which keys a path may mean: below a base of `/r` one begins like the other's key."""
     return [path.removeprefix(place) for place in places if path.startswith(place)]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 """Connections that wait to be taken: a burst after a restart must not be refused."""
 GRACE = 10
-"""Seconds for the answers in hand when the server is told to stop."""
+"""Seconds for the answers in hand when the server has to stop."""
 HANGUP = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
 """The end of the terminal, unless nohup was asked to survive it."""
 LAST_LINES = 2.0
@@ -141,7 +141,7 @@ def _make(settings: Settings, run_id: str) -> Starlette:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port ourselves: uvicorn would end the process without saying why.
+    """Open the port ourselves: uvicorn would end the process without saying why.
 
     `::` takes IPv4 as well, where the system can do that.
     """

@@ -1,1 +1,1 @@
-"""How a run is told: logs, the journal, the JSON document, the text, the report."""
+"""What a run reports: logs, the event log, the JSON document, the text, the report."""

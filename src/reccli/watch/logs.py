@@ -94,7 +94,7 @@ def redact_values(values: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Make one line that may be shown: without credentials, signatures and phone numbers.
+    """Return one line that may be shown: without credentials, signatures and phone numbers.
 
     SIDs stay. What came from outside must not steer a terminal either, or look like another line.
     """
@@ -112,7 +112,7 @@ def _hide(text: str) -> str:
 
 
 def redacted(value: object, depth: int = 0) -> object:
-    """Do the same at any depth of a JSON-like value; numbers stay as they are."""
+    """Return the same at any depth of a JSON-like value; numbers stay as they are."""
     if isinstance(value, str):
         return _hide(value)  # with its line ends: it may be a traceback
     if value is None or isinstance(value, bool | int | float):
@@ -147,7 +147,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Writes to the stream; a line that cannot be written is dropped, not shown in the raw."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Say that a line was lost; logging itself would print its arguments unredacted."""
+        """Log that a line was lost; logging itself would print its arguments unredacted."""
         try:
             self.stream.write(f'{{"event": "log_line_lost", "logger": "{record.name}"}}\n')
         except (OSError, ValueError):
@@ -214,7 +214,7 @@ def configure(
 
 
 def unblock() -> Unblocked:
-    """Let a thread of its own write the log from now on: for an event loop, which may not wait."""
+    """Write the log from a thread of its own from now on: for an event loop, which may not wait."""
     (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, _Handler))
     unblocked = Unblocked(handler.stream)
     handler.setStream(cast("TextIO", unblocked))

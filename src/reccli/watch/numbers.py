@@ -31,7 +31,7 @@ _GROUPED = re.compile(
 
 
 def hide_numbers(text: str, hidden: str) -> str:
-    """Put `hidden` in the place of every grouped phone number."""
+    """Replace every grouped phone number by `hidden`."""
 
     def judge(match: re.Match[str]) -> str:
         found = match["number"]

@@ -30,7 +30,7 @@ _UPDATE_FAILED = "airtable_update_error"
 
 
 class Statistics(Protocol):
-    """What the history can tell; every method may raise `ServiceError`."""
+    """What the history knows; every method may raise `ServiceError`."""
 
     def count_events(
         self, names: Sequence[str], since: datetime, until: datetime
@@ -38,7 +38,7 @@ class Statistics(Protocol):
         """Count events of a window by name."""
 
     def recordings_with(self, name: str, since: datetime, until: datetime) -> set[str]:
-        """Tell of which recordings an event of that name was kept within a window."""
+        """Return of which recordings an event of that name was kept within a window."""
 
     def callbacks_pending(self) -> int:
         """Count callbacks that are not finished."""
@@ -74,11 +74,11 @@ class Report:
     until: str
 
     def as_json(self) -> dict[str, object]:
-        """Give plain data."""
+        """Return plain data."""
         return asdict(self)
 
     def breach(self, fallback_rate_above: float) -> str | None:
-        """Say which threshold is breached."""
+        """Return which threshold is breached."""
         if self.fallback_rate is not None and self.fallback_rate > fallback_rate_above:
             return (
                 f"{self.fallback_rate:.1%} of the recordings are on Twilio links still, "
@@ -107,14 +107,14 @@ def report_on(
     risky += [o for o in result.outcomes if o.step.reason is Reason.OVERDUE]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
     minutes = sum(o.recording.minutes for o in kept if o.recording)
-    handled = not_updated = pending = told = None
+    handled = not_updated = pending = callbacks = None
     if statistics:
-        handled = _told(lambda: _handled(statistics, since, until))
-        not_updated = _told(
+        handled = _known(lambda: _handled(statistics, since, until))
+        not_updated = _known(
             lambda: statistics.count_events((_UPDATE_FAILED,), since, until)[_UPDATE_FAILED]
         )
-        pending = _told(statistics.callbacks_pending)
-        told = _told(lambda: _by_kind(statistics.count_callbacks(since, until)))
+        pending = _known(statistics.callbacks_pending)
+        callbacks = _known(lambda: _by_kind(statistics.count_callbacks(since, until)))
     everyone, fell_back = handled or (set(), set())
     linked = set().union(*(fallbacks or {}).values())
     return Report(
@@ -132,7 +132,7 @@ def report_on(
         fallback_rate=None if fallbacks is None else _share(everyone & linked, everyone),
         airtable_update_failures=not_updated,
         callbacks_pending=pending,
-        callbacks=told,
+        callbacks=callbacks,
         lost=None,  # nobody looks for what Twilio does not list any more
         nothing_recorded=(
             sum(o.twilio is TwilioState.FAILED for o in result.outcomes) if seen else None
@@ -149,7 +149,7 @@ def _saw_everything(result: Result) -> bool:
 
 
 def _handled(statistics: Statistics, since: datetime, until: datetime) -> tuple[set[str], set[str]]:
-    """Tell which recordings were stored or fell back, and which of them fell back."""
+    """Return which recordings were stored or fell back, and which of them fell back."""
     stored, fell_back = (
         statistics.recordings_with(name, since, until) for name in (_STORED, _FELL_BACK)
     )
@@ -169,8 +169,8 @@ def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
     return kinds
 
 
-def _told(ask: Callable[[], T]) -> T | None:
-    """Ask the history; it informs only, so what it cannot tell is not known."""
+def _known(ask: Callable[[], T]) -> T | None:
+    """Return what the history knows; it informs only, so None where it fails."""
     try:
         return ask()
     except ServiceError as error:

@@ -35,7 +35,7 @@ class Unblocked(io.TextIOBase):
         self._writer.start()
 
     def write(self, text: str) -> int:
-        """Take a line, or count it as lost; returns at once."""
+        """Queue a line, or count it as lost; returns at once."""
         try:
             self._waiting.put_nowait(text)
         except queue.Full:
@@ -58,7 +58,7 @@ class Unblocked(io.TextIOBase):
     def _write(self) -> None:
         while (text := self._waiting.get()) is not None:
             self._pass_on(text)
-            if self._lost and self._waiting.qsize() < LONGEST // 2:  # room to tell it
+            if self._lost and self._waiting.qsize() < LONGEST // 2:  # room for it
                 self._tell_what_is_lost()
         self._tell_what_is_lost()
         while not self._waiting.empty():  # what came behind the end, that line among it
@@ -69,7 +69,7 @@ class Unblocked(io.TextIOBase):
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
-            return  # nobody is there to be told
+            return  # nobody is there to read
 
     def _tell_what_is_lost(self) -> None:
         with self._counting:

@@ -83,12 +83,12 @@ class Asked:
 
     @classmethod
     def first(cls, url: str) -> Self:
-        """Begin with the link itself."""
+        """Return the first request, for the link itself."""
         shown = re.sub(r"//[^/]*@", "//", without_query(url))
         return cls._of(url, f"GET {quotable(shown, _TEXT_LENGTH)}", frozenset())
 
     def next(self, url: httpx.URL) -> Self:
-        """Go on to where a redirect leads; of its address only the host is shown."""
+        """Return what is asked where a redirect leads; of its address only the host is shown."""
         link = self.what.partition(" and then ")[0]
         return self._of(str(url), f"{link} and then {url.host}", self.secrets)
 
@@ -119,12 +119,12 @@ class Asked:
         hint: str = "",
         retry_after: float | None = None,
     ) -> ServiceError:
-        """Make the one kind of error that leaves this adapter."""
+        """Return an error of the one kind that leaves this adapter."""
         text = f"{self.what} {message}"
         return ServiceError(Failure(self.service, kind, code, text, hint, retry_after))
 
     def misled(self) -> ServiceError:
-        """Refuse to follow a redirect to what is no address."""
+        """Return the error of a redirect to what is no address."""
         hint = "people's browsers warn of such links, or block them"
         message = "was redirected to what is no address, or holds a login, which is not followed"
         return self.failed(FailureKind.PERMANENT, "link_redirects", message, hint)
@@ -144,7 +144,7 @@ class Asked:
 
 
 def unlike_audio(asked: Asked, answer: httpx.Response, patience: float) -> ServiceError | None:
-    """Say what is wrong with an answer, or None if audio comes; reads of it what that takes.
+    """Return what is wrong with an answer, None if audio comes; reads of it what that takes.
 
     `patience` in seconds bounds the reading of an error. What httpx raises goes up.
     """
@@ -190,7 +190,7 @@ def _meaning(status: int, code: str, said: str) -> tuple[FailureKind, str]:
 
 
 def _hint(asked: Asked, status: int, code: str, said: str) -> str:
-    """Tell what to change: S3's own words say most, then what was asked."""
+    """Return what to change: S3's own words say most, then what was asked."""
     for pattern, hint in _HINTS:
         if re.search(pattern, f"{code}: {said}"):
             return hint
@@ -215,7 +215,7 @@ def _excerpt(answer: httpx.Response, patience: float) -> str:
 
 
 def _query(url: str) -> dict[str, str]:
-    """Take a query apart, its names in lower case and its values as they stand."""
+    """Split a query, its names in lower case and its values as they stand."""
     query = url.partition("?")[2].partition("#")[0]
     pairs = (pair.partition("=") for pair in query.split("&"))
     return {name.lower(): value for name, _, value in pairs}

@@ -81,7 +81,7 @@ class Opener:
     def _answer(
         self, transport: network.Transport, asked: Asked, url: httpx.URL
     ) -> Iterator[httpx.Response]:
-        """Hold an answer whose body is unread; translates what breaks while it is held."""
+        """Yield an answer whose body is unread; translates what breaks until it is closed."""
         waits = httpx.Timeout(self._timeout).as_dict()
         request = httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": waits})
         try:

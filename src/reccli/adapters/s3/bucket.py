@@ -44,7 +44,7 @@ class Bucket:
     def require(self) -> None:
         """Raise a CONFIG failure if the bucket is surely absent, else the SDK's error.
 
-        Who may not ask (403) has to believe that it is there: a write tells soon enough.
+        Who may not ask (403) has to believe that it is there: a write shows it soon enough.
         """
         if self._hidden:
             return
@@ -97,7 +97,7 @@ class Bucket:
         return Page(keys, following)
 
     def _answer(self, asking: Future[None]) -> None:
-        """Ask, for all threads that wait: in an outage they would else time out one by one."""
+        """Send one request for all threads that wait: in an outage they would time out in turn."""
         try:
             self._ask()
         except BaseException as error:  # noqa: BLE001 - `result` raises it, here and in the others

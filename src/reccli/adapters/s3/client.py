@@ -62,7 +62,7 @@ class S3Options:
     def believed(self) -> bool:
         """Whether a checksum that the store reports proves the bytes.
 
-        Some stores repeat what they were told: moto, ministack and rclone took a wrong SHA-256,
+        Some stores repeat what they were sent: moto, ministack and rclone took a wrong SHA-256,
         and the first two gave it back. AWS checks it, and refuses with BadDigest.
         """
         if not self.endpoint_url or self.verifies_checksums:
@@ -159,7 +159,7 @@ def _config(options: S3Options, address: str) -> Config:
 
 
 def _stay_in_region(context: dict[str, Any], **_: object) -> None:
-    """Keep botocore from following a bucket to another region: links would be signed for ours.
+    """Stop botocore from following a bucket to another region: links would be signed for ours.
 
     It takes a request that was redirected once for settled (S3RegionRedirectorv2). The answer
     then reaches us as a failure which names the bucket's region.

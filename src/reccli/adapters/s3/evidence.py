@@ -40,7 +40,7 @@ class Facts:
     etag: str | None = None
 
     def archived(self) -> Facts:
-        """Tell the same of an object that S3 would not open because of its class."""
+        """Return the same facts for an object that S3 would not open because of its class."""
         archive = self.stay.archive or self.stay.storage_class or "that S3 does not name"
         return replace(self, stay=replace(self.stay, archive=archive))
 
@@ -62,7 +62,7 @@ def facts_of(answer: Mapping[str, Any], now: datetime) -> Facts:
 
 
 def sha256_of(answer: Mapping[str, Any]) -> str | None:
-    """Tell the SHA-256 (hex) over the full object, if the store reports one."""
+    """Return the SHA-256 (hex) over the full object, if the store reports one."""
     composite = answer.get("ChecksumType") == "COMPOSITE"  # of the parts' checksums: no proof
     return None if composite else _hex(answer.get("ChecksumSHA256", ""))
 
@@ -70,9 +70,9 @@ def sha256_of(answer: Mapping[str, Any]) -> str | None:
 def judge(
     facts: Facts, sid: str, place: str, options: S3Options, read_back: str | None = None
 ) -> StoredObject:
-    """Say whether an object is recording `sid`; `read_back` is the hash of its bytes, if taken.
+    """Judge whether an object is recording `sid`; `read_back` is the hash of its bytes, if taken.
 
-    A checksum of a store that is not believed proves nothing, and still tells of a mismatch.
+    A checksum of a store that is not believed proves nothing, and still shows a mismatch.
     """
     claimed = facts.metadata.get("sha256", "")
     proofs = {read_back, facts.sha256 if options.believed else None} - {None}
@@ -104,7 +104,7 @@ def judge(
 
 
 def _fit(stored: StoredObject, stay: Stay, place: str, *, accept_archive: bool) -> StoredObject:
-    """Let it count as verified only if it is a lasting copy that opens."""
+    """Return the object as UNFIT unless it is a lasting copy that opens."""
     if (objection := objection_to(stay, accept_archive=accept_archive)) is None:
         return stored
     code, text, hint = objection
@@ -113,7 +113,7 @@ def _fit(stored: StoredObject, stay: Stay, place: str, *, accept_archive: bool) 
 
 
 def _conflict(facts: Facts, place: str, code: str, text: str) -> StoredObject:
-    """Say why the object at this key cannot count as the recording."""
+    """Return the object as a CONFLICT, with why it cannot count as the recording."""
     hint = "look at the object, and move or delete it if it has no business there"
     objection = failure(FailureKind.PERMANENT, code, f"{place}: {text}", hint)
     return StoredObject(
@@ -122,7 +122,7 @@ def _conflict(facts: Facts, place: str, code: str, text: str) -> StoredObject:
 
 
 def _age(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
-    """Tell how long the object has been there, by the smaller of what S3's clock and ours say.
+    """Return how long the object has been there, by the smaller of what S3's clock and ours say.
 
     Either may be hours ahead, and must not end a retention by that.
     """
@@ -137,7 +137,7 @@ def _read_seconds(text: str) -> float | None:
 
 
 def _hex(checksum: str) -> str | None:
-    """Turn base64 into hex; None for a composite "…-3" and for anything else but a SHA-256."""
+    """Convert base64 to hex; None for a composite "…-3" and for anything else but a SHA-256."""
     try:
         digest = base64.b64decode(checksum, validate=True)
     except (binascii.Error, ValueError):

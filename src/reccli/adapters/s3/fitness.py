@@ -50,7 +50,7 @@ class Stay:
 def stay_of(answer: Mapping[str, Any], now: datetime) -> Stay:
     """Read an answer of HeadObject, GetObject or PutObject.
 
-    STANDARD has no header. INTELLIGENT_TIERING tells in `x-amz-archive-status` that it does not
+    STANDARD has no header. INTELLIGENT_TIERING says in `x-amz-archive-status` that it does not
     open; botocore knows that header for HEAD alone. Directory buckets answer every question for
     an expiration "NotImplemented", which says nothing.
     """
@@ -68,7 +68,7 @@ def stay_of(answer: Mapping[str, Any], now: datetime) -> Stay:
 
 
 def objection_to(stay: Stay, *, accept_archive: bool) -> Objection | None:
-    """Say why the object is no lasting copy that opens; None if it is one.
+    """Return why the object is no lasting copy that opens; None if it is one.
 
     An operator may accept an archive class, for nothing is lost in it; an expiration never.
     """
@@ -89,12 +89,12 @@ def objection_to(stay: Stay, *, accept_archive: bool) -> Objection | None:
 
 
 def date_of(answer: Mapping[str, Any]) -> datetime | None:
-    """Tell the time on S3's clock, if the answer says it."""
+    """Return the time on S3's clock, if the answer has it."""
     return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
 
 
 def _shut(stay: Stay) -> str:
-    """Say that a link to it opens for nobody, or for how long it does."""
+    """Describe that a link to it opens for nobody, or for how long it does."""
     text = f"it is in the archive class {stay.archive}"
     if 'ongoing-request="true"' in stay.restored:
         return f"{text}, and its restore is under way"

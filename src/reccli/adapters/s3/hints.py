@@ -34,7 +34,7 @@ _KMS_GRANT = re.compile(r"\bkms:[A-Za-z]+")
 
 
 def hint_for(code: str, action: str = "", said: str = "") -> str:
-    """Say what helps; empty where nobody knows. `said` are the store's own words.
+    """Return what helps; empty where nobody knows. `said` are the store's own words.
 
     S3 passes on what KMS refused as an AccessDenied that names the action of KMS (AWS re:Post,
     s3-large-file-encryption-kms-key).

@@ -29,8 +29,8 @@ _INTERNAL_ERROR = 500
 
 
 def refused(error: ClientError, request: PutObjectRequestTypeDef, place: str) -> Failure:
-    """Say what a refused PUT means; a setting that the store does not know is CONFIG."""
-    failure = s3_errors.failure_of(error, "store", place)
+    """Return the failure that a refused PUT means; a setting unknown to the store is CONFIG."""
+    failure = s3_errors.sdk_failure(error, "store", place)
     asked = _asked(request)
     blamed = _blamed(error, asked)
     code, status = s3_errors.code_of(error), s3_errors.status_of(error)
@@ -62,7 +62,7 @@ def refuses_checksums(error: ClientError) -> bool:
 
 
 def _asked(request: PutObjectRequestTypeDef) -> dict[str, str]:
-    """Tell what was asked for beside the bytes, by the setting that asks for it."""
+    """Return what was asked for beside the bytes, by the setting that asks for it."""
     asked = {
         "s3.server_side_encryption": request.get("ServerSideEncryption"),
         "s3.storage_class": request.get("StorageClass"),
@@ -71,7 +71,7 @@ def _asked(request: PutObjectRequestTypeDef) -> dict[str, str]:
 
 
 def _blamed(error: ClientError, asked: dict[str, str]) -> dict[str, str]:
-    """Tell which settings an answer is about: those that it names, or else all of them."""
+    """Return the settings that an answer is about: those that it names, or else all of them."""
     named = _named(error)
     patterns = {"s3.server_side_encryption": _ENCRYPTION, "s3.storage_class": _CLASS}
     found = {setting: asked[setting] for setting in asked if patterns[setting].search(named)}
@@ -85,7 +85,7 @@ def _named_any(error: ClientError) -> bool:
 
 
 def _named(error: ClientError) -> str:
-    """Tell all that an answer says, the header first that is to blame, if it names one.
+    """Return all that an answer says, the header first that is to blame, if it names one.
 
     An empty element is None to botocore.
     """
@@ -99,7 +99,7 @@ def _empty(settings: dict[str, str]) -> str:
 
 
 def _other(settings: dict[str, str]) -> str:
-    """Say what was sent, for a policy that wants something else."""
+    """Describe what was sent, for a policy that wants something else."""
     sent = ", ".join(f'{setting} = "{value}"' for setting, value in settings.items())
     if settings.get("s3.server_side_encryption") == "aws:kms":
         return f"other than {sent}"

@@ -1,4 +1,4 @@
-"""`S3Port` on boto3: conditional writes, and reads that tell proven from claimed from unknown."""
+"""`S3Port` on boto3: conditional writes, and reads that part proven from claimed from unknown."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class S3Adapter:
         try:
             self._connection = connect(options)
         except (*s3_errors.SDK_ERRORS, ValueError) as error:
-            failure = s3_errors.failure_of(error, "prepare for", f"bucket {options.bucket}")
+            failure = s3_errors.sdk_failure(error, "prepare for", f"bucket {options.bucket}")
             raise ServiceError(failure) from error
         self._client = self._connection.client
         self._bucket = Bucket(self._client, options.bucket, now)
@@ -65,10 +65,10 @@ class S3Adapter:
         self._connection.close()
 
     def observe(self, key: str, sid: str, *, read_back: bool) -> StoredObject:
-        """Say whether the object at `key` is the proven recording `sid`.
+        """Return the object at `key`, and whether it is the proven recording `sid`.
 
         Absent only when the key is missing from a bucket that is known to exist. Whatever else
-        keeps S3 from telling raises `ServiceError`. Only what would else count as verified is
+        keeps S3 from answering raises `ServiceError`. Only what would else count as verified is
         read back: nothing is deleted for the rest.
         """
         with self._translated("look at", key):
@@ -93,7 +93,7 @@ class S3Adapter:
             return self._bucket.keys(prefix, cursor)
 
     def put(self, key: str, body: BinaryIO, provenance: Provenance) -> StoredObject:
-        """Store unless the key is taken, and say what stands there now; never reads it back.
+        """Store unless the key is taken, and return what stands there now; never reads it back.
 
         `body` must be seekable. If the key is taken, by an earlier try whose answer got lost or
         by another run, the object there is judged like any other.
@@ -131,7 +131,7 @@ class S3Adapter:
         method: a link for GET answers a HEAD with 403, and the other way round.
 
         No `response-…` parameters: the content type is on the object, browsers play it inline
-        without being told, and some stores know no such parameters. Signed with temporary
+        without it, and some stores know no such parameters. Signed with temporary
         credentials, the link dies with them, whatever it says.
         """
         with self._translated("sign a link to", key):
@@ -153,7 +153,7 @@ class S3Adapter:
     def _send(
         self, request: PutObjectRequestTypeDef, body: BinaryIO, sha256: str
     ) -> PutObjectOutputTypeDef:
-        """Put with the SHA-256 for S3 to check, or with an MD5 where the store knows no SHA-256."""
+        """Send with the SHA-256 for S3 to check, or with an MD5 where the store knows none."""
         body.seek(0)
         if self._checksums:
             digest = base64.b64encode(bytes.fromhex(sha256)).decode()
@@ -174,7 +174,7 @@ class S3Adapter:
         return answer
 
     def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
-        """Ask for the checksum too, unless the store turns out to refuse even that question.
+        """Return the HEAD, with its checksum unless the store refuses to be asked; None for a 404.
 
         Backblaze B2 answers 400 to `x-amz-checksum-mode` (vatesfr/xen-orchestra#8358).
         """

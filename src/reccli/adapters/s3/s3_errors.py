@@ -84,17 +84,17 @@ _TORN_TLS = re.compile(r"EOF|BAD_RECORD|DECRYPTION_FAILED|RESET", re.IGNORECASE)
 
 @contextmanager
 def translated(action: str, place: str) -> Iterator[None]:
-    """Raise all that the SDK raises as `ServiceError`; `action` and `place` as in `failure_of`."""
+    """Raise all that the SDK raises as `ServiceError`; `action` and `place` as in `sdk_failure`."""
     try:
         yield
     except SDK_ERRORS as error:
-        raise ServiceError(failure_of(error, action, place)) from error
+        raise ServiceError(sdk_failure(error, action, place)) from error
     except (ValueError, RuntimeError) as error:  # from reading a header, or from a refresh
         raise ServiceError(unreadable(error, action, place)) from error
 
 
-def failure_of(error: Exception, action: str, place: str) -> Failure:
-    """Say what an error of the SDK means; `action` and `place` read "store s3://bucket/key"."""
+def sdk_failure(error: Exception, action: str, place: str) -> Failure:
+    """Translate an error of the SDK; `action` and `place` read "store s3://bucket/key"."""
     if isinstance(error, sdk.ClientError):
         return _answered(error, action, place)
     asked = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
@@ -117,14 +117,14 @@ def failure_of(error: Exception, action: str, place: str) -> Failure:
 
 
 def failure(kind: FailureKind, code: str, message: str, hint: str = "") -> Failure:
-    """Make a failure of S3 that is not an error of the SDK."""
+    """Return a failure of S3 that is not an error of the SDK."""
     return Failure(Service.S3, kind, code, message, hint or hint_for(code))
 
 
 def unreadable(error: Exception, action: str, place: str) -> Failure:
-    """Say that something answered, but not as S3 does: a proxy, a login page, a broken store.
+    """Return the failure of an answer unlike S3's: from a proxy, a login page, a broken store.
 
-    Or that a role's new credentials are as dead as the old ones, which botocore tells by a
+    Or that a role's new credentials are as dead as the old ones, for which botocore raises a
     RuntimeError.
     """
     text = _plain(str(error))
@@ -136,24 +136,24 @@ def unreadable(error: Exception, action: str, place: str) -> Failure:
 
 
 def missing_bucket(bucket: str) -> ServiceError:
-    """Say that there is no such bucket: a missing key in it proves nothing."""
+    """Return the error of a missing bucket: a missing key in it proves nothing."""
     message = f"there is no bucket {bucket}"
     return ServiceError(failure(FailureKind.CONFIG, "NoSuchBucket", message))
 
 
 def status_of(error: sdk.ClientError) -> int:
-    """Tell the HTTP status of an answer; 0 where there was none."""
+    """Return the HTTP status of an answer; 0 where there was none."""
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def code_of(error: sdk.ClientError) -> str:
-    """Tell the code of an answer by its name, for a HEAD too."""
+    """Return the code of an answer by its name, for a HEAD too."""
     code = str(error.response.get("Error", {}).get("Code", "")) or str(status_of(error))
     return _NAMES.get(code, code)
 
 
 def _said(error: sdk.ClientError) -> str:
-    """Tell the store's own words; an empty element is None to botocore."""
+    """Return the store's own words; an empty element is None to botocore."""
     return error.response.get("Error", {}).get("Message") or ""
 
 

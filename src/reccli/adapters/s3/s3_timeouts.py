@@ -56,7 +56,7 @@ class _Body:
         self._deadline = Deadline(body_length(response.headers))
 
     def stream(self) -> Iterator[bytes]:
-        """Give the body as it comes; raises what botocore raises for a body that breaks off."""
+        """Yield the body as it comes; raises what botocore raises for a body that breaks off."""
         try:
             while piece := self._piece(_PIECE):
                 yield piece

@@ -28,7 +28,7 @@ METADATA_LIMIT = 2048
 def request_of(
     options: S3Options, key: str, body: BinaryIO, provenance: Provenance
 ) -> PutObjectRequestTypeDef:
-    """Say what to send; the checksum comes on top."""
+    """Return what to send; the checksum comes on top."""
     request: PutObjectRequestTypeDef = {
         "Bucket": options.bucket,
         "Key": key,
@@ -52,7 +52,7 @@ def request_of(
 def facts_put(
     request: PutObjectRequestTypeDef, answer: PutObjectOutputTypeDef, now: datetime
 ) -> Facts:
-    """Tell about the object that was stored a moment ago: what was sent, and what came back.
+    """Return the facts of the object that was just stored: what was sent, and what came back.
 
     An answer of PutObject names the expiration, and not the class.
     """

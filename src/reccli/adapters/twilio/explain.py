@@ -36,7 +36,7 @@ class Explanation:
 def explain(
     request: Signed, expected: str, account_sid: str, signatures: Signatures
 ) -> Explanation:
-    """Judge a request; `expected` is the URL that the server checks against, without its query."""
+    """Explain a request; `expected` is the URL without query that the server checks against."""
     query = urlsplit(request.url).query
     checked = replace(request, url=f"{expected}?{query}" if query else expected)
     if name := signatures.check(checked):
@@ -47,11 +47,11 @@ def explain(
             f"it is signed with {name} for {_shown(request.url)}, and the server checks {expected}",
             _remedy(request.url, expected),
         )
-    for base, told in ((request, "as captured"), (checked, "with the server's own address")):
+    for base, where in ((request, "as captured"), (checked, "with the server's own address")):
         for changed, cause, message in _changes(base, expected):
             if name := signatures.check(changed):
                 return Explanation(
-                    cause, f"it is signed with {name}, {told}, if {message}", _HINTS[cause]
+                    cause, f"it is signed with {name}, {where}, if {message}", _HINTS[cause]
                 )
     other = "" if _is_ours(request, account_sid) else "; its AccountSid is not the configured one"
     return Explanation(
@@ -63,7 +63,7 @@ def explain(
 
 
 def _signed(request: Signed, expected: str, account_sid: str, name: str) -> Explanation:
-    """Judge a request whose signature is good: it may still not get through."""
+    """Explain a request whose signature is good: it may still not get through."""
     if urlsplit(request.url).path.rstrip("/") != urlsplit(expected).path.rstrip("/"):
         return Explanation(
             "url",
@@ -96,7 +96,7 @@ _HINTS = {
 
 
 def _changes(base: Signed, expected: str) -> Iterator[tuple[Signed, str, str]]:
-    """Give what may have been signed: one change, then two, with the cause and its words."""
+    """Yield what may have been signed: one change, then two, with the cause and its words."""
     urls = list(_urls(base, expected))
     params = list(_params(base))
     for url, cause, said in urls:
@@ -162,7 +162,7 @@ def _kind_of_url(url: str, expected: str) -> str:
 
 
 def _remedy(url: str, expected: str) -> str:
-    """Say how to bring the two addresses together: at Twilio, or in our configuration."""
+    """Return how to bring the two addresses together: at Twilio, or in our configuration."""
     split, path = urlsplit(url), urlsplit(expected).path
     remedy = f"give Twilio {expected}"
     if split.scheme in {"https", "wss"} and split.path.endswith(path):

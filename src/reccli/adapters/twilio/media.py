@@ -63,7 +63,7 @@ def open_media(session: Session, recording: Recording, extension: str) -> Iterat
 def _granted(
     session: Session, recording: Recording, extension: str
 ) -> tuple[httpx.Response, int | None]:
-    """Ask for two channels unless it is known to have another number."""
+    """Request two channels unless it is known to have another number; returns what was granted."""
     plain = httpx.URL(twilio_url(session.origin.api_base, recording.ref, extension))
     what = f"GET {plain.path}"
     if recording.channels not in {None, _DUAL}:
@@ -81,7 +81,7 @@ def _granted(
 
 
 def _follow(session: Session, recording: Recording, url: httpx.URL, what: str) -> httpx.Response:
-    """Walk to the 200 whose body is the audio, without ever taking credentials elsewhere."""
+    """Follow redirects to the 200 whose body is the audio; credentials stay at their origin."""
     origin = session.origin
     trusted = True
     for _ in range(MAX_REDIRECTS + 1):
@@ -122,7 +122,7 @@ def _send(http: httpx.Client, url: httpx.URL, auth: httpx.Auth | None) -> httpx.
 def _failure(
     session: Session, response: httpx.Response, body: bytes, *, what: str, trusted: bool
 ) -> ServiceError:
-    """Say what a media answer other than 200 means."""
+    """Translate a media answer other than 200."""
     status = response.status_code
     if status < httpx.codes.BAD_REQUEST:
         message = f"{what} was answered {status} instead of 200 and the whole file"
@@ -135,7 +135,7 @@ def _failure(
 
 
 def _absent(recording: Recording, message: str) -> ServiceError:
-    """Say whether audio that is not there may still come: it does within moments of the end."""
+    """Return NOT_YET for audio that may still come, within moments of the end; else GONE."""
     age = datetime.now(UTC) - recording.created if recording.created else timedelta()
     if age - timedelta(seconds=recording.duration or 0) < YOUNG:
         hint = "not there yet, deleted, in external storage, or of another region"
@@ -168,7 +168,7 @@ def _is_chunked(response: httpx.Response) -> bool:
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    """Pass the bytes on as they come over the wire; `iter_bytes` would decompress."""
+    """Yield the bytes as they come over the wire; `iter_bytes` would decompress."""
     try:
         yield from response.iter_raw(CHUNK)
     except BROKEN as error:

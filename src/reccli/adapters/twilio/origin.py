@@ -26,14 +26,14 @@ class Origin:
 
     @cached_property
     def url(self) -> httpx.URL:
-        """Parse the base with the parser that also sends: two parsers may disagree on a host."""
+        """The base, read by the parser that also sends: two parsers may disagree on a host."""
         return httpx.URL(self.api_base)
 
     def owns(self, url: httpx.URL) -> bool:
         """Whether credentials may be sent to this URL."""
-        return place(url) == place(self.url) and not url.userinfo
+        return _host_of(url) == _host_of(self.url) and not url.userinfo
 
 
-def place(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Tell scheme, host and port, the scheme's own port as None: what makes an origin."""
+def _host_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Return scheme, host and port, the scheme's own port as None: what makes an origin."""
     return url.scheme, url.host, url.port

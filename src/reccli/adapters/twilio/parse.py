@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def recording(payload: object, origin: Origin) -> Recording:
-    """Read one recording; raises if it can't be told whose it is.
+    """Parse one recording; raises `ServiceError` if it does not say whose it is.
 
     Not skipped: a recording that can't be read would look like one that is not there.
     """
@@ -53,10 +53,10 @@ def recording(payload: object, origin: Origin) -> Recording:
     )
 
 
-def each(
+def recordings(
     payloads: Sequence[object], origin: Origin
 ) -> tuple[Sequence[Recording], Sequence[Failure]]:
-    """Read a page's recordings one by one, and say what was there that names none of ours."""
+    """Parse a page's recordings one by one; returns them, and a failure for each that is none."""
     recordings, odd = [], []
     for payload in payloads:
         try:
@@ -83,7 +83,7 @@ def _count(payload: Mapping[str, object], name: str) -> int | None:
 
 
 def _encryption(details: object) -> dict[str, str] | None:
-    """Read the key's envelope; None if it can't be, for the audio is lost without.
+    """Parse the key's envelope; None if it can't be, for the audio is lost without.
 
     A part that is null is absent, as the whole is.
     """

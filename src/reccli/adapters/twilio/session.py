@@ -123,13 +123,13 @@ class Sessions:
 
     def __init__(self, timeout: httpx.Timeout) -> None:
         self._timeout = timeout
-        network.trust()  # a file that cannot be read is told before anything is asked
+        network.trust()  # a file that cannot be read is reported before anything is asked
         self._local = _Local()
         self._open: weakref.WeakSet[Session] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     def of(self, origin: Origin) -> Session:
-        """Give the calling thread's session, a new one the first time."""
+        """Return the calling thread's session, a new one the first time."""
         mine = self._local.sessions
         if origin.region not in mine:
             mine[origin.region] = session = Session(origin, self._client())
@@ -156,7 +156,7 @@ class Sessions:
 
 
 def _hold_to_time(response: httpx.Response) -> None:
-    """Let the body watch the clock: httpx itself only bounds each read of it."""
+    """Bound the time of the whole body: httpx itself only bounds each read of it."""
     stream = cast("httpx.SyncByteStream", response.stream)
     response.stream = _Held(stream, Deadline(network.body_length(response.headers)))
 

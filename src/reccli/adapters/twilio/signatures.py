@@ -90,12 +90,12 @@ class Signatures:
         return tuple(self._validators)
 
     def sign(self, url: str, params: Sequence[tuple[str, str]] = ()) -> str:
-        """Sign as Twilio does, with the first token."""
+        """Return the signature that Twilio would make, with the first token."""
         first = next(iter(self._validators.values()))
         return _compute(first, url, _Params(params), HMAC_SHA1)
 
     def check(self, request: Signed) -> str | None:
-        """Tell which token signed the request; None for none, whatever came in."""
+        """Return the name of the token that signed the request; None for none, whatever came in."""
         try:
             return self._check(request)
         except (ValueError, TypeError):  # lone surrogates, ports that are none, …
@@ -117,7 +117,7 @@ class Signatures:
 
 
 def variants(url: str) -> Iterator[str]:
-    """Give the ways in which Twilio may have written a URL when it signed it, as it stands first.
+    """Yield the ways in which Twilio may have written a URL when it signed it, as it stands first.
 
     Over HTTPS voice drops the port, elsewhere it is kept, and at times it is written out; the
     handshake of a media stream may be signed with a slash at the end.
@@ -153,7 +153,7 @@ def _compute(validator: RequestValidator, url: str, params: _Params, algorithm: 
 
 
 def _body_is_signed(request: Signed) -> bool:
-    """Hold what is no form to its hash in the URL; without one anybody may have written it."""
+    """Whether what is no form has its hash in the URL; without one anybody may have written it."""
     if request.body is None:
         return True
     hashes = parse_qs(urlsplit(request.url).query).get("bodySHA256", [])

@@ -52,7 +52,7 @@ class TwilioAdapter:
 
     @property
     def regions(self) -> Sequence[str]:
-        """Name the configured regions, the main one first."""
+        """The configured regions, the main one first."""
         return tuple(self._origins)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class TwilioAdapter:
             raise bad_answer(f"GET {path} was answered without recordings or next_page_uri")
         if cursor is not None and following == cursor:
             raise bad_answer(f"GET {path} named itself as its next page")
-        recordings, odd = parse.each(items, session.origin)
+        recordings, odd = parse.recordings(items, session.origin)
         shown = [item for item in recordings if _within(listing, item)]
         return Page(shown, following or None, odd)
 
@@ -86,10 +86,10 @@ class TwilioAdapter:
         return self._fetch(self._session(ref.region or self.regions[0]), ref)
 
     def delete(self, recording: Recording) -> ServiceError | None:
-        """Ask Twilio to delete for ever; returns its refusal, or None if it took the request.
+        """Delete for ever; returns Twilio's refusal, or None if it took the request.
 
         A refusal, a 404 above all, may come from an earlier delete whose answer was lost, and how
-        a second delete is answered is undocumented: `prove_deleted` tells what is true.
+        a second delete is answered is undocumented: `prove_deleted` finds out.
         """
         session = self._session(recording.region)
         _check(session.origin, recording.ref)
@@ -151,7 +151,7 @@ class TwilioAdapter:
 
 
 def _ask(session: Session, call: Callable[[Any], object]) -> Mapping[str, object]:
-    """Let the SDK send one request, and hand back the JSON of its answer."""
+    """Send one request through the SDK, and return the JSON of its answer."""
     try:
         call(session.recordings)
     except _UNREADABLE as error:
@@ -177,7 +177,7 @@ def _is_gone(error: ServiceError) -> bool:
 
 
 def _resized(cursor: str, size: int) -> str:
-    """Ask for the same place in smaller pages: `Page` counts pages, a token names the place.
+    """Return the cursor of the same place in smaller pages: `Page` counts pages.
 
     Where the places do not meet, the page begins before the old one: nothing is passed over.
     """
@@ -191,7 +191,7 @@ def _resized(cursor: str, size: int) -> str:
 
 
 def _filters(listing: Listing) -> dict[str, str]:
-    """Widen the bounds to whole UTC days: what Twilio makes of a time of day is undocumented.
+    """Return the bounds in whole UTC days: what Twilio makes of a time of day is undocumented.
 
     `DateCreated<=` a day ends at the midnight with which that day begins, hence the day after.
     """
@@ -209,7 +209,7 @@ def _filters(listing: Listing) -> dict[str, str]:
 
 
 def _within(listing: Listing, item: Recording) -> bool:
-    """Narrow to the exact bounds; a recording without a time stays."""
+    """Whether a recording is within the exact bounds; one without a time is."""
     if item.created is None:
         return True
     since, until = listing.since or item.created, listing.until or item.created

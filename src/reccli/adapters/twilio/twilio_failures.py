@@ -44,7 +44,7 @@ def failed(
     hint: str = "",
     retry_after: float | None = None,
 ) -> ServiceError:
-    """Make the one kind of error that leaves this adapter."""
+    """Return an error of the one kind that leaves this adapter."""
     return ServiceError(Failure(Service.TWILIO, kind, code, message, hint, retry_after))
 
 
@@ -53,7 +53,7 @@ class NotFoundError(ServiceError):
 
 
 def bad_answer(message: str) -> ServiceError:
-    """Reject a 200 that can't be read: most likely Twilio did not write it."""
+    """Return the error of a 200 that can't be read: most likely Twilio did not write it."""
     return failed(
         FailureKind.OUTAGE,
         "bad_answer",
@@ -63,7 +63,7 @@ def bad_answer(message: str) -> ServiceError:
 
 
 def unconfirmed(sid: str, status: str) -> ServiceError:
-    """Say that a delete does not show yet: Twilio is well, and is to be asked again."""
+    """Return the error of a delete that does not show yet: Twilio is to be asked again."""
     return failed(
         FailureKind.BUSY,
         "delete_unconfirmed",
@@ -97,13 +97,13 @@ def refused(  # noqa: PLR0911 - a ladder of statuses
     status = response.status_code
     if status == network.REFUSED:
         return ServiceError(network.proxy_refused(Service.TWILIO, origin.url.host))
-    told_code, told = _told(body)
-    said = " ".join(part for part in (told_code, told) if part)
+    own_code, own = _own_words(body)
+    said = " ".join(part for part in (own_code, own) if part)
     message = f"{what} was answered {status}" + (f": {said}" if said else "")
     request_id = response.headers.get("Twilio-Request-Id", "")
     if is_sid(request_id, REQUEST):
         message += f" (Twilio-Request-Id {request_id})"
-    code = told_code or f"http_{status}"
+    code = own_code or f"http_{status}"
     wait = network.retry_after(response.headers)
     if status < httpx.codes.BAD_REQUEST:  # the Location stays unseen, for it may be signed
         hint = "the API does not redirect: check twilio.api_base, or a proxy or portal answered"
@@ -121,15 +121,15 @@ def refused(  # noqa: PLR0911 - a ladder of statuses
             kind = FailureKind.GONE
             hint = "it was deleted over 40 days ago, is of another account or region, or a test"
         return NotFoundError(failed(kind, "not_found", message, hint).failure)
-    if status in BUSY_STATUSES or told_code in BUSY_CODES:
+    if status in BUSY_STATUSES or own_code in BUSY_CODES:
         return failed(FailureKind.BUSY, code, message, retry_after=wait)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return failed(FailureKind.OUTAGE, code, message, retry_after=wait)
     return failed(FailureKind.PERMANENT, code, message)
 
 
-def _told(body: bytes) -> tuple[str, str]:
-    """Find Twilio's own code and message: JSON from the API, XML from the media addresses."""
+def _own_words(body: bytes) -> tuple[str, str]:
+    """Return Twilio's own code and message: JSON from the API, XML from the media addresses."""
     text = body.decode(errors="replace")
     try:
         payload = json.loads(text)

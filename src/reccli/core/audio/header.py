@@ -37,12 +37,12 @@ class Kind:
     allowed: tuple[bytes, bytes, bytes]
 
     def begins(self, data: bytes, at: int) -> bool:
-        """Tell whether a header of this kind is there, as far as the bytes go."""
+        """Whether a header of this kind is there, as far as the bytes go."""
         seen = data[at : at + len(self.allowed)]
         return all(byte in values for byte, values in zip(seen, self.allowed, strict=False))
 
     def is_index(self, frame: bytes) -> bool:
-        """Tell whether a frame holds an encoder's notes (Xing, Info or VBRI) and no audio."""
+        """Whether a frame holds an encoder's notes (Xing, Info or VBRI) and no audio."""
         xing = HEADER_BYTES + self.side[frame[3] >= MONO]
         return frame[xing : xing + 4] in {b"Xing", b"Info"} or frame[36:40] == b"VBRI"
 
@@ -78,5 +78,5 @@ HEADER = re.compile(
 
 
 def kind_of(header: bytes) -> Kind:
-    """Tell the kind of a header that `HEADER` has found."""
+    """Return the kind of a header that `HEADER` has found."""
     return _KINDS[header[1] & 0xFE, header[2] & 0x0C]

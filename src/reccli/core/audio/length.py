@@ -1,6 +1,6 @@
 """How much audio may be missing: one tolerance for the check of a copy and for the delete.
 
-Twilio tells durations in whole seconds and an MP3 ends with a whole frame, so some slack is due.
+Twilio gives durations in whole seconds and an MP3 ends with a whole frame, so some slack is due.
 Imported by the meter, the WAV reader and, through the package, by whoever deletes.
 """
 
@@ -11,17 +11,17 @@ _SLACK_SHARE = 0.01
 
 
 def slack(seconds: float) -> float:
-    """Tell how many seconds may be missing of so many."""
+    """Return how many seconds may be missing of so many."""
     return max(_SLACK_SECONDS, seconds * _SLACK_SHARE)
 
 
 def long_enough(seconds: float, duration: int) -> bool:
-    """Tell whether so much audio is not shorter than `duration` by more than the slack."""
+    """Whether so much audio is not shorter than `duration` by more than the slack."""
     return duration - seconds <= slack(duration)
 
 
 def proves_length(duration: int | None, seconds: float | None, *, accepted: bool) -> bool:
-    """Tell whether a stored copy may count as whole before the original is deleted.
+    """Whether a stored copy may count as whole before the original is deleted.
 
     `accepted`: a person has listened. Copies that an earlier version stored know no `seconds`.
     """

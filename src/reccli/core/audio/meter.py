@@ -61,7 +61,7 @@ class Meter:
             self._reader = Wav() if expected.extension == "wav" else Mp3()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes, as many as there are."""
+        """Read the next bytes, as many as there are."""
         self._size += len(chunk)
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + chunk).lstrip()[:_HEAD_BYTES]
@@ -69,7 +69,7 @@ class Meter:
             self._reader.feed(chunk)
 
     def judge(self, content_type: str, *, framed: bool) -> Judgement:
-        """Say what the body is; `framed`: something other than its closing ended it."""
+        """Judge the whole body; `framed`: something other than its closing ended it."""
         if refusal := self._no_audio(content_type):
             return Judgement(refusal)
         seconds, refusal = self._measure()

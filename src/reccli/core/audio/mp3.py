@@ -24,7 +24,7 @@ MOST_FAILURES = 10_000
 thousand; a body made of nothing else shall not cost minutes."""
 _TAG_HEADER_BYTES = 10
 _OTHER_CONTAINERS = frozenset({b"RIFF", b"OggS", b"fLaC"})
-"""Samples look like syncs now and then, so these are told by their names."""
+"""Samples look like syncs now and then, so these are known by their names."""
 _SAME_BUT_PRIVATE = tuple(bytes((third & 0xFE, third | 1)) for third in range(256))
 
 
@@ -44,7 +44,7 @@ class Mp3:
         self._thirds: deque[int] = deque(maxlen=CYCLE)  # of the latest headers
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Read the next bytes."""
         if self._ended:
             return
         if len(chunk) <= self._skip:
@@ -55,7 +55,7 @@ class Mp3:
         self._read(data, at, last=False)
 
     def close(self) -> Reading:
-        """Say how much audio the frames hold."""
+        """Return how much audio the frames hold."""
         if self._rest:
             data, self._rest = self._rest, b""
             self._read(data, 0, last=True)
@@ -124,7 +124,7 @@ class Mp3:
         return len(data)
 
     def _walk(self, data: bytes, at: int, kind: Kind) -> int:
-        """Go from header to header until one does not agree, or the data ends."""
+        """Walk from header to header until one does not agree, or the data ends."""
         whole = len(data) - HEADER_BYTES + 1
         while at < whole:
             if len(self._thirds) == CYCLE:
@@ -155,7 +155,7 @@ class Mp3:
         return at, walked
 
     def _stride(self, data: bytes, at: int, kind: Kind) -> int:
-        """Go on for as long as the latest frames repeat, looking at them column by column."""
+        """Walk on for as long as the latest frames repeat, looking at them column by column."""
         if data[at + 2] not in _SAME_BUT_PRIVATE[self._thirds[0]]:
             return at
         thirds = [third & 0xFE for third in self._thirds]

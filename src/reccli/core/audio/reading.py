@@ -25,7 +25,7 @@ class Reader(Protocol):
     """Reads one format from chunks of any size, in little memory."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Read the next bytes."""
 
     def close(self) -> Reading:
-        """Say what the bytes so far are; may be asked again, but nothing may be fed after it."""
+        """Return what the bytes so far are; may be called again, but not followed by `feed`."""

@@ -37,7 +37,7 @@ class Wav:
         self._ended = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; those of the audio are only counted."""
+        """Read the next bytes; those of the audio are only counted."""
         start = self._size - len(self._rest)
         self._size += len(chunk)
         if self._ended:
@@ -73,7 +73,7 @@ class Wav:
         return len(data) if self._ended else at
 
     def close(self) -> Reading:
-        """Say how much audio came, and whether it is less than the file says."""
+        """Return how much audio came, and whether it is less than the file says."""
         if self._riff is None:
             return Reading(0.0, None, "the body is not a WAV file")
         whole = None if _unknown(self._riff) else self._riff + _CHUNK_BYTES
@@ -108,9 +108,9 @@ def _format(body: bytes) -> tuple[int, int]:
     """Read a format chunk: channels and bytes a second, both 0 where it is too short."""
     if len(body) < _FORMAT_BYTES:
         return 0, 0
-    tag, channels, hertz, told, block, bits = struct.unpack_from("<HHIIHH", body)
+    tag, channels, hertz, rate, block, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= _SUBFORMAT_AT + 2:
         (tag,) = struct.unpack_from("<H", body, _SUBFORMAT_AT)
     if tag in _SAMPLED:
         return channels, hertz * max(block, channels * -(-bits // 8))
-    return channels, told
+    return channels, rate
