@@ -9,7 +9,7 @@ file looks whole; waxcut walks them, but wants the whole file and takes any sync
 brings all of FFmpeg along.
 """
 
-from reccli.core.audio.length import long_enough, proves_length
 from reccli.core.audio.meter import Expected, Judgement, Meter
+from reccli.core.audio.reading import long_enough, proves_length
 
 __all__ = ["Expected", "Judgement", "Meter", "long_enough", "proves_length"]

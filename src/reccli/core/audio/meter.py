@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reccli.core.audio.length import long_enough
 from reccli.core.audio.mp3 import Mp3
+from reccli.core.audio.reading import long_enough
 from reccli.core.audio.wav import Wav
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from reccli.core.audio.length import slack
-from reccli.core.audio.reading import Reading
+from reccli.core.audio.reading import Reading, slack
 
 MOST_CHUNKS = 1_000
 """Chunks before the data, after which there is none."""
