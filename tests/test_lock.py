@@ -77,7 +77,7 @@ def test_what_cannot_be_written_down_is_held_all_the_same(monkeypatch: pytest.Mo
     def full(*_args: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(lock, "_tell", full)
+    monkeypatch.setattr(lock, "_sign", full)
     with running(), pytest.raises(LockedError), running():
         pass
 
@@ -88,11 +88,11 @@ def test_who_waits_goes_on_when_the_other_has_ended(monkeypatch: pytest.MonkeyPa
     first = running()
     first.__enter__()
 
-    def told(_holder: object) -> str:
+    def holder(_holder: object) -> str:
         waiting.set()
         return "somebody"
 
-    monkeypatch.setattr(lock, "_told", told)
+    monkeypatch.setattr(lock, "_holder", holder)
     began: list[bool] = []
 
     def second() -> None:

@@ -53,7 +53,7 @@ def only_run(
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _taken(lock) or (wait and _taken_in_time(lock, holder, wait, stop)):
             with suppress(OSError):
-                _tell(holder, command)
+                _sign(holder, command)
         elif not stop.is_set():
             raise LockedError(f"another run holds the lock: {_holder(holder)}")
     except (OSError, NotImplementedError) as error:  # no directory, or locks do not work in it
@@ -85,7 +85,7 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _tell(holder: Path, command: str) -> None:
+def _sign(holder: Path, command: str) -> None:
     """Write who we are beside the lock, whose own file is cut short by whoever tries it."""
     about = {
         "command": command,

@@ -8,7 +8,6 @@ For `app` and what lies above it; the rest is given what it needs. Only this pac
 pydantic, which is slow to import: the command line imports it lazily, inside a command.
 """
 
-from reccli.config.identity import identity
 from reccli.config.loading import load
 from reccli.config.own_sections import (
     RECORDING_STATUS,
@@ -24,7 +23,7 @@ from reccli.config.service_sections import S3, Airtable, Links, Region, Twilio
 from reccli.config.settings import Settings
 from reccli.config.showing import in_force, write_example
 from reccli.config.sources import find_config
-from reccli.config.state import state_dir
+from reccli.config.state import identity, state_dir
 
 __all__ = [
     "RECORDING_STATUS",

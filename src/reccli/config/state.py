@@ -1,10 +1,11 @@
-"""Where local state lives, also on a machine that has no place for it.
+"""Where local state lives, also on a machine that has no place for it, and whose it is.
 
-For `loading`; `state_dir` is exported.
+For `loading`; `state_dir` and `identity` are exported.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -18,6 +19,23 @@ from reccli.config.section import bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from reccli.config.settings import Settings
+
+
+def identity(settings: Settings) -> str:
+    """Return a name for the account, the place in S3 and the table that make one archive.
+
+    For the lock of a run and for what the ledger holds. A short hash, so that it can stand in a
+    file's name and gives nothing away.
+    """
+    twilio, s3, airtable = settings.twilio, settings.s3, settings.airtable
+    parts = (
+        *(twilio.account_sid, twilio.api_base),
+        *(s3.endpoint_url, s3.bucket, s3.prefix),
+        *(airtable.endpoint_url, airtable.base_id, airtable.table),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def state_dir(env: Mapping[str, str] = os.environ) -> Path:

@@ -90,7 +90,7 @@ class _Intake:
         if not signatures:
             raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
         self._run_id = run_id
-        self._idle_told = False
+        self._idle_warned = False
         self._stack = ExitStack()
         stop = threading.Event()
         concurrency = machine.room_for(settings.engine.concurrency)
@@ -148,13 +148,13 @@ class _Intake:
             ) from None
         if new:
             self._worker.wake()
-            self._tell_if_idle()
+            self._warn_if_idle()
         return new
 
-    def _tell_if_idle(self) -> None:
+    def _warn_if_idle(self) -> None:
         """Log once that nothing works on what comes in: mounted, but without the lifespan."""
-        if not self._worker.started and not self._idle_told:
-            self._idle_told = True
+        if not self._worker.started and not self._idle_warned:
+            self._idle_warned = True
             hint = "enter app.router.lifespan_context(app), or run `reccli process` from cron"
             _log.warning("worker_not_started", hint=hint)
 

@@ -59,8 +59,8 @@ class Unblocked(io.TextIOBase):
         while (text := self._waiting.get()) is not None:
             self._pass_on(text)
             if self._lost and self._waiting.qsize() < LONGEST // 2:  # room for it
-                self._tell_what_is_lost()
-        self._tell_what_is_lost()
+                self._report_lost()
+        self._report_lost()
         while not self._waiting.empty():  # what came behind the end, that line among it
             self._pass_on(self._waiting.get() or "")
 
@@ -71,7 +71,7 @@ class Unblocked(io.TextIOBase):
         except (OSError, ValueError):
             return  # nobody is there to read
 
-    def _tell_what_is_lost(self) -> None:
+    def _report_lost(self) -> None:
         with self._counting:
             lost, self._lost = self._lost, 0
         if lost:

@@ -1,7 +1,8 @@
 """Translates what botocore raises into the vocabulary of `core.errors`.
 
 The codes are those that S3 documents and botocore shows. A HEAD answer has no body, so botocore
-gives its status as the code; it is named here as the same answer with a body would be.
+gives its status as the code; it is named here as the same answer with a body would be. The grants
+in the hints are those that the S3 API reference names for each operation.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from reccli import network
-from reccli.adapters.s3.hints import CREDENTIALS, hint_for
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError, quotable
 
 if TYPE_CHECKING:
@@ -80,6 +80,30 @@ _UNREACHABLE = (
 _KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}")
 _PATH_OF_URL = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")
 _TORN_TLS = re.compile(r"EOF|BAD_RECORD|DECRYPTION_FAILED|RESET", re.IGNORECASE)
+_CREDENTIALS = "set s3.access_key_id and s3.secret_access_key, or give boto3's own chain a login"
+_HINTS = {
+    "AccessDenied": "grant s3:GetObject, s3:PutObject and s3:ListBucket, and GenerateDataKey and "
+    "Decrypt of the KMS key if there is one",
+    "AccessDenied open": "grant s3:GetObject on the objects of the bucket",
+    "AccessDenied list": "grant s3:ListBucket on the bucket",
+    "AuthorizationHeaderMalformed": "set s3.region to the bucket's region",
+    "403": "S3 gives a HEAD no reason: check the credentials, this machine's clock, s3:GetObject, "
+    "s3:ListBucket (without it a missing key answers 403), and kms:Decrypt if there is a KMS key",
+    "BadRequest": "renew the session token if there is one; else check s3.region",
+    "EndpointConnectionError": "check the network, s3.endpoint_url and s3.region",
+    "ExpiredToken": "renew the session token",
+    "InvalidAccessKeyId": _CREDENTIALS,
+    "InvalidObjectState": "the object is archived: restore it, and keep lifecycle rules off it",
+    "InvalidStorageClass": "set s3.storage_class to one that this store has",
+    "MetadataTooLarge": "S3 takes 2 KB of metadata",
+    "NoSuchBucket": "create the bucket, or correct s3.bucket",
+    "NotImplemented": "the store must take If-None-Match on PutObject (Backblaze B2 does not): "
+    "reccli writes nothing without it",
+    "RequestTimeTooSkewed": "set this machine's clock (NTP)",
+    "SSLError": "check s3.endpoint_url, the certificate and this machine's clock",
+    "SignatureDoesNotMatch": "correct s3.secret_access_key",
+}
+_KMS_GRANT = re.compile(r"\bkms:[A-Za-z]+")
 
 
 @contextmanager
@@ -111,14 +135,14 @@ def sdk_failure(error: Exception, action: str, place: str) -> Failure:
         kind = FailureKind.BUSY
     else:
         kind = FailureKind.PERMANENT
-    hint = CREDENTIALS if isinstance(error, _NO_CREDENTIALS) else hint_for(code)
+    hint = _CREDENTIALS if isinstance(error, _NO_CREDENTIALS) else _hint(code)
     text = _PATH_OF_URL.sub(r"\1", _plain(str(error)))  # the SDK repeats the key: `place` has it
     return failure(kind, code, f"cannot {action} {place}: {text}", hint)
 
 
 def failure(kind: FailureKind, code: str, message: str, hint: str = "") -> Failure:
     """Return a failure of S3 that is not an error of the SDK."""
-    return Failure(Service.S3, kind, code, message, hint or hint_for(code))
+    return Failure(Service.S3, kind, code, message, hint or _hint(code))
 
 
 def unreadable(error: Exception, action: str, place: str) -> Failure:
@@ -168,7 +192,7 @@ def _answered(error: sdk.ClientError, action: str, place: str) -> Failure:
     if region and _WRONG_REGION.fullmatch(code):
         return failure(FailureKind.PERMANENT, "WrongRegion", message, f'set s3.region = "{region}"')
     bare = error.response.get("Error", {}).get("Code") == "403"
-    hint = hint_for("403" if bare else code, action, _said(error))
+    hint = _hint("403" if bare else code, action, _said(error))
     return Failure(
         Service.S3, _kind(code, status), code, message, hint, network.retry_after(headers)
     )
@@ -186,6 +210,19 @@ def _kind(code: str, status: int) -> FailureKind:
     if _DENIED.fullmatch(code) or status in {401, 403}:
         return FailureKind.DENIED
     return FailureKind.PERMANENT
+
+
+def _hint(code: str, action: str = "", said: str = "") -> str:
+    """Return what helps; empty where nobody knows. `said` are the store's own words.
+
+    S3 passes on what KMS refused as an AccessDenied that names the action of KMS (AWS re:Post,
+    s3-large-file-encryption-kms-key).
+    """
+    if code.startswith("KMS."):
+        return "enable the key that s3.kms_key_id names, or name another"
+    if code == "AccessDenied" and (grant := _KMS_GRANT.search(said)):
+        return f"grant {grant[0]} on the KMS key, in its key policy too: S3 itself did not refuse"
+    return _HINTS.get(f"{code} {action}") or _HINTS.get(code, "")
 
 
 def _plain(text: str) -> str:
