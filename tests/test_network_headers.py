@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from reccli.network import body_length, http_date, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize(
@@ -33,6 +38,16 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after({}) is None
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_date_without_a_zone_is_utc() -> None:
     assert http_date("Mon, 02 Feb 2026 10:00:00 -0000") == datetime(2026, 2, 2, 10, tzinfo=UTC)
     assert http_date("Mon, 02 Feb 2026 12:00:00 +0200") == datetime(2026, 2, 2, 10, tzinfo=UTC)
