@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src/reccli"
 README = ROOT / "README.md"
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 CODES = {int(code) for code in Exit}
@@ -62,6 +63,14 @@ def sandbox() -> Iterator[Sandbox]:
 def test_the_documents_name_every_command() -> None:
     named = {words[1] for words in COMMANDS if words[0] == "reccli" and len(words) > 1}
     assert {"process", "migrate-fallbacks", "purge-twilio", "report", "serve", "webhook"} <= named
+
+
+@pytest.mark.parametrize("file", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda file: file.name)
+def test_a_file_that_is_named_is_there(file: Path) -> None:
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z0-9_]+)*/[a-z0-9_]+\.py)`", file.read_text()))
+    assert [one for one in named if not any((at / one).exists() for at in (ROOT, PACKAGE))] == []
+    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text())
+    assert [one for one in linked if not (file.parent / one).exists()] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
