@@ -15,7 +15,8 @@ RUN     := $(UV) run --frozen
 SYNCED  := .venv/.synced
 
 # One environment whatever the shell brings along; a cache of our own where HOME can't hold one.
-unexport VIRTUAL_ENV PYTHONHOME
+# Bytecode is kept: without it every worker of the tests compiles all of them again.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONDONTWRITEBYTECODE
 export UV_PROJECT_ENVIRONMENT := .venv
 ifneq ($(shell test -w "$$HOME" && echo writable),writable)
 export UV_CACHE_DIR ?= $(CURDIR)/.bootstrap/uv-cache

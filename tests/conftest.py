@@ -5,8 +5,10 @@ it also sees name look-ups, datagrams, `connect_ex`, imports, fixtures and threa
 """
 
 import ipaddress
+import itertools
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,13 +56,20 @@ def block_network(event: str, args: tuple[object, ...]) -> None:
 sys.addaudithook(block_network)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give one path after the other where nothing is; a `tmp_path` for each would be dear."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def bare_environment(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a home of its own, and none of the developer's settings or credentials."""
     for name in os.environ:
         if name.startswith(OURS) or name.lower() in PROXIES or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
-    home = tmp_path / "home"
+    home = next(homes)
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     for kind in ("CACHE", "CONFIG", "DATA", "STATE"):

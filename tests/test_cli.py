@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import typer
@@ -16,8 +14,11 @@ import typer
 from reccli.cli import options
 from reccli.cli.options import duration, hours, moment, sid
 from reccli.config import validators
+from reccli.sandbox.running import Ended
+from tests import prefork
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 COMMANDS = ("process", "migrate-fallbacks", "purge-twilio", "report")
@@ -31,18 +32,6 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def doc(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stdout)
-        return found
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     made = tmp_path / "cli"
@@ -50,18 +39,15 @@ def home(tmp_path: Path) -> Path:
     return made
 
 
-def reccli(home: Path, *arguments: str, **environment: str) -> Done:
-    return run(home, "-m", "reccli", *arguments, **environment)
+def reccli(home: Path, *arguments: str, **environment: str) -> Ended:
+    return prefork.run(arguments, bare(home, environment), home)
 
 
-def python(home: Path, code: str, **environment: str) -> Done:
-    return run(home, "-c", code, **environment)
-
-
-def run(home: Path, *arguments: str, **environment: str) -> Done:
+def python(home: Path, *arguments: str, **environment: str) -> Ended:
+    """Run in an interpreter of its own."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},
+        env=bare(home, environment),
         cwd=home,
         capture_output=True,
         encoding="utf-8",
@@ -69,14 +55,18 @@ def run(home: Path, *arguments: str, **environment: str) -> Done:
         timeout=60,
         stdin=subprocess.DEVNULL,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def bare(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), **environment}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_configuration_error_is_one_document(home: Path, command: str) -> None:
     done = reccli(home, command, "--json", TWILIO_AUTH_TOKEN=TOKEN)
-    assert done.code == 2
-    doc = done.doc  # nothing but JSON is on stdout
+    assert done.exit_code == 2
+    doc = done.document  # nothing but JSON is on stdout
     assert doc.keys() >= {
         *("schema", "command", "run_id", "dry_run", "ok", "exit_code"),
         *("started_at", "finished_at", "summary", "recordings", "errors"),
@@ -90,7 +80,7 @@ def test_a_configuration_error_is_one_document(home: Path, command: str) -> None
         assert key in told
     assert TOKEN not in done.stdout + done.stderr
     plain = reccli(home, command)
-    assert (plain.code, plain.stdout) == (2, "")
+    assert (plain.exit_code, plain.stdout) == (2, "")
     assert "error: twilio.account_sid: missing; set it in the file or in TWILIO_ACCOUNT_SID" in (
         plain.stderr
     )
@@ -115,8 +105,8 @@ def test_the_file_is_looked_for_in_the_order_of_the_contract(home: Path) -> None
 
     def read(*arguments: str, **env: str) -> str:
         done = reccli(home, "process", *arguments, "--json", **env)
-        assert done.code == 2
-        unknown = [e["message"] for e in done.doc["errors"] if "unknown key" in e["message"]]
+        assert done.exit_code == 2
+        unknown = [e["message"] for e in done.document["errors"] if "unknown key" in e["message"]]
         assert len(unknown) == 1
         return str(unknown[0])
 
@@ -130,7 +120,7 @@ def test_the_file_is_looked_for_in_the_order_of_the_contract(home: Path) -> None
     assert "s3.storage_clas: unknown key, did you mean storage_class?" in read(**named)
     for words in (("--config", str(home / "none.toml")), ("-c", str(home / "none.toml"))):
         done = reccli(home, "report", *words)
-        assert (done.code, "none.toml: no such file" in done.stderr) == (2, True)
+        assert (done.exit_code, "none.toml: no such file" in done.stderr) == (2, True)
     assert (user.exists(), default.exists()) == (True, True)
 
 
@@ -158,26 +148,30 @@ def test_the_file_is_looked_for_in_the_order_of_the_contract(home: Path) -> None
 )
 def test_a_usage_error_is_exit_code_2(home: Path, arguments: tuple[str, ...]) -> None:
     done = reccli(home, *arguments)
-    assert (done.code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr
     assert "Traceback" not in done.stderr
     told = reccli(home, *arguments, "--json")
-    assert told.code == 2
-    assert (told.doc["command"], told.doc["ok"], told.doc["exit_code"]) == (arguments[0], False, 2)
-    assert [error["code"] for error in told.doc["errors"]] == ["usage"]
-    assert told.doc["errors"][0]["message"]
-    assert told.doc["dry_run"] is ("--dry-run" in arguments)
+    assert told.exit_code == 2
+    assert (told.document["command"], told.document["ok"], told.document["exit_code"]) == (
+        arguments[0],
+        False,
+        2,
+    )
+    assert [error["code"] for error in told.document["errors"]] == ["usage"]
+    assert told.document["errors"][0]["message"]
+    assert told.document["dry_run"] is ("--dry-run" in arguments)
     assert "Error: " in told.stderr  # the person reads the usual words
 
 
 def test_help_with_json_is_no_error(home: Path) -> None:
     done = reccli(home, "process", "--json", "--help")
-    assert (done.code, "Usage" in done.stdout) == (0, True)
+    assert (done.exit_code, "Usage" in done.stdout) == (0, True)
 
 
 def test_a_home_that_cannot_be_found_is_no_error_of_its_own(home: Path) -> None:
     done = reccli(home, "process", "--json", XDG_CONFIG_HOME="~no-such-user-at-all")
-    assert (done.code, {error["code"] for error in done.doc["errors"]}) == (2, {"config"})
+    assert (done.exit_code, {error["code"] for error in done.document["errors"]}) == (2, {"config"})
 
 
 BROKEN = """
@@ -195,10 +189,10 @@ main()
     [("reccli.config", "load"), ("reccli.watch.logs", "configure"), ("reccli.app", "run")],
 )
 def test_a_bug_is_one_document_too(home: Path, module: str, name: str) -> None:
-    done = python(home, BROKEN.format(module=module, name=name), **SETTINGS)
-    assert done.code == 1
-    assert [error["code"] for error in done.doc["errors"]] == ["unexpected"]
-    assert "ValueError" in done.doc["errors"][0]["message"]
+    done = python(home, "-c", BROKEN.format(module=module, name=name), **SETTINGS)
+    assert done.exit_code == 1
+    assert [error["code"] for error in done.document["errors"]] == ["unexpected"]
+    assert "ValueError" in done.document["errors"][0]["message"]
 
 
 EARLY = """
@@ -217,23 +211,27 @@ main()
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_before_the_run_is_one_document(home: Path, number: str) -> None:
-    done = python(home, EARLY.format(number=number), **SETTINGS)
-    assert (done.code, done.doc["exit_code"], done.doc["command"]) == (130, 130, "process")
-    assert [error["code"] for error in done.doc["errors"]] == ["interrupted"]
+    done = python(home, "-c", EARLY.format(number=number), **SETTINGS)
+    assert (done.exit_code, done.document["exit_code"], done.document["command"]) == (
+        130,
+        130,
+        "process",
+    )
+    assert [error["code"] for error in done.document["errors"]] == ["interrupted"]
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_any_encoding_will_do(home: Path, encoding: str) -> None:
-    done = reccli(home, "process", "--help", PYTHONIOENCODING=encoding)
-    assert (done.code, "Traceback" in done.stderr) == (0, False)
+    done = python(home, "-m", "reccli", "process", "--help", PYTHONIOENCODING=encoding)
+    assert (done.exit_code, "Traceback" in done.stderr) == (0, False)
     code = (
         "from reccli.cli import streams; streams.prepare(); "
         "streams.say('RE0: Copy → Relink → Wait ({0})'.format(chr(0x65E5)))"
     )
-    done = python(home, code, PYTHONIOENCODING=encoding)
-    assert (done.code, done.stdout) == (0, "RE0: Copy -> Relink -> Wait (?)\n")
-    done = python(home, code, PYTHONIOENCODING="utf-8")
+    done = python(home, "-c", code, PYTHONIOENCODING=encoding)
+    assert (done.exit_code, done.stdout) == (0, "RE0: Copy -> Relink -> Wait (?)\n")
+    done = python(home, "-c", code, PYTHONIOENCODING="utf-8")
     assert done.stdout == "RE0: Copy → Relink → Wait (日)\n"
 
 
@@ -253,12 +251,14 @@ def test_every_command_has_the_flags_of_the_contract(home: Path) -> None:
 
 def test_help_names_every_command_and_exit_code(home: Path) -> None:
     done = reccli(home, "--help")
-    assert done.code == 0
+    assert done.exit_code == 0
     for command in COMMANDS:
         assert command in done.stdout
     for words in ("2 usage", "3 refused", "4 credentials", "5 only transient", "11 another", "130"):
         assert words in done.stdout
-    assert reccli(home).code == 2  # no command: the help is for a person, the code for a script
+    assert (
+        reccli(home).exit_code == 2
+    )  # no command: the help is for a person, the code for a script
     assert reccli(home, "--version").stdout.startswith("reccli ")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,9 +12,12 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from reccli.adapters.twilio import Signatures, Signed, explain
+from tests import prefork
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reccli.sandbox.running import Ended
 
 ACCOUNT, TOKEN, OLDER = "AC" + "0a" * 16, "f00dfeedf00dfeed", "beefbeefbeefbeef"
 PUBLIC = "https://calls.example.com"
@@ -40,20 +41,10 @@ FORM = (
 )
 
 
-def reccli(
-    home: Path, *arguments: str, stdin: str = "", **changes: str
-) -> subprocess.CompletedProcess[str]:
+def reccli(home: Path, *arguments: str, stdin: str = "", **changes: str) -> Ended:
     settings = {**SETTINGS, **changes, "HOME": str(home), "STATE_DIRECTORY": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-m", "reccli", "webhook", *arguments],
-        env={"PATH": os.environ["PATH"], **{k: v for k, v in settings.items() if v}},
-        cwd=home,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"PATH": os.environ["PATH"], **{k: v for k, v in settings.items() if v}}
+    done = prefork.run(("webhook", *arguments), environment, home, stdin=stdin)
     for secret in (TOKEN, OLDER):
         assert secret not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -63,7 +54,7 @@ def reccli(
 @pytest.mark.parametrize("status", ["completed", "absent", "failed", "in-progress"])
 def test_what_is_printed_is_what_twilio_would_send(tmp_path: Path, status: str) -> None:
     done = reccli(tmp_path, "sign", "--status", status, "--to", "http://127.0.0.1:8080")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     words = shlex.split(done.stdout)
     assert words[0] == "curl"
     assert words[-1] == "http://127.0.0.1:8080/api/twilio/recording-status"
@@ -83,11 +74,11 @@ def test_a_printed_signature_can_be_explained(tmp_path: Path) -> None:
     body = urlencode(told["params"])
     asked = ("explain", "--url", told["url"], "--signature", told["signature"], "--body", "-")
     done = reccli(tmp_path, *asked, "--json", stdin=body)
-    assert (done.returncode, json.loads(done.stdout)["valid"]) == (0, True)
+    assert (done.exit_code, json.loads(done.stdout)["valid"]) == (0, True)
     file = tmp_path / "body"
     file.write_text(body.replace("completed", "absent"))
     done = reccli(tmp_path, *asked[:-1], str(file))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stdout.startswith("token: ")
     assert "fix: " in done.stdout
     assert told["signature"] not in done.stdout
@@ -114,7 +105,7 @@ def test_what_is_missing_or_wrong_is_usage(
     tmp_path: Path, arguments: tuple[str, ...], changes: dict[str, str]
 ) -> None:
     done = reccli(tmp_path, *arguments, **changes)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stdout == ""
 
 
@@ -122,7 +113,7 @@ def test_what_is_missing_or_wrong_is_usage(
 def test_a_body_that_is_no_form_is_usage(tmp_path: Path, body: str) -> None:
     asked = ("explain", "--url", EXPECTED, "--signature", GOOD, "--body", "-")
     done = reccli(tmp_path, *asked, stdin=body)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "--body has to be a form" in done.stderr
 
 
@@ -130,7 +121,7 @@ def test_a_body_that_is_no_form_is_usage(tmp_path: Path, body: str) -> None:
 def test_a_signature_is_taken_as_it_was_copied(tmp_path: Path, form: str) -> None:
     body = urlencode(FORM)
     asked = ("explain", "--url", EXPECTED, "--body", "-", "--signature")
-    assert reccli(tmp_path, *asked, form.format(captured()), stdin=f"{body}\r\n").returncode == 0
+    assert reccli(tmp_path, *asked, form.format(captured()), stdin=f"{body}\r\n").exit_code == 0
 
 
 @pytest.mark.parametrize("seen", ["wss", "https"])
@@ -139,12 +130,12 @@ def test_the_handshake_of_a_stream_is_explained_too(tmp_path: Path, seen: str, s
     signature = SIGNATURES.sign(f"wss://calls.example.com/stream{slash}")
     asked = ("--url", f"{seen}://calls.example.com/stream", "--signature", signature)
     done = reccli(tmp_path, "explain", *asked)
-    assert (done.returncode, "the server takes it" in done.stdout) == (0, True)
+    assert (done.exit_code, "the server takes it" in done.stdout) == (0, True)
     other = SIGNATURES.sign("wss://other.example.com/stream")
     done = reccli(
         tmp_path, "explain", "--url", "wss://other.example.com/stream", "--signature", other
     )
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "fix: give Twilio wss://calls.example.com/stream" in done.stdout
     assert "webhook.public_url to https://other.example.com\n" in done.stdout
 
@@ -244,15 +235,15 @@ def test_the_token_is_the_cause_when_nothing_else_is() -> None:
 def test_a_get_is_signed_through_its_query(tmp_path: Path) -> None:
     url = f"{EXPECTED}?{urlencode(parse_qsl(urlencode(FORM), keep_blank_values=True))}"
     asked = ("explain", "--method", "GET", "--url", url, "--signature", SIGNATURES.sign(url))
-    assert reccli(tmp_path, *asked).returncode == 0
+    assert reccli(tmp_path, *asked).exit_code == 0
 
 
 def test_the_header_that_names_the_algorithm_counts(tmp_path: Path) -> None:
     signature = RequestValidator(TOKEN).compute_signature(EXPECTED, dict(FORM), "HMAC_SHA256")
     asked = ("explain", "--url", EXPECTED, "--signature", signature, "--body", "-")
     named = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
-    assert reccli(tmp_path, *asked, "--settings", named, stdin=urlencode(FORM)).returncode == 0
-    assert reccli(tmp_path, *asked, stdin=urlencode(FORM)).returncode == 1
+    assert reccli(tmp_path, *asked, "--settings", named, stdin=urlencode(FORM)).exit_code == 0
+    assert reccli(tmp_path, *asked, stdin=urlencode(FORM)).exit_code == 1
 
 
 def test_an_explanation_repeats_no_query() -> None:

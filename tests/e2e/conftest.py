@@ -14,7 +14,6 @@ from botocore.config import Config
 from reccli.sandbox.faults import Faults
 from reccli.sandbox.running import Sandbox
 from tests.e2e.lab import Lab
-from tests.e2e.prefork import Prefork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +43,8 @@ def services() -> Iterator[tuple[Sandbox, S3Client]]:
             os.kill(sandbox.s3.pid, signal.SIGKILL)
 
 
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Prefork]:
-    with Prefork() as prefork:
-        yield prefork
-
-
 @pytest.fixture
-def lab(services: tuple[Sandbox, S3Client], commands: Prefork, tmp_path: Path) -> Iterator[Lab]:
+def lab(services: tuple[Sandbox, S3Client], tmp_path: Path) -> Iterator[Lab]:
     sandbox, client = services
     twilio, airtable = sandbox.twilio, sandbox.airtable
     twilio.recordings.clear()
@@ -78,7 +71,7 @@ def lab(services: tuple[Sandbox, S3Client], commands: Prefork, tmp_path: Path) -
     sandbox.home = home
     bucket = f"b{uuid4().hex[:20]}"
     client.create_bucket(Bucket=bucket)
-    made = Lab(sandbox, client, sandbox.s3_proxy, bucket, home, commands)
+    made = Lab(sandbox, client, sandbox.s3_proxy, bucket, home)
     yield made
     made.check_nothing_lost()
     # Redirects lead to the media origin: credentials are not for it.

@@ -10,23 +10,25 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 from reccli.sandbox.faults import Fault, FaultKind, Faults
 from reccli.sandbox.running import API_KEY, AUTH_TOKEN, CALL, LINK, TRANSFER, Sandbox
+from tests import prefork
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mypy_boto3_s3 import S3Client
 
     from reccli.sandbox.airtable_table import FakeRow
     from reccli.sandbox.recordings import FakeRecording
     from reccli.sandbox.s3_proxy import S3Proxy
     from reccli.sandbox.standin import StandIn
-    from tests.e2e.prefork import Prefork
+    from tests.prefork import Forked
 
 SECRETS = (AUTH_TOKEN, API_KEY, "sandbox-admin-secret", "sandbox-reader-secret")
 SUMMARY = {
@@ -94,12 +96,14 @@ class Told:
 class Running:
     """A command that has not ended yet."""
 
-    process: subprocess.Popen[str]
+    process: Forked | subprocess.Popen[bytes]
+    said: list[Path]
+    """Its standard output, and its standard error."""
     as_json: bool
 
     def end(self, *, killed: bool = False) -> Told:
-        stdout, stderr = self.process.communicate(timeout=90)
-        told = Told(self.process.returncode, stdout, stderr)
+        code = self.process.wait(90)
+        told = Told(code, *(file.read_text() for file in self.said))
         no_secrets(told)
         if not killed:
             check(told, as_json=self.as_json)
@@ -118,7 +122,7 @@ class Tripwire(Faults):
     method: str = ""
     """A pattern of method and path: only such requests count."""
     signal: signal.Signals = signal.SIGKILL
-    process: subprocess.Popen[str] | None = None
+    process: Forked | subprocess.Popen[bytes] | None = None
     seen: int = 0
     tripped: threading.Event = field(default_factory=threading.Event)
 
@@ -162,7 +166,6 @@ class Lab:
     tap: S3Proxy
     bucket: str
     home: Path
-    commands: Prefork
     tampered: set[str] = field(default_factory=set)
     """Recordings whose object the test itself has spoiled."""
     patches: dict[str, float] = field(default_factory=dict)
@@ -178,7 +181,7 @@ class Lab:
 
     def run(self, *arguments: str, **changes: str) -> Told:
         """Run a command to its end, and check what holds for every one."""
-        done = self.commands.run(arguments, self.environment(**changes), self.home, self.patches)
+        done = prefork.run(arguments, self.environment(**changes), self.home, self.patches)
         told = Told(done.exit_code, done.stdout, done.stderr)
         no_secrets(told)
         check(told, as_json="--json" in arguments)
@@ -187,18 +190,29 @@ class Lab:
     def json(self, *arguments: str, **changes: str) -> Told:
         return self.run(*arguments, "--json", **changes)
 
-    def start(self, *arguments: str, **changes: str) -> Running:
-        """Start a command and leave it running."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "reccli", *arguments],
-            env=self.environment(**changes),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        return Running(process, "--json" in arguments)
+    def start(self, *arguments: str, anew: bool = False, **changes: str) -> Running:
+        """Start a command and leave it running; `anew` in an interpreter of its own, as cron does.
+
+        It writes into files: nobody has to read along.
+        """
+        said = [Path(mkstemp(dir=self.home, suffix=".log")[1]) for _ in range(2)]
+        environment = self.environment(**changes)
+        with ExitStack() as stack:
+            nothing = stack.enter_context(Path(os.devnull).open("rb"))
+            stdout, stderr = (stack.enter_context(file.open("wb")) for file in said)
+            process = (
+                subprocess.Popen(
+                    [sys.executable, "-m", "reccli", *arguments],
+                    env=environment,
+                    cwd=self.home,
+                    stdin=nothing,
+                    stdout=stdout,
+                    stderr=stderr,
+                )
+                if anew
+                else prefork.start(arguments, environment, self.home, (nothing, stdout, stderr))
+            )
+        return Running(process, said, "--json" in arguments)
 
     def trip(self, wire: Tripwire, *arguments: str, **changes: str) -> Told:
         """Run a command that a tripwire signals on its way."""
@@ -208,7 +222,7 @@ class Lab:
         for service in services:
             service.faults = wire
         try:
-            running = self.start(*arguments, **changes)
+            running = self.start(*arguments, anew=True, **changes)
             wire.process = running.process
             return running.end(killed=wire.signal is signal.SIGKILL)
         finally:

@@ -11,13 +11,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import httpx
 from twilio.request_validator import RequestValidator
 
 from reccli.sandbox.running import ACCOUNT_SID, AUTH_TOKEN
+from tests import prefork
 from tests.e2e.lab import Told, no_secrets
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reccli.sandbox.recordings import FakeRecording
+    from tests.prefork import Forked
 
 PUBLIC_URL = "https://calls.example.com"
 ROUTE = "/api/twilio/recording-status"
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds that a test waits for what should come within one."""
 
 
@@ -38,21 +40,14 @@ class Server:
 
     environment: dict[str, str]
     home: Path
-    wrapper: tuple[str, ...] = ()
-    """What runs the server: nothing, or a program such as strace with its arguments."""
+    wrapper: tuple[str, ...] | None = None
+    """What starts it as a new interpreter: nothing else, or a program such as strace."""
     url: str = ""
 
     def __enter__(self) -> Self:
         self._said = Path(tempfile.mkstemp(dir=self.home, suffix=".log")[1])
         with self._said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [*self.wrapper, sys.executable, "-m", "reccli", "serve", "--port", "0"],
-                env={"RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL, **self.environment},
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-            )
+            self.process = self._start(said)
         try:
             self.url = str(self.wait_for_event("serving")["url"])
         except BaseException:
@@ -60,6 +55,21 @@ class Server:
             raise
         self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
         return self
+
+    def _start(self, said: IO[bytes]) -> Forked | subprocess.Popen[bytes]:
+        arguments = ("serve", "--port", "0")
+        environment = {"RECCLI_WEBHOOK__PUBLIC_URL": PUBLIC_URL, **self.environment}
+        with Path(os.devnull).open("rb") as nothing:
+            if self.wrapper is None:
+                return prefork.start(arguments, environment, self.home, (nothing, said, said))
+            return subprocess.Popen(
+                [*self.wrapper, sys.executable, "-m", "reccli", *arguments],
+                env=environment,
+                cwd=self.home,
+                stdin=nothing,
+                stdout=said,
+                stderr=said,
+            )
 
     def __exit__(
         self,

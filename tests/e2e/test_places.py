@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import prefork
 from tests.e2e.lab import Told, check, no_secrets
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def test_without_a_home_a_run_goes_on_and_says_where_its_memory_is(lab: Lab) -> 
     row, recording = lab.call()
     environment = lab.environment(STATE_DIRECTORY="", TMPDIR=str(lab.home))
     del environment["HOME"]
-    done = lab.commands.run(("process", "--json"), environment, lab.home)
+    done = prefork.run(("process", "--json"), environment, lab.home)
     told = Told(done.exit_code, done.stdout, done.stderr)
     no_secrets(told)
     check(told, as_json=True)

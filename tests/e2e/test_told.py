@@ -10,11 +10,12 @@ import pytest
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.running import ACCOUNT_SID
+from tests import prefork
 from tests.ledger.samples import add_all
 
 if TYPE_CHECKING:
     from reccli.sandbox.recordings import FakeRecording
-    from tests.e2e.lab import Lab
+from tests.e2e.lab import Lab
 
 
 def causes(stdout: str, of: str) -> list[str]:
@@ -87,7 +88,7 @@ def test_a_missing_driver_is_a_mistake_of_configuration(lab: Lab) -> None:
     shadow = lab.home / "psycopg.py"  # found first, as the command is started here
     shadow.write_text('raise ModuleNotFoundError("no", name="psycopg")')
     secret = "postgresql+psycopg://me:sandbox-admin-secret@127.0.0.1/x"
-    told = lab.start("process", "--json", RECCLI_LEDGER__URL=secret).end()
+    told = lab.start("process", "--json", anew=True, RECCLI_LEDGER__URL=secret).end()
     assert (told.code, told.error_codes) == (2, {"config"})
     assert "psycopg is not installed" in told.doc["errors"][0]["message"]
     assert "reccli[postgres]" in told.doc["errors"][0]["message"]
@@ -209,7 +210,7 @@ def test_no_report_counts_ages_to_a_time_that_is_yet_to_come(lab: Lab) -> None:
 
 
 def check_usage(lab: Lab, typed: tuple[str, ...], told: str) -> None:
-    refused = lab.commands.run(typed, lab.environment(), lab.home)
+    refused = prefork.run(typed, lab.environment(), lab.home)
     (error,) = refused.document["errors"]
     assert (refused.exit_code, error["code"]) == (2, "usage")
     assert told in error["message"]
