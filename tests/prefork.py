@@ -25,7 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from reccli.sandbox.running import Ended
+from reccli.sandbox.running import Ended, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +110,17 @@ def start(
     if not (pid := os.read(report, 4)):
         raise RuntimeError("nothing was forked")
     return Forked(int.from_bytes(pid), report)
+
+
+class ForkedSandbox(Sandbox):
+    """A sandbox whose commands are forked; `patches` are other constants for all of them."""
+
+    patches: Mapping[str, float] | None = None
+
+    def reccli(self, *arguments: str, **changes: str) -> Ended:
+        """Run a command to its end, with some of the environment changed."""
+        home = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        return run(arguments, {**home, **self.environment(**changes)}, self.home, self.patches)
 
 
 @cache

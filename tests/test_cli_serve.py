@@ -16,10 +16,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from reccli.intake.server import _listen
+from tests import prefork
 from tests.intake.app import PUBLIC_URL, environment_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reccli.sandbox.running import Ended
 
 TOKEN = "f00dfeedf00dfeedf00dfeedf00dfeed"
 SETTINGS = {
@@ -36,19 +39,13 @@ API_KEY = {
 }
 
 
-def serve(
-    home: Path, *arguments: str, code: str = "from reccli.cli import main; main()", **changes: str
-) -> subprocess.CompletedProcess[str]:
+def serve(home: Path, *arguments: str, **changes: str) -> Ended:
+    return prefork.run(("serve", *arguments), environment(home, **changes), home)
+
+
+def environment(home: Path, **changes: str) -> dict[str, str]:
     settings = {**SETTINGS, **changes, "HOME": str(home), "STATE_DIRECTORY": str(home)}
-    return subprocess.run(
-        [sys.executable, "-c", code, "serve", *arguments],
-        env={"PATH": os.environ["PATH"], **{k: v for k, v in settings.items() if v}},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return {"PATH": os.environ["PATH"], **{k: v for k, v in settings.items() if v}}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +61,7 @@ def test_what_is_not_configured_is_named(
     tmp_path: Path, changes: dict[str, str], named: str
 ) -> None:
     done = serve(tmp_path, **changes)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert f"error: {named}" in done.stderr
     assert "fix: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -75,7 +72,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = serve(tmp_path, "--port", str(port))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert f"error: cannot listen on 127.0.0.1 port {port}" in done.stderr
     assert "fix: " in done.stderr
 
@@ -83,7 +80,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 def test_what_keeps_it_from_starting_is_one_document(tmp_path: Path) -> None:
     done = serve(tmp_path, "--json", RECCLI_WEBHOOK__PUBLIC_URL="")
     doc = json.loads(done.stdout)
-    assert (done.returncode, doc["command"], doc["exit_code"]) == (2, "serve", 2)
+    assert (done.exit_code, doc["command"], doc["exit_code"]) == (2, "serve", 2)
     assert [error["code"] for error in doc["errors"]] == ["config"]
 
 
@@ -120,7 +117,15 @@ def test_the_flags_of_every_command_are_taken(tmp_path: Path, flag: str) -> None
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "websockets"])
 def test_a_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; from reccli.cli import main; main()"
-    done = serve(tmp_path, code=code)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve"],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert f"error: {missing}" in done.stderr
     assert "fix: install the extra: reccli[webhook]" in done.stderr
@@ -129,7 +134,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
 @pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7"])
 def test_an_address_of_another_machine_is_told(tmp_path: Path, host: str) -> None:
     done = serve(tmp_path, "--host", host)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert f"error: cannot listen on {host} port 8080: Cannot assign requested" in done.stderr
     assert "fix: set webhook.host to an address of this machine" in done.stderr
 
@@ -139,7 +144,7 @@ def test_an_address_of_another_machine_is_told(tmp_path: Path, host: str) -> Non
 )
 def test_a_ledger_that_can_never_be_used_is_told_at_once(tmp_path: Path, url: str) -> None:
     done = serve(tmp_path, "--port", "0", RECCLI_LEDGER__URL=url.format(home=tmp_path))
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "error: ledger: " in done.stderr
     assert "fix: set ledger.url" in done.stderr
     assert "serving" not in done.stderr

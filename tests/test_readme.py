@@ -13,7 +13,7 @@ import pytest
 
 from reccli.config import load
 from reccli.flow.result import Exit
-from reccli.sandbox.running import Sandbox
+from tests.prefork import ForkedSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +53,8 @@ COMMANDS = sorted({words for file in DOCUMENTS for words in commands(file.read_t
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
+def sandbox() -> Iterator[ForkedSandbox]:
+    with ForkedSandbox() as running:
         running.airtable.requests_per_second = None
         running.call(duration=1, linked=True)
         yield running
@@ -74,7 +74,7 @@ def test_a_file_that_is_named_is_there(file: Path) -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_line_can_be_typed(sandbox: Sandbox, words: tuple[str, ...]) -> None:
+def test_a_command_line_can_be_typed(sandbox: ForkedSandbox, words: tuple[str, ...]) -> None:
     at = words.index("reccli")
     settings = dict(word.split("=", 1) for word in words[:at])
     arguments = list(words[at + 1 :])

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 _NO_CALL, _NOBODY = "CA" + "0" * 32, "RE" + "0" * 32
 """What there is not: that a service says so needs the same rights as to look for what there is."""
 
+S3_READ_TIMEOUT = 20.0
+"""Seconds without a byte from S3."""
+
 
 def services(
     settings: Settings, concurrency: int, stop: threading.Event, stack: ExitStack
@@ -164,7 +167,7 @@ def s3_options(settings: Settings, concurrency: int) -> S3Options:
         signing_secret_access_key=s3.signing_secret_access_key.get_secret_value(),
         link_ttl=min(timedelta(hours=settings.links.ttl_hours), MAX_LINK_TTL),
         connections=concurrency,
-        read_timeout=20,
+        read_timeout=S3_READ_TIMEOUT,
     )
 
 

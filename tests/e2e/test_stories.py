@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reccli.sandbox.running import Sandbox
 from reccli.sandbox.stories import STORIES
+from tests.prefork import ForkedSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reccli.sandbox.running import Sandbox
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_it_ends_as_told(name: str) -> None:
     said: list[str] = []
     story: Callable[[Sandbox, Callable[[str], None]], None] = STORIES[name]
-    with Sandbox() as sandbox:
+    with ForkedSandbox() as sandbox:
+        sandbox.patches = {"reccli.wiring:S3_READ_TIMEOUT": 2}
         story(sandbox, said.append)
     assert any(line.startswith("$ reccli process") for line in said)

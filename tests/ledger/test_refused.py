@@ -61,7 +61,7 @@ def test_no_waiting_helps(postgres_server: Server, change: tuple[str, str], told
 
 def test_the_server_does_not_start_with_a_wrong_password(tmp_path: Path, locked: str) -> None:
     done = serve(tmp_path, "--port", "0", RECCLI_LEDGER__URL=locked)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "password authentication failed" in done.stderr
     assert "fix: check the user, the password, the database and sslmode" in done.stderr
     assert "serving" not in done.stderr
