@@ -28,17 +28,20 @@ export UV_SYSTEM_CERTS ?= true
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ruff types layers format check smoke bench clean
+.PHONY: help demo test test-all lint ruff types layers format check smoke bench clean
 
 help: ## show this help
 	@echo 'usage: make TARGET'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(SYNCED) ## watch reccli at work on a local Twilio, S3 and Airtable
 	$(RUN) reccli $(DEMO) $(ARGS)
 
 test: $(SYNCED) ## run the tests (ARGS="-k name" picks some, WORKERS=0 runs them in one process)
 	$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-all: $(SYNCED) ## run them all: the ledger's on both databases, with many more examples
+	$(RUN) pytest -n $(WORKERS) --dist worksteal -m '' --hypothesis-profile exhaustive $(ARGS)
 
 lint: ruff types layers ## run every static check
 

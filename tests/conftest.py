@@ -16,6 +16,7 @@ from hypothesis import settings
 
 # Hypothesis: no deadlines on a busy machine, and in CI the same examples for the same code.
 settings.register_profile("reccli", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("exhaustive", deadline=None, derandomize=False, max_examples=2_000)
 settings.load_profile("reccli")
 
 LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}

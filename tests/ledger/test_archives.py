@@ -83,6 +83,7 @@ def forget_archives(url: str) -> None:
     execute(url, "CREATE INDEX callbacks_received ON callbacks (received_us, status)")
 
 
+@pytest.mark.dialect
 def test_a_ledger_of_the_version_before_is_taken_over(url: str) -> None:
     with Ledger.open(url) as ledger:
         add(ledger, 1)
@@ -110,6 +111,7 @@ def test_a_ledger_of_the_version_before_is_taken_over(url: str) -> None:
         assert not ledger.finish_callback(sid(2), NOW + timedelta(days=1), "not mine")
 
 
+@pytest.mark.dialect
 def test_it_has_the_same_indexes_then(url: str) -> None:
     def indexes() -> list[str]:
         if url.startswith("sqlite"):

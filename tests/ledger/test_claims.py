@@ -25,6 +25,8 @@ from tests.ledger.samples import (
     sid,
 )
 
+pytestmark = pytest.mark.dialect
+
 # ruff: noqa: SLF001 - statements are listened to where they go to the database
 
 DAY = timedelta(days=1)

@@ -77,6 +77,7 @@ def stored(url: str) -> set[str]:
 # --- what it keeps
 
 
+@pytest.mark.dialect
 def test_what_is_acknowledged_is_there(inbox: Inbox, url: str) -> None:
     assert inbox.add(callback(1)).result(SOON) is True
     assert stored(url) == {sid(1)}
@@ -194,6 +195,7 @@ def test_a_full_disk_fails_all_and_is_got_over(path: Path) -> None:
     inbox.close()
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize(
     "changes",
     [
@@ -328,6 +330,7 @@ def test_a_file_that_is_lost_under_way(path: Path, when: str) -> None:
     assert stored(url) == {sid(n) for n in ((2, 3) if when == "replaced" else (3,))}
 
 
+@pytest.mark.dialect
 def test_tables_that_are_gone_are_made_again(inbox: Inbox, url: str) -> None:
     inbox.add(callback(1)).result(SOON)
     for table in ("callbacks", "events"):

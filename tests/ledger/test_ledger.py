@@ -53,6 +53,7 @@ def test_recordings_of_an_event_are_told_once_each(
     assert either.recordings_with("never", *window) == set()
 
 
+@pytest.mark.dialect
 def test_times_of_any_zone_are_kept_to_the_microsecond(either: Ledger) -> None:
     there = NOW.astimezone(tz=datetime.strptime("+1030", "%z").tzinfo)
     add(either, received=there)
@@ -63,6 +64,7 @@ def test_times_of_any_zone_are_kept_to_the_microsecond(either: Ledger) -> None:
         add(either, received=NOW.replace(tzinfo=None))
 
 
+@pytest.mark.dialect
 def test_a_callback_is_kept_once_as_it_came(either: Ledger, url: str) -> None:
     body = b"From=%2B1\0\xff\xfe"
     assert add(either, body=body)
@@ -81,6 +83,7 @@ def test_many_callbacks_at_once_say_which_are_new(either: Ledger) -> None:
     assert add_all(either, []) == []
 
 
+@pytest.mark.dialect
 def test_of_two_in_one_batch_the_first_is_kept(either: Ledger, url: str) -> None:
     first, second = callback(1, body=b"first"), callback(1, body=b"second")
     assert add_all(either, [first, second]) == [True, False]
@@ -140,6 +143,7 @@ def test_finishing_leaves_what_came_in_later(either: Ledger, url: str) -> None:
     assert found == [("in-progress", "linked"), ("completed", "lost")]
 
 
+@pytest.mark.dialect
 def test_text_from_outside_that_no_database_takes(either: Ledger) -> None:
     assert add(either, call_sid="CA\0\ud800'; DROP TABLE callbacks; --")
     (pending,) = either.pending_callbacks(1)
@@ -157,6 +161,7 @@ def test_runs(either: Ledger, url: str) -> None:
     ]
 
 
+@pytest.mark.dialect
 def test_opening_again_finds_everything(url: str) -> None:
     for number in range(3):
         with Ledger.open(url) as ledger:
@@ -165,6 +170,7 @@ def test_opening_again_finds_everything(url: str) -> None:
     assert execute(url, "SELECT version FROM schema_version") == [(schema.VERSION,)]
 
 
+@pytest.mark.dialect
 def test_a_transaction_writes_all_or_nothing(either: Ledger) -> None:
     def write() -> None:
         with either.transaction() as transaction:

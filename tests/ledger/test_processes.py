@@ -19,6 +19,8 @@ from tests.ledger.samples import add_all, callback, execute, sid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.dialect
+
 WORKER = Path(__file__).with_name("worker.py")
 LONGEST = 60.0
 
