@@ -266,7 +266,7 @@ def test_the_flags_of_every_command_are_taken(
     tmp_path: Path, arguments: tuple[str, ...], flag: str
 ) -> None:
     done = reccli(tmp_path, *arguments, flag)
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert bool(done.stdout) is not (arguments == EXPLAIN and flag == "-q")
     if flag == "--json":
         assert json.loads(done.stdout).keys() >= ({"valid"} if arguments == EXPLAIN else {"url"})
@@ -281,4 +281,4 @@ def test_the_flags_of_every_command_are_taken(
 
 def test_a_refusal_is_told_under_quiet_as_well(tmp_path: Path) -> None:
     done = reccli(tmp_path, *EXPLAIN[:-1], SIGNATURES.sign(f"{EXPECTED}x"), "-q")
-    assert (done.returncode, done.stdout == "") == (1, False)
+    assert (done.exit_code, done.stdout == "") == (1, False)
