@@ -271,7 +271,7 @@ def test_the_flags_of_every_command_are_taken(
     if flag == "--json":
         assert json.loads(done.stdout).keys() >= ({"valid"} if arguments == EXPLAIN else {"url"})
     refused = reccli(tmp_path, *arguments, flag, RECCLI_WEBHOOK__PUBLIC_URL="")
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "error: webhook.public_url: missing" in refused.stderr
     if flag == "--json":
         doc = json.loads(refused.stdout)
