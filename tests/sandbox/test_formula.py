@@ -87,7 +87,16 @@ def test_blank_cells() -> None:
             (broken, "Invalid formula. Please check your formula text.")
             for broken in [
                 *("", "'a'&", "('a'", "'a')", "'a' 'b'", "AND('a',)", "AND(,'a')", "AND()"),
-                *("'open", "{CallSid", "{CallSid}=='x'", "='a'", "'it's'", "#", "LEN('a','b')"),
+                *(
+                    "'open",
+                    "{CallSid",
+                    "{CallSid}=='x'",
+                    "='a'",
+                    "'it's'",
+                    "#",
+                    "LEN('a','b')",
+                    "'a\\nb'",
+                ),
                 *("{}", "{a}b}", "{a\\}b}", "{a\\b}", "RECORD_ID('a')", "FIND('a')"),
                 # What Airtable has and reccli does not write.
                 *("SEARCH('a',{CallSid})", "LEFT('a',1)", "NOT('a')", "NOW()", '"a"', "CallSid"),

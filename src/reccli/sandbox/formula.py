@@ -1,8 +1,8 @@
 """The part of Airtable's formula language that reccli writes, parsed once and compiled to closures.
 
 Anything else is an invalid formula, so that a new filter has to be thought of here too. FIND heeds
-case and is 0 where nothing is found, blank joins as "", a backslash escapes in texts, and the name
-of a field may hold no closing brace and no backslash.
+case and is 0 where nothing is found, blank joins as "", a backslash escapes a quote and itself, and
+the name of a field may hold no closing brace and no backslash.
 """
 
 import re
@@ -14,15 +14,14 @@ from typing import Protocol, TypeAlias
 INVALID = "Invalid formula. Please check your formula text."
 TOKENS = re.compile(
     r"""\s*(?:
-      (?P<text>'(?:[^'\\]|\\.)*')
+      (?P<text>'(?:[^'\\]|\\['\\])*')
     | (?P<field>\{[^}\\]+\})
     | (?P<number>\d+)
     | (?P<function>[A-Z_]+)(?=\()
     | (?P<sign>[=<&(),])
     )\s*""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE,
 )
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class FormulaError(ValueError):
@@ -170,7 +169,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 def _unescaped(quoted: str) -> str:
-    return re.sub(r"\\(.)", lambda m: ESCAPES.get(m[1], m[1]), quoted[1:-1], flags=re.DOTALL)
+    return re.sub(r"\\(.)", r"\1", quoted[1:-1])
 
 
 def _joined(left: Node, right: Node) -> Node:
