@@ -67,16 +67,20 @@ def start(home: Path, env: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    home = tmp_path_factory.mktemp("home")
-    env = home / "it's sandbox.env"
-    server = start(home, env)
+def wait_for(env: Path, server: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while not env.exists():
         assert server.poll() is None, server.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    home = tmp_path_factory.mktemp("home")
+    env = home / "it's sandbox.env"
+    server = start(home, env, "-v")
+    wait_for(env, server)
     try:
         yield Terminal(home, env)
     finally:
@@ -85,6 +89,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     assert server.returncode == 0
     assert "export TWILIO_ACCOUNT_SID=" in said
     assert talked.endswith("ended\n")
+    assert "airtable GET /v0/" in talked  # -v
     assert not env.exists()
 
 
@@ -163,3 +168,23 @@ def test_it_writes_over_no_other_file(tmp_path: Path) -> None:
     assert [error["code"] for error in json.loads(said)["errors"]] == ["usage"]
     assert "is there already" in talked
     assert env.read_text() == "TWILIO_AUTH_TOKEN=production\n"
+
+
+def test_its_environment_is_one_document(tmp_path: Path) -> None:
+    env = tmp_path / "env"
+    server = start(tmp_path, env, "--json")
+    wait_for(env, server)
+    server.send_signal(signal.SIGTERM)
+    said, talked = server.communicate(timeout=30)
+    found = json.loads(said)["sandbox"]
+    assert {"AWS_S3_BUCKET", "RECCLI_SANDBOX"} < found["environment"].keys()
+    assert found["new"].startswith("RE")
+    assert talked == "ended\n"
+
+
+def test_a_story_can_be_quiet_or_a_document(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, None)
+    quiet = terminal.type("sandbox", "s3-fine", "-q")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert terminal.json("sandbox", "s3-fine")["sandbox"] == {"stories": ["s3-fine"]}
+    assert terminal.type("sandbox", "--env", "x").returncode == 2  # goes with --serve
