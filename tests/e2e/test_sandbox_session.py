@@ -174,7 +174,7 @@ def test_its_environment_is_one_document(tmp_path: Path) -> None:
     env = tmp_path / "env"
     server = start(tmp_path, env, "--json")
     wait_for(env, server)
-    server.send_signal(signal.SIGTERM)
+    server.send_signal(signal.SIGTERM)  # however early, it ends in order
     said, talked = server.communicate(timeout=30)
     found = json.loads(said)["sandbox"]
     assert {"AWS_S3_BUCKET", "RECCLI_SANDBOX"} < found["environment"].keys()

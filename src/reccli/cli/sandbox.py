@@ -101,20 +101,14 @@ def play(
 
 @app.command("break")
 @takes(Command("sandbox break"))
-def break_(
-    invocation: Invocation,
-    service: _Service,
-) -> None:
+def break_(invocation: Invocation, service: _Service) -> None:
     """Take a service of the sandbox down: connections fail."""
     _switch(invocation, "break", service)
 
 
 @app.command()
 @takes(Command("sandbox mend"))
-def mend(
-    invocation: Invocation,
-    service: _Service,
-) -> None:
+def mend(invocation: Invocation, service: _Service) -> None:
     """Bring a service back, with what it held."""
     _switch(invocation, "mend", service)
 
@@ -132,10 +126,7 @@ def call(
     ] = 30,
 ) -> None:
     """Let a call come in: its recording appears on Twilio, its row in Airtable."""
-    with _errors():
-        from reccli.sandbox.control import ask
-
-        made = ask("POST", "calls", seconds=seconds, row=not no_row)
+    made = _ask("POST", "calls", seconds=seconds, row=not no_row)
     if invocation.as_json:
         invocation.print_document(sandbox=made)
     elif not invocation.quiet:
@@ -145,14 +136,9 @@ def call(
 
 @app.command()
 @takes(Command("sandbox rows"))
-def rows(
-    invocation: Invocation,
-) -> None:
+def rows(invocation: Invocation) -> None:
     """Show the table as a person reads it; links without their signatures."""
-    with _errors():
-        from reccli.sandbox.control import ask
-
-        found = ask("GET", "rows")
+    found = _ask("GET", "rows")
     if invocation.as_json:
         invocation.print_document(sandbox=found)
         return
@@ -163,14 +149,18 @@ def rows(
 
 
 def _switch(invocation: Invocation, verb: str, service: Service) -> None:
-    with _errors():
-        from reccli.sandbox.control import ask
-
-        up = ask("POST", verb, service)
+    up = _ask("POST", verb, service)
     if invocation.as_json:
         invocation.print_document(sandbox={"up": up})
     elif not invocation.quiet:
         say(", ".join(f"{name} is {'up' if is_up else 'down'}" for name, is_up in up.items()))
+
+
+def _ask(method: str, *path: str, **body: object) -> dict[str, Any]:
+    with _errors():
+        from reccli.sandbox.control import ask
+
+        return ask(method, *path, **body)
 
 
 @contextmanager
@@ -195,6 +185,9 @@ def _serve(invocation: Invocation, env: Path | None) -> None:
     """Keep the services up until interrupted."""
     from reccli.sandbox.serving import exports, serving
 
+    ended = threading.Event()  # set in the middle of a start too: it leaves nothing behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
+        signal.signal(number, lambda *_: ended.set())
     with serving(env) as up:
         if invocation.verbose:
             _show_requests(up.sandbox)
@@ -211,15 +204,13 @@ def _serve(invocation: Invocation, env: Path | None) -> None:
                 "#   reccli sandbox break s3; reccli sandbox call; reccli sandbox rows",
                 err=True,
             )
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
-            signal.signal(number, lambda *_: ended.set())
         ended.wait()
     if not invocation.quiet:
         typer.echo("ended", err=True)
 
 
 def _show_requests(sandbox: Sandbox) -> None:
+    """Print each request that Twilio and Airtable carry out."""
     for name, service in (
         ("twilio", sandbox.twilio),
         ("media", sandbox.twilio.media),
