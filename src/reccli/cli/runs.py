@@ -7,6 +7,7 @@ import typer
 from reccli.cli.invocation import Invocation, takes
 from reccli.cli.options import DELETES, WINDOW, WRITES, check_past
 from reccli.cli.running import run
+from reccli.core.sids import RECORDING, is_sid
 from reccli.flow.commands import MIGRATE_FALLBACKS, PROCESS, PURGE_TWILIO, REPORT
 
 app = typer.Typer()
@@ -17,7 +18,7 @@ app = typer.Typer()
 def process(invocation: Invocation) -> None:
     """Archive recordings: named ones, else all on Twilio since last time that no row links."""
     asked = invocation.asked
-    named = asked.sids and all(sid.startswith("RE") for sid in asked.sids)
+    named = asked.sids and all(is_sid(sid, RECORDING) for sid in asked.sids)
     if asked.accept_length and not named:
         message = "--accept-length needs the RE… of each recording that you have listened to"
         raise typer.BadParameter(message)
