@@ -58,7 +58,7 @@ class Bucket:
     def require_seen(self) -> None:
         """Return only if the bucket is known to exist; a 403 raises like any other failure.
 
-        It tells a missing key from a missing bucket: a HEAD of either answers a bare 404.
+        It parts a missing key from a missing bucket: a HEAD of either answers a bare 404.
         """
         with self._lock:
             if self._seen:

@@ -1,4 +1,4 @@
-"""Tells whether a body is the recording, and how long it plays; for the copy and the delete.
+"""Whether a body is the recording, and how long it plays; for the copy and the delete.
 
 A cut body can end cleanly: only its audio shows that half of it is missing. So every byte passes a
 `Meter`, which counts the seconds of a WAV by its format and those of an MP3 frame by frame.
