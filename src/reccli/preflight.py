@@ -41,7 +41,7 @@ def _by_name(key: str, field_id: str, name: str | None) -> str:
 
 
 def dying_links(settings: Settings, s3: S3Port) -> Failure | None:
-    """Say why no link that could be made would last; None if links can be made."""
+    """Return why no link that could be made would last; None if links can be made."""
     if settings.links.style != "presigned":
         return None
     try:

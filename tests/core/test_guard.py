@@ -1,4 +1,4 @@
-"""The brake on mass deletes: what is refused, in words that say why and what to do."""
+"""The guard against mass deletes: what is refused, in words that say why and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner with real threads: batches, the brake, stopping, and what one bad apple may spoil."""
+"""The runner with real threads: batches, the guard, stopping, and what one bad apple may spoil."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _seeds(bench: Bench, age: timedelta = NONE) -> list[Candidate]:
     ]
 
 
-# The brake
+# The guard
 
 
 def test_deleting_nearly_everything_is_refused() -> None:
@@ -258,7 +258,7 @@ def test_an_interrupted_run_ends_what_it_has_begun() -> None:
 
 
 def test_a_case_that_is_stopped_tells_what_it_did() -> None:
-    """Stopped while it waits for the brake, after it has written its link."""
+    """Stopped while it waits for the guard, after it has written its link."""
     bench = Bench(many(5))
 
     def stop_at_write(name: str, *_args: object) -> None:

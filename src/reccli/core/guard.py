@@ -1,4 +1,4 @@
-"""The brake on mass deletes: every delete may be proven safe and the batch still be a mistake.
+"""The guard against mass deletes: every delete may be proven safe and the batch still be a mistake.
 
 A wrong table, a wrong bucket or a wrong retention looks like "everything may go".
 """
@@ -42,7 +42,7 @@ class Due:
 
 
 def refusal(deletes: int, listed: int, limits: Limits, *, complete: bool) -> str | None:
-    """Say why this many deletes are unsafe, with the figures and the way out; None when safe.
+    """Return why this many deletes are unsafe, with the figures and the way out; None when safe.
 
     `listed` is how many recordings the run saw, `complete` whether it saw all that there are:
     only a share needs to know.

@@ -77,7 +77,7 @@ class _Group:
     answers: dict[CellId, Row | Failure] = field(default_factory=dict)
 
     def add(self, number: int, effect: WriteLinks, url: str) -> None:
-        """Take an effect in, unless another one writes one of its updates."""
+        """Add an effect, unless another one writes one of its cells."""
         updates = {(cell.row_id, cell.field) for cell in effect.cells}
         if not updates & self.taken:
             self.taken |= updates
@@ -107,7 +107,7 @@ class _Group:
     def reply(
         self, number: int, effect: WriteLinks, url: str, at: datetime
     ) -> Rows | Stale | Failure:
-        """Say what became of one effect; the rows as Airtable answered them are the read-back."""
+        """Return what became of one effect; the rows as Airtable answered are the read-back."""
         rows = []
         for cell in effect.cells:
             cell_id = cell.row_id, cell.field
@@ -122,7 +122,7 @@ class _Group:
         return Rows(tuple({row.id: row for row in rows}.values()), at)
 
     def _updates(self) -> dict[str, dict[str, str]]:
-        """Tell what is still to be written, by row."""
+        """Return what is still to be written, by row."""
         updates: dict[str, dict[str, str]] = {}
         for effect, url in self.effects.values():
             for cell in effect.cells:

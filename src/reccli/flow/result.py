@@ -44,7 +44,7 @@ COUNTS = ("seen", *_TAKEN.values(), *ENDS, "bytes")
 
 
 def end(outcome: Outcome) -> str:
-    """Say in which of `ENDS` a recording stands: what is gone first, then what went wrong."""
+    """Return in which of `ENDS` a recording stands: what is gone first, then what went wrong."""
     step = outcome.step
     if step.kind is StepKind.LOST:
         return "lost"
@@ -90,7 +90,7 @@ class Result(Ending):
         self.interrupted, self.gave_up = ending.interrupted, ending.gave_up
 
     def add(self, outcome: Outcome) -> None:
-        """Take in one recording; in a dry run the counts say what would be done."""
+        """Add one recording; in a dry run the counts say what would be done."""
         self.outcomes.append(outcome)
         self.counts.update(("seen", end(outcome)))
         self.counts.update(_TAKEN[kind] for kind in outcome.steps if kind in _TAKEN)

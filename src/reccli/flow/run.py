@@ -225,7 +225,7 @@ class Runner:
         self._sink(Event(effect.name, self._services.now(), ref.sid, call_sid, effect.detail))
 
     def _abandon(self) -> None:
-        """Give up what hangs; threads that are still at it are left behind."""
+        """End what hangs; threads that are still at it are left behind."""
         self._ending.gave_up = True
         failure = None if self._stop.is_set() else HANGS
         if self._reading and failure:

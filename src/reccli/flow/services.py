@@ -31,5 +31,5 @@ class Services:
     checks: Checks
 
     def retry_in(self, region: str) -> Retry:
-        """Give the patience with a region of Twilio: of the main one, another says nothing."""
+        """Return the patience with a region of Twilio: of the main one, another says nothing."""
         return self.retry if region == self.twilio.regions[0] else self.retry.within(region)

@@ -21,12 +21,12 @@ class Turn:
         self._left = 1
 
     def expect(self, requests: int) -> None:
-        """Say how many requests are to be sent."""
+        """Add so many requests that are to be sent."""
         with self._guard:
             self._left += requests
 
     def sent(self) -> None:
-        """Take note that one was sent, or never will be; with the last one the turn is over."""
+        """Count one as sent, or as never to be; with the last one the turn is over."""
         with self._guard:
             self._left -= 1
             if self._left == 0:

@@ -32,7 +32,7 @@ _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST
 def result_lines(
     asked: Asked, result: Result, *, every: bool, quiet: bool = False
 ) -> Iterator[str]:
-    """Tell a run; `every` recording, or only those that need somebody, or `quiet` nothing else."""
+    """Yield the lines about a run: `every` recording, or only those that need somebody, or `quiet` nothing else."""
     if not quiet and (asked.dry_run or every):
         yield from (_route(outcome, dry_run=asked.dry_run) for outcome in result.outcomes)
     if result.exit_code or not quiet:
@@ -45,7 +45,7 @@ def result_lines(
 
 
 def summary_line(asked: Asked, result: Result) -> str:
-    """Say in one line what happened, or in a dry run what would."""
+    """Return in one line what happened, or in a dry run what would."""
     counts = result.counts
     sizes = _sizes(result)
     parts = [f"{counts['seen']} seen"]
@@ -66,7 +66,7 @@ def summary_line(asked: Asked, result: Result) -> str:
 
 
 def _sizes(result: Result) -> dict[str, str]:
-    """Say how much was copied; in a dry run, what is known of how much would be moved."""
+    """Return how much was copied; in a dry run, what is known of how much would be moved."""
     if not result.dry_run:
         return {"copied": f" ({_size(result.counts['bytes'])})"}
     copied, deleted = (
@@ -85,7 +85,7 @@ def _minutes(outcomes: Iterable[Outcome]) -> int:
 
 
 def _route(outcome: Outcome, *, dry_run: bool) -> str:
-    """Tell the steps of this command; one that is for another command is only a reason."""
+    """Return the steps of this command; one that is for another command is only a reason."""
     ending = [outcome.step.kind] if outcome.step.kind in _SETTLED else []
     steps = " → ".join([*outcome.steps, *ending]) or "nothing"
     would = "would " if dry_run else ""
@@ -106,7 +106,7 @@ def _age(age: timedelta) -> str:
 
 
 def needs_a_person(result: Result) -> Iterator[str]:
-    """Tell failures, what is lost and what is held: a line for each cause, with its fix."""
+    """Yield failures, what is lost and what is held: a line for each cause, with its fix."""
     unsafe = _named(result, lambda one: one.step.reason is Reason.UNSAFE)
     causes: dict[tuple[str, ...], list[Problem]] = defaultdict(list)
     for problem in problems(result):
@@ -131,7 +131,7 @@ def needs_a_person(result: Result) -> Iterator[str]:
 
 
 def _cause(outcome: Outcome) -> str:
-    """Tell apart what is held for one reason and needs one fix or another."""
+    """Distinguish what is held for one reason and needs one fix or another."""
     return outcome.objection.code if outcome.objection else ""
 
 
@@ -194,7 +194,7 @@ _FIXES = {
 
 
 def report_lines(report: Report, result: Result) -> Iterator[str]:
-    """Tell the report as a table."""
+    """Yield the report as a table."""
     unread = report.airtable_update_failures is None
     nothing = _UNSEEN if unread else "nothing in this window"
     oldest = _UNSEEN if report.at_risk is None else "none"
