@@ -32,7 +32,10 @@ _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST
 def result_lines(
     asked: Asked, result: Result, *, every: bool, quiet: bool = False
 ) -> Iterator[str]:
-    """Yield the lines about a run: `every` recording, or only those that need somebody, or `quiet` nothing else."""
+    """Yield the lines about a run: on `every` recording, or on those that need somebody.
+
+    With `quiet`, what went well is not said.
+    """
     if not quiet and (asked.dry_run or every):
         yield from (_route(outcome, dry_run=asked.dry_run) for outcome in result.outcomes)
     if result.exit_code or not quiet:
