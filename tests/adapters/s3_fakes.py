@@ -18,12 +18,14 @@ import pytest
 
 from reccli.adapters.s3 import S3Adapter, S3Options
 from reccli.core.errors import FailureKind, ServiceError
-from reccli.core.model import Recording
 from reccli.flow.ports import Provenance
+from tests.core.samples import make_recording
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
+
+    from reccli.core.model import Recording
 
 SID = "RE" + "a1" * 16
 OTHER_SID = "RE" + "b2" * 16
@@ -40,20 +42,16 @@ ENCRYPTION = {
 
 
 def recording(sid: str = SID, **facts: Any) -> Recording:  # noqa: ANN401
-    return Recording(
-        **{
-            "sid": sid,
-            "account_sid": "AC" + "c3" * 16,
-            "region": "us1",
-            "status": "completed",
-            "call_sid": "CA" + "e5" * 16,
-            "duration": 12,
-            "channels": 2,
-            "created": datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
-            "source": "OutboundAPI",
-            **facts,
-        }
-    )
+    """Make a recording with all that the S3 adapter notes beside its audio."""
+    noted = {
+        "account_sid": "AC" + "c3" * 16,
+        "call_sid": "CA" + "e5" * 16,
+        "duration": 12,
+        "channels": 2,
+        "created": datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+        "source": "OutboundAPI",
+    }
+    return make_recording(**{"sid": sid, **noted, **facts})
 
 
 def provenance(data: bytes = AUDIO, about: Recording | None = None) -> Provenance:

@@ -18,7 +18,7 @@ from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 from reccli.sandbox.faults import Fault, FaultKind, Faults
-from reccli.sandbox.running import API_KEY, AUTH_TOKEN, CALL, LINK, TRANSFER, Sandbox
+from reccli.sandbox.running import API_KEY, AUTH_TOKEN, CALL, LINK, TRANSFER, Ended, Sandbox
 from tests import prefork
 
 if TYPE_CHECKING:
@@ -53,18 +53,16 @@ DOCUMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Told:
-    """How a command ended, and all that it said."""
+class Told(Ended):
+    """How a command ended, and what its document and its events say."""
 
-    code: int
-    stdout: str
-    stderr: str
+    @property
+    def code(self) -> int:
+        return self.exit_code
 
     @cached_property
     def doc(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stdout)
-        return found
+        return self.document
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
