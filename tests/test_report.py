@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+RUN = Asked(PROCESS, "r0123456789a", NOW)
 WINDOW = (NOW - timedelta(days=1), NOW)
 SID, CALL, ACCOUNT = "RE" + "0a" * 16, "CA" + "0b" * 16, "AC" + "0c" * 16
 UUID = "123e4567-e89b-12d3-a456-426614174000"
@@ -90,7 +91,7 @@ def failure(service: Service) -> Failure:
 
 
 def test_all_that_was_observed_is_told() -> None:
-    result = Result()
+    result = Result(asked=RUN)
     result.add(kept())
     report = report_on(result, FALLBACKS, History(), WINDOW)
     told = report.as_json()
@@ -107,7 +108,7 @@ def test_all_that_was_observed_is_told() -> None:
 
 @pytest.mark.parametrize("service", [Service.TWILIO, Service.RECCLI])
 def test_a_listing_that_broke_off_has_no_figures(service: Service) -> None:
-    result = Result(failures=[failure(service)])
+    result = Result(asked=RUN, failures=[failure(service)])
     result.add(kept())
     report = report_on(result, FALLBACKS, History(), WINDOW)
     unseen_figures = {name for name, value in report.as_json().items() if value is None}
@@ -119,13 +120,13 @@ def test_a_listing_that_broke_off_has_no_figures(service: Service) -> None:
 
 
 def test_an_interrupted_run_has_not_seen_everything() -> None:
-    report = report_on(Result(interrupted=True), {}, History(), WINDOW)
+    report = report_on(Result(asked=RUN, interrupted=True), {}, History(), WINDOW)
     unseen_figures = {name for name, value in report.as_json().items() if value is None}
     assert unseen_figures == FROM_TWILIO | {"lost"}
 
 
 def test_a_run_that_was_cut_short_gives_no_totals() -> None:
-    result = Result()
+    result = Result(asked=RUN)
     result.add(kept())
     report = report_on(result, FALLBACKS, History(), WINDOW, complete=False)
     unseen_figures = {name for name, value in report.as_json().items() if value is None}
@@ -133,7 +134,7 @@ def test_a_run_that_was_cut_short_gives_no_totals() -> None:
 
 
 def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
-    result = Result(failures=[failure(Service.AIRTABLE)])
+    result = Result(asked=RUN, failures=[failure(Service.AIRTABLE)])
     report = report_on(result, None, History(), WINDOW)
     assert report.fallback_rows is None
     assert (report.fallback_rate, report.s3_success_rate) == (None, 0.5)
@@ -149,25 +150,24 @@ def test_a_scan_that_broke_off_takes_nothing_else_along() -> None:
 
 @pytest.mark.parametrize("history", [None, History(broken=True)], ids=["none", "broken"])
 def test_without_a_history_the_rest_is_told(history: History | None) -> None:
-    report = report_on(Result(), {}, history, WINDOW)
+    report = report_on(Result(asked=RUN), {}, history, WINDOW)
     unknown = {name for name, value in report.as_json().items() if value is None}
     assert unknown == FROM_HISTORY | {"oldest_waiting_hours", "lost"}
     assert report.breach(0.0) is None
-    lines = list(report_lines(report, Result()))
+    lines = list(report_lines(report, Result(asked=RUN)))
     assert sum(line.endswith("could not observe") for line in lines) == 5
 
 
 # --- what needs a person
 
 DEAD = "links that are dead or dying and could not be renewed"
-RUN = Asked(PROCESS, "r0123456789a", NOW)
 
 
 def said(*outcomes: Outcome) -> list[str]:
-    result = Result()
+    result = Result(asked=RUN)
     for outcome in outcomes:
         result.add(outcome)
-    return list(result_lines(RUN, result, every=False))
+    return list(result_lines(result, every=False))
 
 
 def held(why: Reason, **how: Any) -> Outcome:  # noqa: ANN401 - any field of Outcome
@@ -236,12 +236,12 @@ def failing(sid: str, *failures: Failure) -> Outcome:
 
 def test_what_failed_twice_for_one_cause_is_told_once() -> None:
     again = replace(BROKEN, retry_after=3.0)
-    result = Result(failures=[failure(Service.AIRTABLE), failure(Service.AIRTABLE)])
+    result = Result(asked=RUN, failures=[failure(Service.AIRTABLE), failure(Service.AIRTABLE)])
     result.add(failing("RE1", BROKEN, again, BROKEN))
     result.add(failing("RE2", again))
     told = [(entry["code"], entry["sid"]) for entry in error_entries(result)]
     assert told == [("down", None), ("odd", "RE1"), ("odd", "RE2")]
-    lines = list(result_lines(RUN, result, every=False))
+    lines = list(result_lines(result, every=False))
     assert lines[1:] == [
         "error: airtable: is down [down]",
         "error: s3: an odd answer [odd]; 2 recordings: RE1, RE2; fix: look at it",
@@ -249,11 +249,11 @@ def test_what_failed_twice_for_one_cause_is_told_once() -> None:
 
 
 def test_what_fails_because_a_service_is_down_is_one_line_with_it() -> None:
-    result = Result(outages=(DOWN,))
+    result = Result(asked=RUN, outages=(DOWN,))
     for number, cause in enumerate((AWAY, NOT_ASKED, NOT_ASKED, NOT_ASKED)):
         result.add(failing(f"RE{number}", cause))
     result.add(failing("RE9", BROKEN))
-    lines = list(result_lines(RUN, result, every=False))
+    lines = list(result_lines(result, every=False))
     assert lines[1:] == [
         (
             "error: s3 has failed since 2026-11-22 09:30:00 UTC: no answer [service_down]; "
@@ -264,17 +264,17 @@ def test_what_fails_because_a_service_is_down_is_one_line_with_it() -> None:
 
 
 def test_an_outage_that_nothing_came_of_is_no_error() -> None:
-    result = Result(outages=(DOWN,))
+    result = Result(asked=RUN, outages=(DOWN,))
     assert (list(error_entries(result)), result.exit_code) == ([], Exit.OK)
     result.add(failing("RE1", BROKEN))
     assert [entry["code"] for entry in error_entries(result)] == ["odd"]
 
 
 def test_what_the_brake_holds_is_told_with_its_refusal() -> None:
-    result = Result(refusal="2 deletes are due")
+    result = Result(asked=RUN, refusal="2 deletes are due")
     for sid in ("RE1", "RE2"):
         result.add(replace(held(Reason.UNSAFE), sid=sid))
-    lines = list(result_lines(RUN, result, every=False))
+    lines = list(result_lines(result, every=False))
     assert lines[1:] == [
         (
             "error: 2 deletes are due [unsafe]; 2 recordings: RE1, RE2; "
@@ -285,10 +285,10 @@ def test_what_the_brake_holds_is_told_with_its_refusal() -> None:
 
 def test_quiet_is_not_silent() -> None:
     def quiet(*outcomes: Outcome) -> list[str]:
-        result = Result()
+        result = Result(asked=RUN)
         for outcome in outcomes:
             result.add(outcome)
-        return list(result_lines(RUN, result, every=True, quiet=True))
+        return list(result_lines(result, every=True, quiet=True))
 
     assert quiet(Outcome(SID, CALL, Step(StepKind.WAIT, Reason.UNHEARD_OF))) == []
     assert quiet(Outcome(SID, CALL, Step(StepKind.WAIT, Reason.DECLINED))) == []
@@ -353,9 +353,9 @@ def test_what_only_looks_like_one_is_kept(text: str) -> None:
 
 
 def test_the_document_shows_no_number_and_counts_bytes() -> None:
-    result = Result()
+    result = Result(asked=RUN)
     result.add(kept(key=f"calls/61-400-111-222/{SID}.mp3"))
     result.counts["bytes"] = 61400111222
-    made = document(RUN, result)
+    made = document(result)
     assert made["recordings"][0]["key"] == f"calls/{HIDDEN}/{SID}.mp3"
     assert made["summary"]["bytes"] == 61400111222

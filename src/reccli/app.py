@@ -72,7 +72,7 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
         fallbacks = _fallback_rows(sources) if command.reports else None
         past = history.Checkpoints(ledger, asked)
         items = past.in_turn(asked.items(sources, past.backlog(rules.naming)))
-        result = Result(dry_run=asked.dry_run)
+        result = Result(asked=asked)
         runner = Runner(
             services,
             rules,
@@ -132,4 +132,4 @@ def _pace(asked: Asked, concurrency: int) -> Pace:
     stop_at = None
     if asked.max_duration is not None:
         stop_at = time.monotonic() + asked.max_duration.total_seconds()
-    return Pace(concurrency, stop_at=stop_at, limit=asked.limit if asked.command.may else None)
+    return Pace(concurrency, stop_at=stop_at)

@@ -90,13 +90,11 @@ def rules(settings: Settings, asked: Asked, book: LinkBook, *, lasting_links: bo
     if retention is None:
         retention = timedelta(hours=settings.twilio.retention_hours)
     return Rules(
-        asked.command.may,
+        asked,
         Policy(retention, lasting_links),
         book,
         Naming(settings.s3.prefix, settings.s3.key_template, settings.twilio.media_format),
-        dry_run=asked.dry_run,
         conference_sid_field=settings.airtable.conference_sid_field,
-        accept_length=asked.accept_length,
     )
 
 

@@ -67,6 +67,7 @@ class Bench:
     on_call: Callable[..., None] = lambda *_args: None
     retention: timedelta = timedelta(hours=24)
     dry_run: bool = False
+    limit: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     lock: Any = field(default_factory=threading.RLock)
     calls: list[str] = field(default_factory=list)
@@ -89,10 +90,9 @@ class Bench:
         self.sources = Sources(self.services)
 
     def run(self, command: Command, items: Iterator[Candidate | Outcome] | None = None) -> Result:
-        rules = Rules(
-            command.may, Policy(self.retention), self.services.book, NAMING, dry_run=self.dry_run
-        )
-        result = Result(dry_run=self.dry_run)
+        asked = Asked(command, dry_run=self.dry_run, limit=self.limit)
+        rules = Rules(asked, Policy(self.retention), self.services.book, NAMING)
+        result = Result(asked=asked)
         runner = Runner(
             self.services,
             rules,

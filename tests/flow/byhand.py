@@ -14,7 +14,7 @@ from reccli.core.links import LinkBook
 from reccli.core.model import Recording, Ref, Row, S3State, StepKind, StoredObject
 from reccli.core.naming import Naming
 from reccli.flow.case import reconcile
-from reccli.flow.commands import Command
+from reccli.flow.commands import Asked, Command
 from reccli.flow.effects import (
     Copied,
     Copy,
@@ -67,7 +67,8 @@ class Stage:
     def play(self, candidate: Candidate | None = None) -> Outcome:
         """Run the case to its end."""
         policy = Policy(timedelta(hours=24))
-        rules = Rules(self.may, policy, self.book, self.naming, dry_run=self.dry_run)
+        asked = Asked(Command("by-hand", self.may), dry_run=self.dry_run)
+        rules = Rules(asked, policy, self.book, self.naming)
         case = reconcile(candidate or Candidate(make_recording().ref, (make_ref(),)), rules, NOW)
         reply: Any = None
         try:

@@ -59,18 +59,18 @@ def test_a_limit_is_not_used_up_by_what_only_waits() -> None:
         for key, thing in world.objects.now.items()
     }
     world.planted = world.vanished = set(world.objects.now)
-    result = Bench(world, pace=replace(FAST, limit=2)).run(PURGE_TWILIO)
+    result = Bench(world, limit=2).run(PURGE_TWILIO)
     assert result.summary["deleted"] == 2
     assert result.exit_code is Exit.OK
 
 
 def test_a_limit_is_kept_to_the_letter() -> None:
-    result = Bench(many(9, stored=False), pace=replace(FAST, limit=4)).run(MIGRATE_FALLBACKS)
+    result = Bench(many(9, stored=False), limit=4).run(MIGRATE_FALLBACKS)
     assert (result.summary["copied"], result.summary["seen"]) == (4, 4)
 
 
 def test_a_limit_does_not_make_every_delete_a_large_share() -> None:
-    bench = Bench(many(40, linked=True), pace=replace(FAST, limit=25), retention=NONE)
+    bench = Bench(many(40, linked=True), limit=25, retention=NONE)
     result = bench.run(PURGE_TWILIO)
     assert (result.exit_code, result.summary["deleted"]) == (Exit.OK, 25)
 

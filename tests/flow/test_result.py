@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reccli.core.errors import Failure, FailureKind, Service
 from reccli.core.model import Reason, Step, StepKind
+from reccli.flow.commands import MIGRATE_FALLBACKS, Asked
 from reccli.flow.outcome import Outcome
 from reccli.flow.result import COUNTS, ENDS, Exit, Result
 
@@ -17,6 +20,7 @@ HOLD = Step(StepKind.HOLD, Reason.NOT_OBSERVED)
 STOPPED = Step(StepKind.HOLD, Reason.STOPPED)
 LOST = Step(StepKind.LOST, Reason.LOST)
 WAIT = Step(StepKind.WAIT, Reason.IN_RETENTION)
+ASKED = Asked(MIGRATE_FALLBACKS)
 
 
 def failed(kind: K) -> Failure:
@@ -27,8 +31,8 @@ def outcome(step: Step = DONE, *kinds: K, steps: tuple[StepKind, ...] = ()) -> O
     return Outcome("RE", "CA", step, steps, tuple(failed(kind) for kind in kinds), size=7)
 
 
-def result(*outcomes: Outcome, **how: object) -> Result:
-    made = Result(**how)  # type: ignore[arg-type]
+def result(*outcomes: Outcome, asked: Asked = ASKED, **how: object) -> Result:
+    made = Result(asked=asked, **how)  # type: ignore[arg-type]
     for each in outcomes:
         made.add(each)
     return made
@@ -98,7 +102,7 @@ def test_the_counts(one: Outcome, counted: dict[str, int]) -> None:
 
 
 def test_a_dry_run_counts_what_would_be_done() -> None:
-    made = result(outcome(WAIT, steps=(StepKind.COPY,)), dry_run=True)
+    made = result(outcome(WAIT, steps=(StepKind.COPY,)), asked=replace(ASKED, dry_run=True))
     counted = {"seen": 1, "copied": 1, "waiting": 1, "bytes": 7}
     assert made.summary == dict.fromkeys(COUNTS, 0) | counted
 

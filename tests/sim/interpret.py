@@ -75,10 +75,11 @@ class Run:
         def elapsed() -> float:
             return world.elapsed
 
+        asked = Asked(self.command)
         any_order = AnyOrder(self.lots, elapsed) if self.lots else None
         runner = Runner(
             services,
-            Rules(self.command.may, Policy(self.retention), services.book, world.naming),
+            Rules(asked, Policy(self.retention), services.book, world.naming),
             Guard(Limits(max_deletes=5000, max_delete_fraction=1.0), confirm),
             lambda _event: None,
             pace=Pace(window=self.window),
@@ -87,7 +88,7 @@ class Run:
             on_outcome=partial(self._finish, world),
         )
         sources, backlog = Sources(services), Backlog(since=world.now() - LOOK_BACK)
-        runner.run(Asked(self.command).items(sources, backlog), sources)
+        runner.run(asked.items(sources, backlog), sources)
 
     def _finish(self, world: World, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

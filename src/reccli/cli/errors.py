@@ -47,14 +47,14 @@ def refusals(invocation: Invocation) -> Iterator[None]:
     except (typer.Exit, typer.BadParameter):
         raise
     except Exception as error:
-        refused = _refused(error, invocation.asked.run_id)
+        refused = _refused(error, invocation.asked)
         if invocation.as_json:
             invocation.print_document(refused.exit_code, refused.problems)
         _print_words(refused)
         raise typer.Exit(refused.exit_code) from error
 
 
-def _refused(error: Exception, run_id: str) -> RefusedError:
+def _refused(error: Exception, asked: Asked) -> RefusedError:
     from reccli.config import ConfigError
     from reccli.core.errors import ServiceError
     from reccli.flow.result import Result
@@ -68,10 +68,10 @@ def _refused(error: Exception, run_id: str) -> RefusedError:
         case LockedError():
             return RefusedError(Exit.LOCKED, ("locked", str(error), _LOCKED_HINT))
         case ServiceError(failure=failure):  # before the run began
-            code = Result(failures=[failure]).exit_code
+            code = Result(asked=asked, failures=[failure]).exit_code
             return RefusedError(code, (failure.code, str(error), failure.hint))
     logging.getLogger("reccli").error("unexpected_error", exc_info=error)
-    message = f"unexpected {type(error).__name__} in run {run_id}"
+    message = f"unexpected {type(error).__name__} in run {asked.run_id}"
     return RefusedError(Exit.FAILED, ("unexpected", message, _BUG_HINT))
 
 

@@ -65,12 +65,12 @@ def _text(invocation: Invocation, result: Result, report: Report | None) -> str:
     from reccli.watch.document import document
     from reccli.watch.text import report_lines, result_lines
 
-    asked, quiet = invocation.asked, invocation.quiet
+    quiet = invocation.quiet
     if invocation.as_json:
-        return json.dumps(document(asked, result, report), indent=2)
+        return json.dumps(document(result, report), indent=2)
     if report and not quiet:
         return "\n".join(report_lines(report, result))
-    return "\n".join(result_lines(asked, result, every=invocation.verbose, quiet=quiet))
+    return "\n".join(result_lines(result, every=invocation.verbose, quiet=quiet))
 
 
 def _confirm(

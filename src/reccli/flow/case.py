@@ -61,11 +61,11 @@ def reconcile(candidate: Candidate, rules: Rules, now: datetime) -> Case:
     sides = Sides(candidate, rules, now)
     try:
         yield from sides.observe(candidate.recording, candidate.rows)
-        step = yield from (_plan(sides) if rules.dry_run else _act(sides))
+        step = yield from (_plan(sides) if rules.asked.dry_run else _act(sides))
     except StoppedError:
         step = Step(StepKind.HOLD, Reason.STOPPED)
     ended = outcome(sides, step)
-    if not rules.dry_run:
+    if not rules.asked.dry_run:
         yield from reporting.ended(ended)
     return ended
 
@@ -110,7 +110,7 @@ def _copy(sides: Sides) -> Routine[None]:
     extension = sides.rules.naming.extension(recording)
     if not recording.encryption and suffix in {"mp3", "wav"}:
         extension = suffix  # a row may name a key from before media_format was changed
-    copied = yield from sides.ask(Copy(recording, extension, key, sides.rules.accept_length))
+    copied = yield from sides.ask(Copy(recording, extension, key, sides.rules.asked.accept_length))
     if isinstance(copied, Failure):
         sides.not_copied(copied)
         yield reporting.not_copied(copied)

@@ -82,7 +82,7 @@ class Asked:
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
-    """How many recordings may be acted on, or, where nothing is, how many are listed."""
+    """How many recordings may be acted on, or, for a command that does nothing, be listed."""
     full: bool = False
     accept_length: bool = False
     """A person has listened: what is shorter than Twilio says is taken as it is."""
@@ -98,6 +98,11 @@ class Asked:
     def writes(self) -> bool:
         """Whether anything at all may change."""
         return not self.dry_run and bool(self.command.may)
+
+    @property
+    def most_acted_on(self) -> int | None:
+        """How many recordings may be acted on; those that only wait or are held do not count."""
+        return self.limit if self.command.may else None
 
     @property
     def everything(self) -> bool:

@@ -62,8 +62,7 @@ class Executors:
 class Pace:
     """How a run uses its machine; times in seconds. `linger` is how long a batch waits to fill.
 
-    `stop_at` is the time of the run's clock from which nothing new is taken up; `limit` is how many
-    recordings may be acted on: those that only wait or are held do not use it up. `window` is how
+    `stop_at` is the time of the run's clock from which nothing new is taken up; `window` is how
     many cases are in hand at once, if it is not to follow from `concurrency`.
     """
 
@@ -71,5 +70,4 @@ class Pace:
     rows_linger: float = 0.1
     links_linger: float = 1.0
     stop_at: float | None = None
-    limit: int | None = None
     window: int | None = None

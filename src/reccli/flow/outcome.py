@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from reccli.core.links import LinkBook
     from reccli.core.model import Recording, Ref, Step, StepKind
     from reccli.core.naming import Naming
+    from reccli.flow.commands import Asked
     from reccli.flow.effects import Rows
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a command brings to every case: the steps it may take, and how things are named."""
+    """What a run brings to every case: what was asked for, and how things are named."""
 
-    may: frozenset[StepKind]
+    asked: Asked
     policy: Policy
     book: LinkBook
     naming: Naming
-    dry_run: bool = False
     conference_sid_field: str = ""
-    accept_length: bool = False
-    """A person has listened: what is shorter than Twilio says is taken as it is."""
+
+    @property
+    def may(self) -> frozenset[StepKind]:
+        """The steps that may be taken."""
+        return self.asked.command.may
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from reccli.core.model import Reason, StepKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reccli.flow.commands import Asked
     from reccli.flow.outages import Outage
     from reccli.flow.outcome import Outcome
 
@@ -76,7 +77,7 @@ class Ending:
 class Result(Ending):
     """What a run came to: grows with each outcome, and is whole when the run has ended."""
 
-    dry_run: bool = False
+    asked: Asked = field(kw_only=True)
     outcomes: list[Outcome] = field(default_factory=list)
     breach: str | None = None
     older: int = 0

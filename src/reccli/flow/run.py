@@ -90,11 +90,12 @@ class Runner:
         self._queue: SimpleQueue[Candidate | Outcome | _Portion | _Answers] = SimpleQueue()
         self._reading = False
         self._ending = Ending()
-        self._gate = Gate(guard, dry_run=rules.dry_run)
+        self._gate = Gate(guard, dry_run=rules.asked.dry_run)
         self._scheduler = Scheduler(
             pace,
             self._gate,
             services.airtable,
+            limit=rules.asked.most_acted_on,
             new=lambda candidate: reconcile(candidate, rules, services.now()),
             start=self._start,
             record=self._record,

@@ -53,6 +53,7 @@ class Scheduler:
         gate: Gate,
         airtable: AirtablePort,
         *,
+        limit: int | None,
         new: Callable[[Candidate], Case],
         start: Callable[[Batch], None],
         record: Callable[[Candidate, Record], None],
@@ -64,9 +65,8 @@ class Scheduler:
         """
         self._gate = gate
         self._new, self._start, self._record, self._on_outcome = new, start, record, on_outcome
-        self._window = pace.window or max(CHUNK, 4 * pace.concurrency)
+        self._window, self._left = pace.window or max(CHUNK, 4 * pace.concurrency), limit
         self._portion = min(CHUNK, self._window)
-        self._left = pace.limit
         self._rows = Batches(airtable.rows_a_find, pace.rows_linger)
         self._links = Batches(
             airtable.rows_a_look, pace.links_linger, airtable.rows_a_write, GROUPS_AT_ONCE

@@ -35,9 +35,9 @@ _EXPLAINED = frozenset(
 """Reasons that stand for several causes: the objection says which, where there is one."""
 
 
-def document(asked: Asked, result: Result, report: Report | None = None) -> dict[str, Any]:
+def document(result: Result, report: Report | None = None) -> dict[str, Any]:
     """Return the document of the contract."""
-    made = bare_document(asked, result.exit_code, list(error_entries(result)))
+    made = bare_document(result.asked, result.exit_code, list(error_entries(result)))
     made["summary"] = result.summary
     made["recordings"] = [_recording(outcome) for outcome in result.outcomes]
     if report is not None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reccli.core.guard import Due
-    from reccli.flow.commands import Asked
     from reccli.flow.outcome import Outcome
     from reccli.flow.result import Result
     from reccli.watch.document import Problem
@@ -29,17 +28,15 @@ _COUNTED = ("copied", "relinked", "fallback", "resigned", "deleted", "waiting", 
 _SETTLED = frozenset({StepKind.WAIT, StepKind.HOLD, StepKind.DONE, StepKind.LOST})
 
 
-def result_lines(
-    asked: Asked, result: Result, *, every: bool, quiet: bool = False
-) -> Iterator[str]:
+def result_lines(result: Result, *, every: bool, quiet: bool = False) -> Iterator[str]:
     """Yield the lines about a run: on `every` recording, or on those that need somebody.
 
     With `quiet`, what went well is not said.
     """
-    if not quiet and (asked.dry_run or every):
-        yield from (_route(outcome, dry_run=asked.dry_run) for outcome in result.outcomes)
+    if not quiet and (result.asked.dry_run or every):
+        yield from (_route(outcome, dry_run=result.asked.dry_run) for outcome in result.outcomes)
     if result.exit_code or not quiet:
-        yield summary_line(asked, result)
+        yield summary_line(result)
     if not quiet and (unheard := _named(result, lambda o: o.step.reason is Reason.UNHEARD_OF)):
         yield _line("waiting", Reason.UNHEARD_OF, unheard, _UNHEARD_FIX)
     if result.older and not quiet:
@@ -47,9 +44,9 @@ def result_lines(
     yield from needs_a_person(result)
 
 
-def summary_line(asked: Asked, result: Result) -> str:
+def summary_line(result: Result) -> str:
     """Return in one line what happened, or in a dry run what would."""
-    counts = result.counts
+    asked, counts = result.asked, result.counts
     sizes = _sizes(result)
     parts = [f"{counts['seen']} seen"]
     parts += [f"{counts[n]} {n}{sizes.get(n, '')}" for n in _COUNTED if counts[n]]
@@ -70,7 +67,7 @@ def summary_line(asked: Asked, result: Result) -> str:
 
 def _sizes(result: Result) -> dict[str, str]:
     """Return how much was copied; in a dry run, what is known of how much would be moved."""
-    if not result.dry_run:
+    if not result.asked.dry_run:
         return {"copied": f" ({_size(result.counts['bytes'])})"}
     copied, deleted = (
         [outcome for outcome in result.outcomes if kind in outcome.steps]
