@@ -31,6 +31,7 @@ from reccli.watch.text import OLDER_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
 
     from reccli.config import Settings
     from reccli.core.errors import Failure
@@ -56,8 +57,7 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
     command = asked.command
     with ExitStack() as stack:
         if asked.writes:
-            wait = asked.wait or timedelta()
-            stack.enter_context(only_run(settings, command.name, wait, hooks.stop))
+            stack.enter_context(only_run(settings, command.name, asked.wait, hooks.stop))
         ledger = history.open_ledger(settings, stack, read_only=not asked.writes)
         event_log = stack.enter_context(EventLog(ledger if asked.writes else None, asked.run_id))
         concurrency = machine.room_for(asked.concurrency or settings.engine.concurrency)
@@ -65,8 +65,7 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
         preflight.check_fields(settings, services.airtable)
         dying = _dying_links(settings, asked, services)
         rules = wiring.rules(settings, asked, services.book, lasting_links=not dying)
-        if asked.writes:
-            event_log.started(command.name, asked.started_at)
+        event_log.started(command.name, asked.started_at)
         sources = Sources(services)
         # Before the run, so that its result has what went wrong in the scan.
         fallbacks = _fallback_rows(sources) if command.reports else None
@@ -90,13 +89,16 @@ def run(settings: Settings, asked: Asked, hooks: Hooks) -> tuple[Result, Report 
             result.failures.append(dying)
         report = None
         if command.reports:
-            until = asked.until or asked.started_at
-            window = (asked.since or until - timedelta(hours=settings.alerts.window_hours), until)
+            window = _window(settings, asked)
             report = report_on(result, fallbacks, ledger, window, complete=sources.listed_whole)
             result.breach = report.breach(settings.alerts.fallback_rate_above)
-        if asked.writes:
-            event_log.finished(result, past.keep(result.outcomes, sources))
+        event_log.finished(result, past.keep(result.outcomes, sources))
         return result, report
+
+
+def _window(settings: Settings, asked: Asked) -> tuple[datetime, datetime]:
+    until = asked.until or asked.started_at
+    return asked.since or until - timedelta(hours=settings.alerts.window_hours), until
 
 
 def _collect(result: Result, hooks: Hooks) -> Callable[[Outcome], None]:

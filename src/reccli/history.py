@@ -127,6 +127,8 @@ class Checkpoints:
 
     def keep(self, outcomes: Sequence[Outcome], sources: Sources) -> list[str]:
         """Write what the next runs build on; return which recordings come last in the next one."""
+        if not self._asked.writes:
+            return []
         everything = sources.listed and self._asked.everything
         self.finish_callbacks(outcomes, sources.calls)
         if everything and self._asked.command.catches_up:

@@ -46,6 +46,7 @@ class Desk:
 
     effects: dict[str, list[Effect[Any]]]
     pace: Pace = field(default_factory=Pace)
+    limit: int | None = None
     limits: Limits = field(default_factory=lambda: Limits(100, 1.0))
     answers: list[bool] = field(default_factory=list)
     started: list[Batch] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Desk:
             self.pace,
             self.gate,
             sizes,
+            limit=self.limit,
             new=self._case,
             start=self.started.append,
             record=lambda _candidate, event: self.events.append(event.name),
@@ -233,7 +235,7 @@ def test_cases_at_the_gate_end_with_the_run() -> None:
 
 
 def test_the_limit_counts_what_acts_and_gives_back_what_did_not() -> None:
-    desk = Desk({"a": [LOOK, COPY], "b": [LOOK]}, pace=Pace(limit=1))
+    desk = Desk({"a": [LOOK, COPY], "b": [LOOK]}, limit=1)
     assert desk.scheduler.room() == 1
     desk.begin("a")
     assert desk.scheduler.room() == 0
@@ -246,7 +248,7 @@ def test_the_limit_counts_what_acts_and_gives_back_what_did_not() -> None:
 
 def test_a_limit_that_is_used_up_ends_the_reading_unless_the_guard_has_to_know() -> None:
     for waits, exhausted in ((True, False), (False, True)):
-        desk = Desk({"a": [ASK] if waits else [LOOK]}, pace=Pace(limit=1)).begin("a")
+        desk = Desk({"a": [ASK] if waits else [LOOK]}, limit=1).begin("a")
         if not waits:
             desk.scheduler.answer(desk.started[0], [None])
         assert bool(desk.scheduler.room()) is not exhausted
@@ -263,13 +265,13 @@ def test_the_source_is_read_in_few_portions() -> None:
 
 
 def test_an_outcome_that_a_source_knows_takes_no_share_of_the_limit() -> None:
-    desk = Desk({}, pace=Pace(limit=2))
+    desk = Desk({}, limit=2)
     desk.scheduler.begin(Outcome("RE1", None, STOPPED))
     assert desk.scheduler.room() == 2
 
 
 def test_a_limit_larger_than_a_portion_is_read_in_portions() -> None:
-    assert Desk({}, pace=Pace(concurrency=100, limit=250)).scheduler.room() == 100
+    assert Desk({}, pace=Pace(concurrency=100), limit=250).scheduler.room() == 100
 
 
 def test_nothing_new_is_begun_when_the_run_ends_and_what_was_let_through_ends_as_well() -> None:
@@ -287,7 +289,7 @@ def test_a_case_that_is_given_up_says_why() -> None:
 
 
 def test_a_case_that_failed_has_used_up_its_share() -> None:
-    desk = Desk({"a": [LOOK]}, pace=Pace(limit=1)).begin("a")
+    desk = Desk({"a": [LOOK]}, limit=1).begin("a")
     desk.scheduler.end_all(FATAL)
     assert desk.scheduler.room() == 0
 

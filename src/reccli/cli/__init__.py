@@ -58,7 +58,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        # Typer has told the person what is wrong, and left because of it.
+        # Typer has printed what is wrong, and left because of it.
         usage = getattr(end.__context__, "format_message", None)
         if usage and "--json" in sys.argv[1:]:
             print_usage_document(sys.argv[1:], usage())

@@ -38,7 +38,7 @@ class Progress:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Take the line away: the summary says it all."""
+        """Remove the line: the summary says it all."""
         self.pause()
 
     def pause(self) -> None:
@@ -50,5 +50,5 @@ class Progress:
         """Show where the run is."""
         if self._bar:
             counts = result.counts
-            told = [f"{counts[n]} {n}" for n in ("copied", "relinked", "deleted", "failed")]
-            self._bar.update(self._task, description=f"{counts['seen']} seen: {', '.join(told)}")
+            parts = [f"{counts[n]} {n}" for n in ("copied", "relinked", "deleted", "failed")]
+            self._bar.update(self._task, description=f"{counts['seen']} seen: {', '.join(parts)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.model import StepKind
@@ -16,8 +16,6 @@ from reccli.flow.named import named
 from reccli.flow.tables import fallbacks
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from reccli.core.naming import Naming
     from reccli.flow.outcome import Candidate, Outcome
     from reccli.flow.source import Sources
@@ -91,7 +89,7 @@ class Asked:
     max_deletes: int | None = None
     concurrency: int | None = None
     max_duration: timedelta | None = None
-    wait: timedelta | None = None
+    wait: timedelta = timedelta()
     """How long to wait for another run of the same configuration to end."""
 
     @property
