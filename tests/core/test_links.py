@@ -198,6 +198,12 @@ class TestOneHostForAll:
         assert isinstance(link, ObjectLink)
         assert book.usable(link, NOW) is (style == "presigned")
 
+    def test_a_signed_one_is_no_permalink_whatever_its_key(self) -> None:
+        base_url = f"{STORE}/{BUCKET}"
+        book = make_book(style="permalink", base_url=base_url, endpoint_url=STORE, secrets=("s",))
+        link = book.parse(presigned(f"{base_url}/r/{KEY}"))
+        assert link == ObjectLink(RE1, f"r/{KEY}", "presigned", A_WEEK_LATER)
+
     def test_and_so_are_plain_ones_and_permalinks(self) -> None:
         book = make_book(style="permalink", base_url=STORE, endpoint_url=STORE, secrets=("s",))
         assert book.parse(f"{STORE}/{BUCKET}/{KEY}") == ObjectLink(RE1, KEY, "bare")

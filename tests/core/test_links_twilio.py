@@ -71,3 +71,9 @@ class TestTwilio:
         book = make_book(apis={"us1": "https://api.twilio.com/", "au1": au1})
         url = book.twilio.write(Ref(RE1, ACCOUNT, region, CA1), "mp3")
         assert book.parse(url) == TwilioLink(RE1, ACCOUNT, region or "us1")
+
+    def test_what_a_search_for_fallback_links_looks_for(self) -> None:
+        """Whose host is Twilio's, whose is configured, and whose path is that of the API."""
+        apis = {"us1": "http://Localhost:4010", "au1": "https://api.sydney.au1.twilio.com"}
+        needles = make_book(apis=apis).twilio.needles
+        assert needles == ("twilio.com", "localhost:4010", "-01/accounts/ac")
