@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reccli.adapters.ledger import Callback, Ledger
 from reccli.core.errors import Failure, FailureKind, Service, ServiceError
 from reccli.core.model import Reason, Ref, S3State, Step, StepKind
-from reccli.flow.commands import PROCESS, PURGE_TWILIO, Asked, Command
+from reccli.core.naming import Naming
+from reccli.flow.commands import PROCESS, PURGE_TWILIO, Asked, Backlog, Command
 from reccli.flow.outcome import Candidate, Outcome
 from reccli.flow.ports import Event
 from reccli.flow.reporting import VANISHED
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+NAMING = Naming("calls/", "{recording_sid}.{ext}", "mp3")
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DONE = Outcome("RE1", None, Step(StepKind.DONE, Reason.CONVERGED))
 STOPPED = Outcome("RE2", None, Step(StepKind.HOLD, Reason.STOPPED))
@@ -161,3 +164,34 @@ def test_what_had_no_turn_waits_for_it_before_what_failed_now(*, complete: bool)
     before, outcomes = ["RE4", "RE5", "RE6", "RE1", "RE3"], [DONE, bad, stopped, hung]
     waiting = [] if complete else ["RE4", "RE5"]
     assert failed_now(before, outcomes, complete=complete) == [*waiting, "RE3", "RE6"]
+
+
+def test_what_was_named_keeps_its_order(ledger: Ledger) -> None:
+    ledger.start_run("r1", "process", NOW)
+    ledger.finish_run("r1", NOW, 1, {FAILED: ["RE0"]})
+    candidates = [Candidate(Ref(f"RE{number}", "AC1")) for number in range(2)]
+    named = Checkpoints(ledger, Asked(PROCESS, "run", NOW, sids=("RE0", "RE1")))
+    assert list(named.in_turn(iter(candidates))) == candidates
+    assert list(past(ledger).in_turn(iter(candidates))) == candidates[::-1]
+
+
+def test_only_a_command_that_catches_up_has_a_backlog(ledger: Ledger) -> None:
+    add_all(ledger, [Callback("RE1", "completed", "AC1", None, b"", NOW)])
+    assert past(ledger, command=PURGE_TWILIO).pending == []
+    assert past(ledger, command=PURGE_TWILIO).backlog(NAMING) == Backlog()
+    backlog = Backlog({"RE1": None}, NOW - 3 * DAY, NAMING)
+    assert past(ledger).backlog(NAMING) == backlog
+    for part in ({"since": NOW - DAY}, {"full": True}):
+        asked = Asked(PROCESS, "run", NOW, **part)
+        compare = NAMING if "full" in part else None
+        assert Checkpoints(ledger, asked).backlog(NAMING) == Backlog({"RE1": None}, None, compare)
+
+
+def test_a_dry_run_leaves_nothing(ledger: Ledger) -> None:
+    add_all(ledger, [Callback("RE1", "completed", "AC1", None, b"", NOW)])
+    sources: Any = SimpleNamespace(listed=True, compared=True, calls={}, failures=[])
+    dry = Checkpoints(ledger, Asked(PROCESS, "run", NOW, dry_run=True))
+    assert dry.keep([DONE], sources) == []
+    assert (len(past(ledger).pending), past(ledger).comparison_is_due()) == (1, True)
+    past(ledger).keep([DONE], sources)
+    assert (len(past(ledger).pending), past(ledger).comparison_is_due()) == (0, False)
