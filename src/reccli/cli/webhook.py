@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,8 +134,6 @@ def explain(
 ) -> None:
     """Say which of URL, port, parameter or token made a captured request's signature fail."""
     settings = _settings(invocation)
-    from dataclasses import asdict
-
     from reccli import wiring
     from reccli.adapters.twilio import Signed, explain
     from reccli.config import STREAM

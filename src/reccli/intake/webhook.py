@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from reccli.adapters.ledger import Callback
+    from reccli.adapters.twilio import Signatures
     from reccli.config import Settings
 
 DURABLE_WITHIN = 10.0
@@ -80,15 +81,21 @@ def create_app(settings: Settings | None = None, *, run_id: str = "") -> Starlet
     return _Intake(settings, run_id).app
 
 
+def _signatures(settings: Settings) -> Signatures:
+    """Return what callbacks are checked with; raises `UnconfiguredError` if that is nothing."""
+    signatures = wiring.signatures(settings)
+    if not settings.webhook.public_url:
+        raise UnconfiguredError("webhook.public_url: missing; signatures are checked with it")
+    if not signatures:
+        raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
+    return signatures
+
+
 class _Intake:
     """What the routes share: the way into the ledger, and the worker behind it."""
 
     def __init__(self, settings: Settings, run_id: str) -> None:
-        signatures = wiring.signatures(settings)
-        if not settings.webhook.public_url:
-            raise UnconfiguredError("webhook.public_url: missing; signatures are checked with it")
-        if not signatures:
-            raise UnconfiguredError("twilio.auth_token: missing; callbacks are signed with it")
+        signatures = _signatures(settings)
         self._run_id = run_id
         self._idle_warned = False
         self._stack = ExitStack()

@@ -203,6 +203,11 @@ def configure(
             ],
         )
     )
+    _install(handler, level)
+
+
+def _install(handler: _Handler, level: int) -> None:
+    """Have all loggers write to the handler, and those that are not ours say warnings at most."""
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
         root.removeHandler(old)

@@ -107,14 +107,7 @@ def report_on(
     risky += [o for o in result.outcomes if o.step.reason is Reason.OVERDUE]
     created = [o.recording.created for o in risky if o.recording and o.recording.created]
     minutes = sum(o.recording.minutes for o in kept if o.recording)
-    handled = not_updated = pending = callbacks = None
-    if statistics:
-        handled = _known(lambda: _handled(statistics, since, until))
-        not_updated = _known(
-            lambda: statistics.count_events((_UPDATE_FAILED,), since, until)[_UPDATE_FAILED]
-        )
-        pending = _known(statistics.callbacks_pending)
-        callbacks = _known(lambda: _by_kind(statistics.count_callbacks(since, until)))
+    handled = _known(lambda of: _handled(of, since, until), statistics)
     everyone, fell_back = handled or (set(), set())
     linked = set().union(*(fallbacks or {}).values())
     return Report(
@@ -130,9 +123,11 @@ def report_on(
         ),
         s3_success_rate=_share(everyone - fell_back, everyone),
         fallback_rate=None if fallbacks is None else _share(everyone & linked, everyone),
-        airtable_update_failures=not_updated,
-        callbacks_pending=pending,
-        callbacks=callbacks,
+        airtable_update_failures=_known(
+            lambda of: of.count_events((_UPDATE_FAILED,), since, until)[_UPDATE_FAILED], statistics
+        ),
+        callbacks_pending=_known(lambda of: of.callbacks_pending(), statistics),
+        callbacks=_known(lambda of: _by_kind(of.count_callbacks(since, until)), statistics),
         lost=None,  # nobody looks for what Twilio does not list any more
         nothing_recorded=(
             sum(o.twilio is TwilioState.FAILED for o in result.outcomes) if seen else None
@@ -169,10 +164,10 @@ def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
     return kinds
 
 
-def _known(ask: Callable[[], T]) -> T | None:
-    """Return what the history knows; it informs only, so None where it fails."""
+def _known(ask: Callable[[Statistics], T], statistics: Statistics | None) -> T | None:
+    """Return what the history knows; it informs only, so None where there is none or it fails."""
     try:
-        return ask()
+        return ask(statistics) if statistics else None
     except ServiceError as error:
         _log.warning("ledger_error", error=str(error))
         return None

@@ -56,9 +56,7 @@ class AirtableAdapter:
 
     def __init__(self, options: AirtableOptions, pacer: Pacer, *, penalty: float = PENALTY) -> None:
         """`pacer` must be the only one of this base in this process; `penalty` is in seconds."""
-        self._options = options
-        self._pacer = pacer
-        self._penalty = penalty
+        self._options, self._pacer, self._penalty = options, pacer, penalty
         self._api = Api(
             options.api_key,
             retry_strategy=None,  # its retries hide the body, and 30 s is never respected
@@ -74,8 +72,7 @@ class AirtableAdapter:
         for scheme in ("https://", "http://"):
             session.mount(scheme, PatientAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
         base = self._api.base(options.base_id)
-        self._urls = base.table(options.table).urls
-        self._tables_url = base.urls.tables
+        self._urls, self._tables_url = base.table(options.table).urls, base.urls.tables
 
     @property
     def rows_a_look(self) -> int:

@@ -73,8 +73,8 @@ _HINTS_BY_STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for and of whom, in words that may be shown."""
+class Opened:
+    """What was requested and of whom, in words that may be shown."""
 
     what: str
     service: Service
@@ -143,7 +143,7 @@ class Asked:
         return self.failed(FailureKind.OUTAGE, "link_unreachable", message, hint)
 
 
-def unlike_audio(asked: Asked, answer: httpx.Response, patience: float) -> ServiceError | None:
+def unlike_audio(asked: Opened, answer: httpx.Response, patience: float) -> ServiceError | None:
     """Return what is wrong with an answer, None if audio comes; reads of it what that takes.
 
     `patience` in seconds bounds the reading of an error. What httpx raises goes up.
@@ -164,7 +164,7 @@ def unlike_audio(asked: Asked, answer: httpx.Response, patience: float) -> Servi
     return asked.failed(FailureKind.PERMANENT, "link_no_audio", message, hint)
 
 
-def _refused(asked: Asked, answer: httpx.Response, body: str) -> ServiceError:
+def _refused(asked: Opened, answer: httpx.Response, body: str) -> ServiceError:
     status = answer.status_code
     code, said = _first(_CODE, body), _without(asked.secrets, _first(_MESSAGE, body))
     message = f"was answered {status}"
@@ -189,7 +189,7 @@ def _meaning(status: int, code: str, said: str) -> tuple[FailureKind, str]:
     return _STATUSES.get(status, (FailureKind.PERMANENT, "link_dead"))
 
 
-def _hint(asked: Asked, status: int, code: str, said: str) -> str:
+def _hint(asked: Opened, status: int, code: str, said: str) -> str:
     """Return what to change: S3's own words say most, then what was asked."""
     for pattern, hint in _HINTS:
         if re.search(pattern, f"{code}: {said}"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from reccli import network
-from reccli.adapters.opener.answers import Asked, unlike_audio
+from reccli.adapters.opener.answers import Opened, unlike_audio
 from reccli.core.errors import FailureKind
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Opener:
 
     def open(self, url: str) -> None:
         """Return if the recording begins to come; raises `ServiceError` for whatever else."""
-        asked = Asked.first(url)
+        asked = Opened.first(url)
         try:
             # Not a Client: that brings cookies, and reads logins from the environment.
             with network.Transport() as transport:
@@ -56,7 +56,7 @@ class Opener:
     def close(self) -> None:
         """Do nothing: no connection outlives its `open`. All adapters are closed alike."""
 
-    def _follow(self, transport: network.Transport, asked: Asked, url: str) -> None:
+    def _follow(self, transport: network.Transport, asked: Opened, url: str) -> None:
         here = _address(url, None)
         if here is None:
             hint = "only http(s) addresses with a host and without a user name are"
@@ -79,7 +79,7 @@ class Opener:
 
     @contextmanager
     def _answer(
-        self, transport: network.Transport, asked: Asked, url: httpx.URL
+        self, transport: network.Transport, asked: Opened, url: httpx.URL
     ) -> Iterator[httpx.Response]:
         """Yield an answer whose body is unread; translates what breaks until it is closed."""
         waits = httpx.Timeout(self._timeout).as_dict()

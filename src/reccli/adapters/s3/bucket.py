@@ -27,7 +27,7 @@ _FORBIDDEN = 403
 _NOT_FOUND = 404
 
 
-class Bucket:
+class WholeBucket:
     """One bucket. Safe to share between threads: those that ask at once send one request."""
 
     def __init__(self, client: S3Client, name: str, now: Callable[[], datetime]) -> None:

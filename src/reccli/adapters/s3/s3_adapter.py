@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from botocore.exceptions import ClientError
 
 from reccli.adapters.s3 import s3_errors
-from reccli.adapters.s3.bucket import Bucket
+from reccli.adapters.s3.bucket import WholeBucket
 from reccli.adapters.s3.client import connect
 from reccli.adapters.s3.evidence import facts_of, judge
 from reccli.adapters.s3.refused_puts import refused, refuses_checksums
@@ -58,7 +58,7 @@ class S3Adapter:
             failure = s3_errors.sdk_failure(error, "prepare for", f"bucket {options.bucket}")
             raise ServiceError(failure) from error
         self._client = self._connection.client
-        self._bucket = Bucket(self._client, options.bucket, now)
+        self._bucket = WholeBucket(self._client, options.bucket, now)
 
     def close(self) -> None:
         """Close the connections."""
