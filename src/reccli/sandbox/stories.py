@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from reccli.flow.result import Exit
 from reccli.sandbox.faults import Fault, FaultKind
 from reccli.sandbox.running import LINK, TRANSFER, show
 
@@ -40,7 +41,10 @@ def outage(sandbox: Sandbox, say: Say) -> None:
     recordings = [recording for _, made in calls for recording in made]
     originals = {r.sid: r.media("mp3", r.channels) for r in recordings}
     sandbox.s3.down()
-    _expect(show(sandbox, say, "process").exit_code == 5, "an outage is transient: exit code 5")  # noqa: PLR2004
+    _expect(
+        show(sandbox, say, "process").exit_code == Exit.TRANSIENT,
+        "an outage is transient: exit code 5",
+    )
     say("Every row has a Twilio link for now, and Twilio keeps every recording.")
     _expect(all(_is_twilio(link) for link in _links(sandbox)), "every row has a Twilio link")
     show(sandbox, say, "report")
@@ -59,7 +63,7 @@ def outage(sandbox: Sandbox, say: Say) -> None:
     time.sleep(RETENTION_S)
     show(sandbox, say, "purge-twilio", "--retention", f"{RETENTION_S / 3600:.4f}")
     _expect(len(sandbox.twilio.deletions) == len(recordings), "Twilio is clean")
-    _expect(show(sandbox, say, "report").exit_code == 0, "the report is content")
+    _expect(show(sandbox, say, "report").exit_code == Exit.OK, "the report is content")
     figures = sandbox.reccli("report", "--json").document["report"]
     _expect(figures["at_risk"] == 0, "none at risk")
     _expect(figures["fallback_rate"] == 0, "nothing is on fallback still")
@@ -70,7 +74,7 @@ def outage(sandbox: Sandbox, say: Say) -> None:
 def s3_fine(sandbox: Sandbox, say: Say) -> None:
     """Everything works: the row gets an S3 link."""
     _, (recording,) = sandbox.call()
-    _expect(show(sandbox, say, "process").exit_code == 0, "it succeeds")
+    _expect(show(sandbox, say, "process").exit_code == Exit.OK, "it succeeds")
     _check_links(sandbox, [recording], {recording.sid: recording.media("mp3", 1)})
 
 
@@ -79,7 +83,7 @@ def s3_credentials(sandbox: Sandbox, say: Say) -> None:
     sandbox.call()
     wrong = "wrong-secret-key"
     done = show(sandbox, say, "process", RECCLI_S3__SECRET_ACCESS_KEY=wrong)
-    _expect(done.exit_code == 4, "refused credentials: exit code 4")  # noqa: PLR2004
+    _expect(done.exit_code == Exit.DENIED, "refused credentials: exit code 4")
     _fell_back(sandbox)
 
 
@@ -87,11 +91,13 @@ def s3_bucket_missing(sandbox: Sandbox, say: Say) -> None:
     """Let S3 have no such bucket: nothing is written anywhere, Twilio keeps the recording."""
     sandbox.call()
     done = show(sandbox, say, "process", AWS_S3_BUCKET="no-such-bucket")
-    _expect(done.exit_code == 2, "a wrong bucket is a mistake of configuration: exit code 2")  # noqa: PLR2004
+    _expect(
+        done.exit_code == Exit.USAGE, "a wrong bucket is a mistake of configuration: exit code 2"
+    )
     _expect(not _links(sandbox), "the row is as it was")
     _expect(not sandbox.twilio.deletions, "Twilio keeps every recording")
     say("The bucket's name is corrected.")
-    _expect(show(sandbox, say, "process").exit_code == 0, "the next run succeeds")
+    _expect(show(sandbox, say, "process").exit_code == Exit.OK, "the next run succeeds")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "the row has the S3 link")
 
 
@@ -101,7 +107,7 @@ def s3_timeout(sandbox: Sandbox, say: Say) -> None:
     with closing(_deaf_server()) as deaf:
         endpoint = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         done = show(sandbox, say, "process", RECCLI_S3__ENDPOINT_URL=endpoint)
-    _expect(done.exit_code == 5, "a timeout is transient: exit code 5")  # noqa: PLR2004
+    _expect(done.exit_code == Exit.TRANSIENT, "a timeout is transient: exit code 5")
     _fell_back(sandbox)
 
 
@@ -109,11 +115,13 @@ def airtable_fails(sandbox: Sandbox, say: Say) -> None:
     """Airtable refuses the update: the recording is in S3, and the next run links it."""
     sandbox.call()
     sandbox.airtable.faults.add(Fault(FaultKind.STATUS, "PATCH", times=None, status=503))
-    _expect(show(sandbox, say, "process").exit_code == 5, "it is transient: exit code 5")  # noqa: PLR2004
+    _expect(
+        show(sandbox, say, "process").exit_code == Exit.TRANSIENT, "it is transient: exit code 5"
+    )
     _expect(not _links(sandbox), "the row is as it was")
     say("Airtable is well again.")
     sandbox.airtable.faults.clear()
-    _expect(show(sandbox, say, "process").exit_code == 0, "the next run succeeds")
+    _expect(show(sandbox, say, "process").exit_code == Exit.OK, "the next run succeeds")
     _expect(not any(_is_twilio(link) for link in _links(sandbox)), "the row has the S3 link")
 
 
