@@ -20,6 +20,7 @@ def test_it_ends_as_told(name: str) -> None:
     said: list[str] = []
     story: Callable[[Sandbox, Callable[[str], None]], None] = STORIES[name]
     with ForkedSandbox() as sandbox:
-        sandbox.patches = {"reccli.wiring:S3_READ_TIMEOUT": 2}
+        if name == "s3-timeout":  # elsewhere S3 answers, and may take its time
+            sandbox.patches = {"reccli.wiring:S3_READ_TIMEOUT": 2}
         story(sandbox, said.append)
     assert any(line.startswith("$ reccli process") for line in said)
