@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import sys
@@ -242,6 +243,22 @@ def test_read_only_reads_and_never_writes(path: Path) -> None:
         assert ledger.callbacks_pending() == 1
         with pytest.raises(LedgerError, match="may not be written"):
             add(ledger, 2)
+
+
+def test_read_only_reads_what_a_killed_writer_left_half_written(path: Path) -> None:
+    with Ledger.open(f"sqlite:///{path}") as ledger:
+        add(ledger)
+    left = path.with_name("left.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 1")  # or nothing of it would be in the file yet
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE callbacks SET finished_us = 1")
+        db.execute("CREATE TABLE large AS SELECT randomblob(100000)")
+        for suffix in ("", "-journal"):  # what is on the disk if the writer dies now
+            shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    assert path.read_bytes() != left.read_bytes()
+    with Ledger.open(f"sqlite:///{left}", read_only=True) as ledger:
+        assert ledger.callbacks_pending() == 1
 
 
 @pytest.mark.parametrize("when", ["deleted", "moved", "replaced"])

@@ -129,11 +129,11 @@ def _harden_postgres(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _sqlite_engine(file: Path, *, read_only: bool) -> sa.Engine:
-    mode = "ro" if read_only else "rw"  # never "rwc": the file would not be private
-
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{file.as_uri()}?mode={mode}",
+            # Never "rwc": the file would not be private. Never "ro": what a killed writer left
+            # half written is rolled back by who reads next, and can be read by nobody before.
+            f"{file.as_uri()}?mode=rw",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,  # the module's own BEGINs come too late and are deferred
@@ -155,7 +155,9 @@ def harden(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
     journal = "truncate"
-    if not read_only:
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    else:
         (journal,) = connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
     if synchronous != 2 or journal != "truncate":  # noqa: PLR2004 - FULL
         message = f"cannot be made durable (journal_mode {journal}, synchronous {synchronous})"
