@@ -12,6 +12,7 @@ import pytest
 HEAVY = (
     *("boto3", "botocore", "twilio", "pyairtable", "httpx", "sqlalchemy", "pydantic", "requests"),
     *("starlette", "rich", "structlog", "tenacity", "distributed", "reccli.app", "reccli.config"),
+    *("reccli.core.links", "reccli.flow.copy", "reccli.flow.perform"),
 )
 TYPERS_OWN = {"pydantic"}
 """Typer reads the options of a command with it: the price of Typer, paid in any case."""

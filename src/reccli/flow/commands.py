@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reccli.core.model import StepKind
-from reccli.flow.named import named
-from reccli.flow.tables import fallbacks
 
 if TYPE_CHECKING:
     from reccli.core.naming import Naming
@@ -116,12 +114,16 @@ class Asked:
 
 def _unlinked(sources: Sources, asked: Asked, backlog: Backlog) -> Iterator[Candidate | Outcome]:
     if asked.sids:
+        from reccli.flow.named import named  # when it is needed: `--help` knows the commands too
+
         return named(sources, asked.sids)
     since = asked.since or backlog.since
     return sources.unlinked(since, asked.until, backlog.callbacks, compare=backlog.compare)
 
 
 def _fallbacks(sources: Sources, _asked: Asked, _backlog: Backlog) -> Iterator[Candidate | Outcome]:
+    from reccli.flow.tables import fallbacks
+
     return fallbacks(sources)
 
 
