@@ -174,6 +174,10 @@ class Lab:
     def environment(self, **changes: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         mine = {"AWS_S3_BUCKET": self.bucket, "RECCLI_S3__ENDPOINT_URL": self.tap.url}
+        # Where nothing is refused for its pace, nobody waits for it.
+        elsewhere = "RECCLI_AIRTABLE__ENDPOINT_URL" in changes
+        if self.sandbox.airtable.requests_per_second is None and not elsewhere:
+            mine["RECCLI_AIRTABLE__REQUESTS_PER_SECOND"] = "50"
         settings = self.sandbox.environment(**{**mine, **changes})
         return {**kept, "HOME": str(self.home), **{k: v for k, v in settings.items() if v}}
 
