@@ -147,11 +147,6 @@ def unconditional_put(patch: Patch) -> None:
     patch.setattr(FakeS3, "takes", lambda _self, _key: True)
 
 
-def deletes_are_never_stale(patch: Patch) -> None:
-    """Take away the second line of defence, which would hide that the first one is broken."""
-    patch.setattr("reccli.flow.perform.DELETE_WITHIN", timedelta(days=9))
-
-
 def proof_never_ages(patch: Patch) -> None:
     """Take the second layer away: a look that was not taken is also an old one."""
     patch.setattr("reccli.flow.perform.DELETE_WITHIN", timedelta.max)
@@ -159,8 +154,6 @@ def proof_never_ages(patch: Patch) -> None:
 
 def delete_without_looking_again(patch: Patch) -> None:
     proof_never_ages(patch)
-
-    deletes_are_never_stale(patch)
 
     def make(honest: Honest) -> object:
         def observe(sides: object, *args: object, **how: object) -> Iterator[object]:
@@ -197,8 +190,6 @@ def claims_are_proof(patch: Patch) -> None:
 
 def unknown_rows_are_none(patch: Patch) -> None:
     proof_never_ages(patch)
-
-    deletes_are_never_stale(patch)
 
     def make(honest: Honest) -> object:
         def read(sides: object) -> RowState:
