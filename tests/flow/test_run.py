@@ -310,6 +310,21 @@ def test_a_call_that_hangs_does_not_keep_a_stopped_run(monkeypatch: pytest.Monke
     assert time.monotonic() - began < 3
     assert result.exit_code is Exit.INTERRUPTED
     assert len(result.outcomes) == 3
+    assert result.gave_up
+
+
+def test_what_is_queued_when_a_run_is_stopped_is_not_begun() -> None:
+    bench = Bench(many(20, linked=True), pace=replace(FAST, concurrency=1))
+
+    def stop(name: str, *_args: object) -> None:
+        if name == "observe":
+            bench.stop.set()
+
+    bench.on_call = stop
+    result = bench.run(D)
+    assert bench.count("s3.observe") == 1
+    assert {outcome.step.reason for outcome in result.outcomes} == {Reason.STOPPED}
+    assert not result.gave_up
 
 
 # Bad apples
@@ -351,6 +366,19 @@ def test_a_bug_in_one_case_does_not_end_the_others(caplog: pytest.LogCaptureFixt
     assert (problem.service, problem.code) == (Service.RECCLI, "unexpected")
     assert "ZeroDivisionError" in problem.message
     assert "unexpected error" in caplog.text
+
+
+def test_a_bug_in_the_source_deletes_nothing_and_leaves_what_was_done() -> None:
+    bench = Bench(many(5))
+
+    def items() -> Iterator[Candidate | Outcome]:
+        yield from bench.items(M)
+        raise ZeroDivisionError
+
+    result = bench.run(M, items())
+    assert (bench.count("twilio.delete"), result.summary["relinked"]) == (0, 5)
+    assert {outcome.step.reason for outcome in result.outcomes} == {Reason.UNSAFE}
+    assert (result.exit_code, result.refusal) == (Exit.FAILED, None)
 
 
 def test_a_bug_in_a_batch_ends_only_that_batch() -> None:
